@@ -1,0 +1,3 @@
+/// Fathom: explains, refines and aligns transformer language models.
+@org.jspecify.annotations.NullMarked
+package dev.fathom;

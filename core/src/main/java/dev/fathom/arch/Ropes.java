@@ -31,9 +31,10 @@ final class Ropes {
     };
   }
 
-  /// theta^(-2i / rotated) for pair i (Su et al. 2021, section 3.2.2).
+  /// theta^(-2i / rotated) for pair i (Su et al. 2021, section 3.2.2). An odd width turns one channel more,
+  /// as transformers does.
   private static float[] plain(double theta, int rotated) {
-    float[] frequencies = new float[rotated / 2];
+    float[] frequencies = new float[(rotated + 1) / 2];
     for (int i = 0; i < frequencies.length; i++) {
       frequencies[i] = (float) (1 / Math.pow(theta, 2.0 * i / rotated));
     }

@@ -3,6 +3,7 @@ package dev.fathom.checkpoint;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.function.LongUnaryOperator;
 import java.util.stream.LongStream;
 
 /// Turns stored numbers of any [TensorType] into 32-bit floats, exactly as ggml's reference does:
@@ -56,6 +57,24 @@ public final class Dequantizer {
       long from = chunk * CHUNK;
       decode(type, source, from, (int) Math.min(CHUNK, elements - from), destination, from);
     });
+  }
+
+  /// Decodes a matrix whose row `r` shall become row `place(r)` of `destination`.
+  static void rowsToF32(
+      TensorInfo matrix, MemorySegment source, MemorySegment destination, LongUnaryOperator place) {
+    int width = Math.toIntExact(matrix.rowElements());
+    var rows = LongStream.range(0, width == 0 ? 0 : matrix.elements() / width);
+    if (matrix.elements() >= PARALLEL_FROM) {
+      rows = rows.parallel();
+    }
+    rows.forEach(row ->
+        decode(
+            matrix.type(),
+            source,
+            row * width,
+            width,
+            destination,
+            place.applyAsLong(row) * width));
   }
 
   /// Decodes `count` elements that start at element `from` (both whole blocks) to element `to`.

@@ -14,8 +14,8 @@ import java.nio.file.StandardOpenOption;
 record MappedFile(Path path, MemorySegment bytes, Arena arena) implements AutoCloseable {
   @SuppressWarnings("MustBeClosedChecker") // the arena lives as long as the record that holds it
   static MappedFile open(Path path) {
-    if (Files.isDirectory(path)) {
-      throw new FathomException(path + ": expected a weight file, found a directory");
+    if (Files.exists(path) && !Files.isRegularFile(path)) {
+      throw new FathomException(path + ": expected a weight file, found something else");
     }
     Arena arena = Arena.ofShared();
     boolean opened = false;

@@ -10,12 +10,6 @@ final class Palette {
   /// rather than computed (style sheets).
   static final int STEPS = 24;
 
-  /// What the colours stand on.
-  enum Theme {
-    LIGHT,
-    DARK
-  }
-
   private Palette() {}
 
   /// The colour of a value on a fitted scale; the value must not be NaN.
@@ -29,7 +23,7 @@ final class Palette {
   /// From the background's own lightness to its opposite; `t` is 0 to 1.
   static Rgb sequential(Theme theme, double t) {
     return switch (theme) {
-      case LIGHT ->
+      case LIGHT, AUTO ->
           Rgb.oklch(
               0.965 - 0.625 * t,
               0.02 + 0.13 * Math.sin(Math.PI * (0.15 + 0.7 * t)) * Math.min(1, 3 * t),
@@ -48,7 +42,7 @@ final class Palette {
     double hue = t < 0 ? 50 : 255;
     double chroma = 0.16 * Math.pow(away, 0.8);
     return switch (theme) {
-      case LIGHT -> Rgb.oklch(0.965 - 0.52 * away, chroma, hue);
+      case LIGHT, AUTO -> Rgb.oklch(0.965 - 0.52 * away, chroma, hue);
       case DARK -> Rgb.oklch(0.27 + 0.52 * away, chroma, hue);
     };
   }
@@ -71,7 +65,7 @@ final class Palette {
   /// distinguish); groups beyond these repeat them.
   static List<Rgb> groups(Theme theme) {
     return switch (theme) {
-      case LIGHT ->
+      case LIGHT, AUTO ->
           List.of(
               new Rgb(0, 98, 163),
               new Rgb(196, 82, 0),

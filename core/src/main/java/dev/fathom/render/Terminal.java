@@ -141,8 +141,7 @@ public final class Terminal {
           used = 0;
         }
         boolean coloured = pen.colored() && !Double.isNaN(token.value());
-        line.append(
-            coloured ? pen.on(Palette.of(Palette.Theme.DARK, scale, token.value()), piece) : piece);
+        line.append(coloured ? pen.on(Palette.of(Theme.DARK, scale, token.value()), piece) : piece);
         used += w;
       }
     }
@@ -175,7 +174,7 @@ public final class Terminal {
       String value = Legible.padLeft(quantity(item), number);
       double share = most == 0 || !Double.isFinite(item.value()) ? 0 : item.value() / most;
       String filled = bar(pen, Math.abs(share), half);
-      Rgb color = Palette.groups(Palette.Theme.DARK).get(share < 0 ? 1 : 0);
+      Rgb color = Palette.groups(Theme.DARK).get(share < 0 ? 1 : 0);
       String left = signed ? " ".repeat(half) : "";
       if (share < 0) {
         String whole = pen.either("█", "#").repeat((int) Math.round(-share * half));

@@ -172,7 +172,7 @@ final class TerminalChart {
   }
 
   private static String color(Pen pen, int group, String text) {
-    List<Rgb> colors = Palette.groups(Palette.Theme.DARK);
+    List<Rgb> colors = Palette.groups(Theme.DARK);
     return group == NO_COLOR ? pen.faint(text) : pen.in(colors.get(group % colors.size()), text);
   }
 

@@ -256,7 +256,7 @@ final class TerminalHeatMap {
   }
 
   private Rgb color(double value) {
-    return Palette.of(Palette.Theme.DARK, scale, value);
+    return Palette.of(Theme.DARK, scale, value);
   }
 
   /// Tenths of the way to the end of the scale, with a sign on a diverging one.
@@ -293,8 +293,8 @@ final class TerminalHeatMap {
         ramp.append(
             pen.on(
                 diverging
-                    ? Palette.diverging(Palette.Theme.DARK, 2 * t - 1)
-                    : Palette.sequential(Palette.Theme.DARK, t),
+                    ? Palette.diverging(Theme.DARK, 2 * t - 1)
+                    : Palette.sequential(Theme.DARK, t),
                 " "));
       }
       String text = low + " " + ramp + " " + high + "  ";
@@ -401,7 +401,7 @@ final class TerminalHeatMap {
         if (Double.isNaN(value)) {
           text.append(Legible.pad("·", cell));
         } else if (pen.colored()) {
-          text.append(pen.on(Palette.of(Palette.Theme.DARK, scale, value), " ".repeat(cell)));
+          text.append(pen.on(Palette.of(Theme.DARK, scale, value), " ".repeat(cell)));
         } else {
           text.append(mark(scale, value));
         }

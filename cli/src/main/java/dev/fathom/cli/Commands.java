@@ -1,16 +1,12 @@
 package dev.fathom.cli;
 
-import static picocli.CommandLine.Model.UsageMessageSpec.SECTION_KEY_COMMAND_LIST;
-import static picocli.CommandLine.Model.UsageMessageSpec.SECTION_KEY_COMMAND_LIST_HEADING;
-
-import java.util.ArrayList;
 import java.util.List;
 import picocli.CommandLine;
 
 /// Every verb, in the order in which help lists them. A new verb is one line in [#verbs].
 final class Commands {
 
-  /// Headings of the verb list in `fathom --help`.
+  /// Headings of the verb list in `fathom --help`, in order. A hidden verb runs but is not listed.
   enum Group {
     SEE("See inside a model"),
     RUN("Run a model"),
@@ -27,6 +23,8 @@ final class Commands {
 
   private record Verb(Group group, Object command) {}
 
+  private Commands() {}
+
   private static List<Verb> verbs(Console console) {
     return List.of(
         new Verb(Group.MACHINE, new DoctorCommand(console)),
@@ -35,40 +33,12 @@ final class Commands {
         new Verb(Group.HIDDEN, new WarmUpCommand()));
   }
 
-  private Commands() {}
-
-  /// Adds the verbs to the root command, and lists them by group in its help.
-  static void addTo(CommandLine root, Console console) {
-    var groups = new ArrayList<Group>();
-    for (var verb : verbs(console)) {
-      root.addSubcommand(verb.command());
-      groups.add(verb.group());
-    }
-    var sections = root.getHelpSectionMap();
-    sections.put(SECTION_KEY_COMMAND_LIST_HEADING, _ -> "");
-    sections.put(
-        SECTION_KEY_COMMAND_LIST,
-        help -> list(List.copyOf(help.allSubcommands().values()), groups));
-  }
-
-  private static String list(List<CommandLine.Help> verbs, List<Group> groups) {
-    var text = new StringBuilder();
-    for (var group : Group.values()) {
-      if (group == Group.HIDDEN || !groups.contains(group)) continue;
-      text.append("%n%s:%n".formatted(group.heading));
-      for (int i = 0; i < groups.size(); i++) {
-        if (groups.get(i) != group) continue;
-        var verb = verbs.get(i);
-        var what = verb.commandSpec().usageMessage().description()[0];
-        text.append(
-            "  %s%s%n"
-                .formatted(verb.colorScheme().commandText(pad(verb.commandSpec().name())), what));
-      }
-    }
-    return text.toString();
-  }
-
-  private static String pad(String name) {
-    return "%-12s".formatted(name);
+  /// The whole command tree, ready to parse; the completion script and the tests read it too.
+  static CommandLine tree(Console console) {
+    var root = new CommandLine(new FathomCommand());
+    var verbs = verbs(console);
+    verbs.forEach(verb -> root.addSubcommand(verb.command()));
+    Usage.layOut(root, verbs.stream().map(Verb::group).toList());
+    return root;
   }
 }

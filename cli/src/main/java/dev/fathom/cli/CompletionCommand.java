@@ -34,7 +34,7 @@ final class CompletionCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     if (shell == Shell.zsh) console.out().println("autoload -U +X compinit && compinit");
-    console.out().println(AutoComplete.bash("fathom", Main.commandLine(console)));
+    console.out().println(AutoComplete.bash("fathom", Commands.tree(console)));
     return Main.DONE;
   }
 }

@@ -8,8 +8,10 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.NoSuchFileException;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Help.Ansi;
@@ -40,6 +42,7 @@ public final class Main {
   private Main() {}
 
   public static void main(String[] args) {
+    Locale.setDefault(Locale.ROOT); // numbers look the same everywhere: programs read them too
     System.exit(run(args, Console.system()));
   }
 
@@ -60,24 +63,15 @@ public final class Main {
   }
 
   private static int parseAndRun(String[] args, Console console, Failures failures) {
-    var line = commandLine(console);
+    var line = Commands.tree(console);
+    line.setOut(console.out());
+    line.setErr(console.err());
+    line.setColorScheme(CommandLine.Help.defaultColorScheme(console.color() ? Ansi.ON : Ansi.OFF));
+    line.setCaseInsensitiveEnumValuesAllowed(true);
     line.setParameterExceptionHandler((e, _) -> failures.misuse(e));
     line.setExecutionExceptionHandler((e, command, _) ->
         failures.guard(command.getCommandSpec().qualifiedName(), () -> rethrow(e)));
     return args.length == 0 ? line.execute("--help") : line.execute(args);
-  }
-
-  /// The whole command tree, ready to parse; the completion script and the tests read it too.
-  static CommandLine commandLine(Console console) {
-    var line = new CommandLine(new FathomCommand());
-    Commands.addTo(line, console);
-    line.setOut(console.out());
-    line.setErr(console.err());
-    line.setColorScheme(CommandLine.Help.defaultColorScheme(console.color() ? Ansi.ON : Ansi.OFF));
-    line.setUsageHelpWidth(Console.DEFAULT_WIDTH);
-    line.setCaseInsensitiveEnumValuesAllowed(true);
-    line.setAbbreviatedOptionsAllowed(false);
-    return line;
   }
 
   private static int rethrow(Exception e) throws Exception {
@@ -132,8 +126,24 @@ public final class Main {
           && !(cause instanceof NumberFormatException)) {
         return say(e, MISUSED, command, sentence(cause), "try " + command + " --help");
       }
-      var meant = e instanceof UnmatchedArgumentException unmatched ? meant(unmatched) : null;
-      return say(e, MISUSED, command, sentence(e), meant, "try " + command + " --help");
+      if (!(e instanceof UnmatchedArgumentException unmatched)) {
+        return say(e, MISUSED, command, sentence(e), "try " + command + " --help");
+      }
+      return say(
+          e,
+          MISUSED,
+          command,
+          notUnderstood(unmatched),
+          meant(unmatched),
+          "try " + command + " --help");
+    }
+
+    private static String notUnderstood(UnmatchedArgumentException e) {
+      if (e.isUnknownOption()) return sentence(e);
+      boolean verb = e.getCommandLine().getParent() == null;
+      return (verb ? "There is no verb " : "Too many arguments: ")
+          + e.getUnmatched().stream().map("'%s'"::formatted).collect(Collectors.joining(", "))
+          + ".";
     }
 
     private static @Nullable String meant(UnmatchedArgumentException e) {

@@ -13,7 +13,7 @@ public sealed interface Positions {
   record Learned(Tensor table, int offset) implements Positions {
     @Override
     public Tensor of(Tensor positions, DType dtype) {
-      return table.indexSelect(0, offset == 0 ? positions : positions.add(offset));
+      return table.indexSelect(0, positions.add(Tensor.of(new long[] {offset}, 1)));
     }
   }
 

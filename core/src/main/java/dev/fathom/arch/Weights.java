@@ -85,8 +85,7 @@ final class Weights implements AutoCloseable {
       }
       try (var arena = Arena.ofShared()) {
         MemorySegment bytes = checkpoint.read(info.name(), arena);
-        TensorType delivered = checkpoint.tensors().get(info.name()).type();
-        Tensor stored = Tensor.borrow(bytes, dtypeOf(delivered), shape);
+        Tensor stored = Tensor.borrow(bytes, dtypeOf(info.type()), shape);
         return own(stored.dtype() == dtype ? stored.copy() : stored.to(dtype));
       }
     }

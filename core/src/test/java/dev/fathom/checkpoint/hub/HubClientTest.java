@@ -747,7 +747,7 @@ class HubClientTest {
     assertThat(names(cache.resolve("models--acme--tiny/snapshots/" + FakeHub.COMMIT))).hasSize(3);
   }
 
-  // --- helpers
+  // --- shorthand
 
   private Path pull() {
     return pull(client(), TINY);

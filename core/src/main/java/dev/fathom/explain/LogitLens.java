@@ -1,0 +1,179 @@
+package dev.fathom.explain;
+
+import dev.fathom.data.Prompt;
+import dev.fathom.model.Layout;
+import dev.fathom.model.Pass;
+import dev.fathom.model.Transformer;
+import dev.fathom.tensor.DType;
+import dev.fathom.tensor.Scope;
+import dev.fathom.tensor.Tensor;
+import dev.fathom.view.Axis;
+import dev.fathom.view.Grid;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
+
+/// What would the model say if it stopped after layer l? Every stream is put through the final norm and
+/// the head: `p[l,t] = softmax(W_U N(resid[l][t]) + b_U)` (nostalgebraist 2020; thesis eq 3.2).
+///
+/// Entropy is `-Σ p ln p` in nats; the rank of a token is the number of tokens with a strictly larger
+/// logit, 0 at best; the divergence is `KL(p_N ‖ p_l)` in nats.
+///
+/// It misleads where early layers write in a basis the head does not read (the tuned lens corrects
+/// that), and it shows what could be read off the stream, not what the model uses.
+///
+/// Cost: N + 1 heads a position, `2 · dModel · vocab · (N + 1) · positions` operations, in chunks of
+/// positions whose logits stay in cache: no `[layers, positions, vocab]` tensor is ever held.
+public final class LogitLens {
+  /// Logits held at a time.
+  private static final long CHUNK_BYTES = 16 << 20;
+
+  private LogitLens() {}
+
+  /// @param target the token (or class) whose probability and rank are followed
+  /// @param topK how many best tokens are kept for each cell
+  public record Config(int target, int topK) {
+    public Config {
+      if (topK < 1 || topK > 1000) {
+        throw new IllegalArgumentException("top k must be 1 to 1000, found " + topK);
+      }
+    }
+
+    public static Config of(int target) {
+      return new Config(target, 5);
+    }
+  }
+
+  /// @param names what people call an output: the text of a token, the name of a class
+  public static LensResult run(
+      Transformer model, Prompt prompt, Config config, IntFunction<String> names) {
+    if (config.target < 0 || config.target >= model.outputs()) {
+      throw new IllegalArgumentException(
+          "target %d is not one of this model's %d outputs"
+              .formatted(config.target, model.outputs()));
+    }
+    long start = System.nanoTime();
+    int[] ids = prompt.ids();
+    int topK = Math.min(config.topK, model.outputs());
+    var found = new Found(model.layers() + 1, ids.length, topK);
+    try (var scope = Scope.withoutGradients()) {
+      Tensor streams = streams(model, ids); // [layers + 1, tokens, dModel]
+      int rows = model.layers() + 1;
+      int chunk =
+          (int) Math.max(1, CHUNK_BYTES / ((long) rows * model.outputs() * Float.BYTES));
+      for (int from = 0; from < ids.length; from += chunk) {
+        int count = Math.min(chunk, ids.length - from);
+        try (var inner = Scope.open()) {
+          Tensor part = streams.narrow(1, from, count).transpose(0, 1); // [count, rows, dModel]
+          Tensor logits =
+              model.head().of(part.reshape((long) count * rows, model.dModel())).to(DType.F32);
+          read(logits, from, count, config.target, found);
+        }
+      }
+    }
+    return found.result(model, prompt, config, names, (System.nanoTime() - start) / 1e9);
+  }
+
+  /// The embedding and the stream after every block, `[layers + 1, tokens, dModel]`, in the current
+  /// scope.
+  static Tensor streams(Transformer model, int[] ids) {
+    try (var scope = Scope.open()) {
+      Pass pass = Pass.over(Layout.single(ids.length));
+      var streams = new ArrayList<Tensor>();
+      Tensor x = model.embed(Tensor.of(ids, ids.length), pass);
+      streams.add(x);
+      for (int layer = 0; layer < model.layers(); layer++) {
+        x = model.block(layer, x, pass);
+        streams.add(x);
+      }
+      return scope.escape(Tensor.stack(streams, 0));
+    }
+  }
+
+  /// `logits [positions · rows, vocab]`, position by position.
+  private static void read(Tensor logits, int from, int count, int target, Found found) {
+    int rows = found.rows;
+    int vocab = (int) logits.size(1);
+    Tensor logP = logits.logSoftmax(-1);
+    Tensor p = logP.exp();
+    float[] entropy = p.mul(logP).sum(-1, false).toFloats();
+    Tensor byPosition = logP.view(count, rows, vocab);
+    Tensor last = p.view(count, rows, vocab).narrow(1, rows - 1, 1); // [count, 1, vocab]
+    float[] cross = byPosition.matmul(last.transpose(1, 2)).toFloats(); // Σ p_N ln p_l
+    MemorySegment memory = logP.memory();
+    IntStream.range(0, count * rows)
+        .parallel()
+        .forEach(
+            i -> {
+              int position = from + i / rows;
+              int row = i % rows;
+              int cell = row * found.positions + position;
+              long offset = (long) i * vocab * Float.BYTES;
+              float atTarget = memory.get(ValueLayout.JAVA_FLOAT, offset + 4L * target);
+              var top = new RowTop(found.topK);
+              top.scan(memory, offset, vocab);
+              for (int k = 0; k < found.topK; k++) {
+                found.topIds[cell * found.topK + k] = top.ids[k];
+                found.topProbability[cell * found.topK + k] = (float) Math.exp(top.values[k]);
+              }
+              found.entropy[cell] = Math.max(0, -entropy[i]);
+              found.targetProbability[cell] = (float) Math.exp(atTarget);
+              found.targetRank[cell] = RowTop.countGreater(memory, offset, vocab, atTarget);
+              int own = (i / rows) * rows + rows - 1;
+              found.divergence[cell] = Math.max(0, entropy[own] - cross[i]);
+            });
+  }
+
+  /// Arrays being filled, `[rows, positions]`, the top ones `[rows, positions, topK]`.
+  private static final class Found {
+    final int rows;
+    final int positions;
+    final int topK;
+    final long[] topIds;
+    final float[] topProbability;
+    final float[] entropy;
+    final float[] targetProbability;
+    final long[] targetRank;
+    final float[] divergence;
+
+    Found(int rows, int positions, int topK) {
+      this.rows = rows;
+      this.positions = positions;
+      this.topK = topK;
+      int cells = Math.multiplyExact(rows, positions);
+      topIds = new long[Math.multiplyExact(cells, topK)];
+      topProbability = new float[topIds.length];
+      entropy = new float[cells];
+      targetProbability = new float[cells];
+      targetRank = new long[cells];
+      divergence = new float[cells];
+    }
+
+    LensResult result(
+        Transformer model,
+        Prompt prompt,
+        Config config,
+        IntFunction<String> names,
+        double seconds) {
+      var axes = LensResult.axes(rows, prompt.tokens());
+      var top = new ArrayList<>(axes);
+      top.add(Axis.index("rank", topK));
+      List<String> topTokens =
+          Arrays.stream(topIds).mapToObj(id -> names.apply((int) id)).toList();
+      return new LensResult(
+          Provenances.of(model, prompt, seconds, "target", names.apply(config.target)),
+          names.apply(config.target),
+          Grid.integer(top, topIds),
+          Grid.real(top, topProbability),
+          topTokens,
+          Grid.real(axes, entropy),
+          Grid.real(axes, targetProbability),
+          Grid.integer(axes, targetRank),
+          Grid.real(axes, divergence));
+    }
+  }
+}

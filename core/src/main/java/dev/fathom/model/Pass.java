@@ -149,7 +149,7 @@ public final class Pass {
         rotary,
         r -> {
           try (var scope = Scope.open()) {
-            var table = r.table(positions(), layout.context(), dtype);
+            var table = r.table(positions(), layout, dtype);
             return new Rotary.Table(home.keep(table.cos()), home.keep(table.sin()));
           }
         });

@@ -26,7 +26,7 @@ class LogitLensTest {
   }
 
   private static Prompt prompt(int positions) {
-    int[] ids = TinyModels.idArray(positions, 5);
+    int[] ids = TinyModel.idArray(positions, 5);
     return new Prompt("", ids, IntStream.of(ids).mapToObj(Integer::toString).toList());
   }
 

@@ -1,0 +1,19 @@
+package dev.fathom.model;
+
+import dev.fathom.tensor.Tensor;
+import java.util.List;
+
+/// Which keys and values a block's queries attend to. The pass hands over those of its own tokens; the
+/// store answers with all that are to be seen.
+public interface KvStore {
+  /// Only the tokens of the pass itself.
+  KvStore NONE = (_, _, k, v) -> new Keys(k, v);
+
+  /// @param segments segments of equal start and length
+  /// @param k `[segments, kvHeads, length, width]`, rotated; `v` alike
+  /// @return everything the queries of these segments may look at, from position 0 on
+  Keys extend(int layer, List<Segment> segments, Tensor k, Tensor v);
+
+  /// Keys and values `[segments, kvHeads, positions, width]`, the first at position 0.
+  record Keys(Tensor k, Tensor v) {}
+}

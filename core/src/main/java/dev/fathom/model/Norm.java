@@ -1,0 +1,95 @@
+package dev.fathom.model;
+
+import dev.fathom.tensor.DType;
+import dev.fathom.tensor.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/// A normalisation of the last axis, `x ↦ centred(x) / scale(x) ⊙ gain + bias`. Split into its steps
+/// for analyses that freeze the scale.
+public sealed interface Norm {
+  /// The norm in one kernel, `[…, d] -> […, d]`.
+  Tensor of(Tensor x);
+
+  /// The divisor, `[…, d] -> […, 1]`, in F32 or wider.
+  Tensor scale(Tensor x);
+
+  /// Gain and bias over a given divisor: linear in `x` but for the bias, hence what analyses freeze.
+  Tensor with(Tensor x, Tensor scale);
+
+  /// The gain as it multiplies, `[d]`.
+  Tensor gain();
+
+  /// The bias, where there is one.
+  @Nullable Tensor bias();
+
+  /// Whether the mean is subtracted first.
+  boolean centred();
+
+  double eps();
+
+  /// The norm as a step of a forward pass: its divisor is a site of its own.
+  default Tensor of(Tensor x, Kind scaleSite, int layer, Pass pass) {
+    if (!pass.wants(scaleSite, layer)) {
+      return of(x);
+    }
+    return with(x, pass.at(scaleSite, layer, scale(x)));
+  }
+
+  /// `(x - mean) / √(var + eps) ⊙ gain + bias`, variance biased (Ba et al. 2016).
+  record LayerNorm(Tensor gain, @Nullable Tensor bias, double eps) implements Norm {
+    @Override
+    public Tensor of(Tensor x) {
+      return x.layerNorm(gain, bias, eps);
+    }
+
+    @Override
+    public Tensor scale(Tensor x) {
+      Tensor wide = widened(x);
+      return wide.sub(wide.mean(-1, true)).square().mean(-1, true).add(eps).sqrt();
+    }
+
+    @Override
+    public Tensor with(Tensor x, Tensor scale) {
+      Tensor wide = widened(x);
+      Tensor y = wide.sub(wide.mean(-1, true)).div(scale).mul(gain);
+      return (bias == null ? y : y.add(bias)).to(x.dtype());
+    }
+
+    @Override
+    public boolean centred() {
+      return true;
+    }
+  }
+
+  /// `x / √(mean(x²) + eps) ⊙ gain` (Zhang and Sennrich 2019).
+  record RmsNorm(Tensor gain, double eps) implements Norm {
+    @Override
+    public Tensor of(Tensor x) {
+      return x.rmsNorm(gain, eps);
+    }
+
+    @Override
+    public Tensor scale(Tensor x) {
+      return widened(x).square().mean(-1, true).add(eps).sqrt();
+    }
+
+    @Override
+    public Tensor with(Tensor x, Tensor scale) {
+      return widened(x).div(scale).mul(gain).to(x.dtype());
+    }
+
+    @Override
+    public @Nullable Tensor bias() {
+      return null;
+    }
+
+    @Override
+    public boolean centred() {
+      return false;
+    }
+  }
+
+  private static Tensor widened(Tensor x) {
+    return x.dtype() == DType.F64 ? x : x.to(DType.F32);
+  }
+}

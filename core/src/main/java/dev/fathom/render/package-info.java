@@ -1,0 +1,5 @@
+/// Draws views.
+@NullMarked
+package dev.fathom.render;
+
+import org.jspecify.annotations.NullMarked;

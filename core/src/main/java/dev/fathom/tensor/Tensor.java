@@ -1,0 +1,665 @@
+package dev.fathom.tensor;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import org.bytedeco.javacpp.DoublePointer;
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.BoolOptional;
+import org.bytedeco.pytorch.DoubleOptional;
+import org.bytedeco.pytorch.LongOptional;
+import org.bytedeco.pytorch.MemoryFormatOptional;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarTypeOptional;
+import org.bytedeco.pytorch.TensorArrayRefOptional;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
+
+/// An n-dimensional array in native memory, freed with the [Scope] it was made in. Operations return
+/// new tensors (or views, where the name says so in libtorch) and never change their inputs; the few
+/// that write in place end in `InPlace`.
+///
+/// Only the operations Fathom uses are here. Names are libtorch's in camel case; semantics are
+/// libtorch's: broadcasting, negative dimensions, type promotion.
+public final class Tensor {
+  private final org.bytedeco.pytorch.Tensor pointer;
+
+  Tensor(org.bytedeco.pytorch.Tensor pointer) {
+    this.pointer = pointer;
+  }
+
+  org.bytedeco.pytorch.Tensor pointer() {
+    return pointer;
+  }
+
+  private static Tensor wrap(org.bytedeco.pytorch.Tensor pointer) {
+    return new Tensor(pointer);
+  }
+
+  // ---------------------------------------------------------------- making
+
+  public static Tensor of(float[] values, long... shape) {
+    requireCount(values.length, shape);
+    try (var source = new FloatPointer(values)) {
+      return copyOf(source, shape, DType.F32);
+    }
+  }
+
+  public static Tensor of(double[] values, long... shape) {
+    requireCount(values.length, shape);
+    try (var source = new DoublePointer(values)) {
+      return copyOf(source, shape, DType.F64);
+    }
+  }
+
+  public static Tensor of(long[] values, long... shape) {
+    requireCount(values.length, shape);
+    try (var source = new LongPointer(values)) {
+      return copyOf(source, shape, DType.I64);
+    }
+  }
+
+  public static Tensor of(int[] values, long... shape) {
+    return of(Arrays.stream(values).asLongStream().toArray(), shape);
+  }
+
+  private static Tensor copyOf(Pointer source, long[] shape, DType dtype) {
+    try (var options = options(dtype);
+        var borrowed = torch.from_blob(source, shape, options)) {
+      return wrap(borrowed.clone());
+    }
+  }
+
+  /// A tensor over memory that someone else owns, without a copy. The memory must outlive every
+  /// tensor that reads it, and is read-only if it is a mapped file: clone before writing.
+  public static Tensor borrow(MemorySegment memory, DType dtype, long... shape) {
+    long bytes = count(shape) * dtype.bytes();
+    if (memory.byteSize() < bytes) {
+      throw new IllegalArgumentException(
+          "shape %s of %s needs %d bytes, the memory has %d"
+              .formatted(Arrays.toString(shape), dtype, bytes, memory.byteSize()));
+    }
+    if (bytes == 0) {
+      return zeros(dtype, shape);
+    }
+    try (var options = options(dtype)) {
+      return wrap(torch.from_blob(new Address(memory.address()), shape, options));
+    }
+  }
+
+  private static final class Address extends Pointer {
+    Address(long address) {
+      this.address = address;
+    }
+  }
+
+  public static Tensor zeros(DType dtype, long... shape) {
+    try (var options = options(dtype)) {
+      return wrap(torch.zeros(shape, options));
+    }
+  }
+
+  /// Memory with whatever happens to be in it: to be filled by the caller.
+  public static Tensor empty(DType dtype, long... shape) {
+    try (var options = options(dtype)) {
+      return wrap(torch.empty(shape, options, new MemoryFormatOptional()));
+    }
+  }
+
+  public static Tensor full(double value, DType dtype, long... shape) {
+    try (var options = options(dtype)) {
+      return wrap(torch.full(shape, new Scalar(value), options));
+    }
+  }
+
+  /// `start, start + 1, …, end - 1` as I64.
+  public static Tensor range(long start, long end) {
+    try (var options = options(DType.I64)) {
+      return wrap(torch.arange(new Scalar(start), new Scalar(end), options));
+    }
+  }
+
+  public static Tensor cat(List<Tensor> parts, long dim) {
+    return parts.size() == 1 ? parts.getFirst() : wrap(torch.cat(vector(parts), dim));
+  }
+
+  public static Tensor stack(List<Tensor> parts, long dim) {
+    return wrap(torch.stack(vector(parts), dim));
+  }
+
+  private static TensorVector vector(List<Tensor> parts) {
+    return new TensorVector(
+        parts.stream().map(t -> t.pointer).toArray(org.bytedeco.pytorch.Tensor[]::new));
+  }
+
+  /// A number of this tensor's own kind, so that whole numbers stay whole.
+  private Scalar scalar(double value) {
+    return dtype().isFloating() ? new Scalar(value) : new Scalar((long) value);
+  }
+
+  private static TensorOptions options(DType dtype) {
+    return new TensorOptions(dtype.scalarType);
+  }
+
+  private static void requireCount(int values, long[] shape) {
+    if (count(shape) != values) {
+      throw new IllegalArgumentException(
+          "shape %s does not hold %d values".formatted(Arrays.toString(shape), values));
+    }
+  }
+
+  private static long count(long[] shape) {
+    return Arrays.stream(shape).reduce(1, Math::multiplyExact);
+  }
+
+  // ---------------------------------------------------------------- asking
+
+  public DType dtype() {
+    return DType.of(pointer.scalar_type());
+  }
+
+  public long[] shape() {
+    long[] shape = new long[(int) pointer.dim()];
+    for (int i = 0; i < shape.length; i++) {
+      shape[i] = pointer.size(i);
+    }
+    return shape;
+  }
+
+  public int dim() {
+    return (int) pointer.dim();
+  }
+
+  public long size(long dim) {
+    return pointer.size(dim);
+  }
+
+  public long elements() {
+    return pointer.numel();
+  }
+
+  /// Bytes of the elements (not of the storage behind a view).
+  public long bytes() {
+    return elements() * dtype().bytes();
+  }
+
+  public boolean isContiguous() {
+    return pointer.is_contiguous();
+  }
+
+  /// The address of the first element: equal for two tensors that share it.
+  public long address() {
+    return pointer.data_ptr().address();
+  }
+
+  // ---------------------------------------------------------------- owning
+
+  /// A second handle on the same memory that belongs to no scope: whoever asks for it must [#free] it.
+  public Tensor keep() {
+    var handle = new org.bytedeco.pytorch.Tensor(pointer);
+    handle.retainReference();
+    var scope = PointerScope.getInnerScope();
+    if (scope != null) {
+      scope.detach(handle);
+    }
+    return wrap(handle);
+  }
+
+  /// Frees a handle made by [#keep] (not one that belongs to a scope).
+  public void free() {
+    pointer.releaseReference();
+  }
+
+  // ---------------------------------------------------------------- out of native memory
+
+  /// All elements in row-major order, converted to float.
+  public float[] toFloats() {
+    try (var inner = new PointerScope()) {
+      float[] values = new float[Math.toIntExact(elements())];
+      if (values.length > 0) {
+        var plain = pointer.detach().to(DType.F32.scalarType).contiguous();
+        new FloatPointer(plain.data_ptr()).get(values);
+      }
+      return values;
+    }
+  }
+
+  public double[] toDoubles() {
+    try (var inner = new PointerScope()) {
+      double[] values = new double[Math.toIntExact(elements())];
+      if (values.length > 0) {
+        var plain = pointer.detach().to(DType.F64.scalarType).contiguous();
+        new DoublePointer(plain.data_ptr()).get(values);
+      }
+      return values;
+    }
+  }
+
+  public long[] toLongs() {
+    try (var inner = new PointerScope()) {
+      long[] values = new long[Math.toIntExact(elements())];
+      if (values.length > 0) {
+        var plain = pointer.detach().to(DType.I64.scalarType).contiguous();
+        new LongPointer(plain.data_ptr()).get(values);
+      }
+      return values;
+    }
+  }
+
+  /// The one element of a one-element tensor.
+  public double item() {
+    return pointer.item_double();
+  }
+
+  /// The bytes of a contiguous tensor, in place: valid as long as the tensor is.
+  public MemorySegment memory() {
+    if (!isContiguous()) {
+      throw new IllegalArgumentException("only a contiguous tensor can be seen as one segment");
+    }
+    return MemorySegment.ofAddress(address()).reinterpret(bytes());
+  }
+
+  // ---------------------------------------------------------------- shape
+
+  public Tensor reshape(long... shape) {
+    return wrap(pointer.reshape(shape));
+  }
+
+  public Tensor view(long... shape) {
+    return wrap(pointer.view(shape));
+  }
+
+  public Tensor transpose(long a, long b) {
+    return wrap(pointer.transpose(a, b));
+  }
+
+  public Tensor permute(long... dims) {
+    return wrap(pointer.permute(dims));
+  }
+
+  public Tensor narrow(long dim, long start, long length) {
+    return wrap(pointer.narrow(dim, start, length));
+  }
+
+  public Tensor select(long dim, long index) {
+    return wrap(pointer.select(dim, index));
+  }
+
+  public Tensor unsqueeze(long dim) {
+    return wrap(pointer.unsqueeze(dim));
+  }
+
+  public Tensor squeeze(long dim) {
+    return wrap(pointer.squeeze(dim));
+  }
+
+  public Tensor flatten(long first, long last) {
+    return wrap(pointer.flatten(first, last));
+  }
+
+  public Tensor expand(long... shape) {
+    return wrap(pointer.expand(shape));
+  }
+
+  public Tensor flip(long... dims) {
+    return wrap(pointer.flip(dims));
+  }
+
+  public Tensor contiguous() {
+    return wrap(pointer.contiguous());
+  }
+
+  public Tensor copy() {
+    return wrap(pointer.clone());
+  }
+
+  public Tensor to(DType dtype) {
+    return wrap(pointer.to(dtype.scalarType));
+  }
+
+  public Tensor indexSelect(long dim, Tensor index) {
+    return wrap(pointer.index_select(dim, index.pointer));
+  }
+
+  public Tensor indexSelect(long dim, long... index) {
+    return indexSelect(dim, of(index, index.length));
+  }
+
+  /// This tensor with `source` written over the given places along `dim`.
+  public Tensor indexCopy(long dim, Tensor index, Tensor source) {
+    return wrap(torch.index_copy(pointer, dim, index.pointer, source.pointer));
+  }
+
+  /// This tensor with `source` added at the given places along `dim`.
+  public Tensor indexAdd(long dim, Tensor index, Tensor source) {
+    return wrap(pointer.index_add(dim, index.pointer, source.pointer));
+  }
+
+  public Tensor gather(long dim, Tensor index) {
+    return wrap(pointer.gather(dim, index.pointer));
+  }
+
+  // ---------------------------------------------------------------- arithmetic
+
+  public Tensor add(Tensor other) {
+    return wrap(pointer.add(other.pointer));
+  }
+
+  public Tensor add(double value) {
+    return wrap(pointer.add(scalar(value)));
+  }
+
+  public Tensor sub(Tensor other) {
+    return wrap(pointer.sub(other.pointer));
+  }
+
+  public Tensor sub(double value) {
+    return wrap(pointer.sub(scalar(value)));
+  }
+
+  public Tensor mul(Tensor other) {
+    return wrap(pointer.mul(other.pointer));
+  }
+
+  public Tensor mul(double value) {
+    return wrap(pointer.mul(new Scalar(value)));
+  }
+
+  public Tensor div(Tensor other) {
+    return wrap(pointer.div(other.pointer));
+  }
+
+  public Tensor div(double value) {
+    return wrap(pointer.div(new Scalar(value)));
+  }
+
+  /// `this + a ⊙ b`.
+  public Tensor addcmul(Tensor a, Tensor b) {
+    return wrap(pointer.addcmul(a.pointer, b.pointer));
+  }
+
+  public Tensor neg() {
+    return wrap(pointer.neg());
+  }
+
+  public Tensor abs() {
+    return wrap(pointer.abs());
+  }
+
+  public Tensor square() {
+    return wrap(pointer.square());
+  }
+
+  public Tensor sqrt() {
+    return wrap(pointer.sqrt());
+  }
+
+  public Tensor rsqrt() {
+    return wrap(pointer.rsqrt());
+  }
+
+  public Tensor exp() {
+    return wrap(pointer.exp());
+  }
+
+  public Tensor log() {
+    return wrap(pointer.log());
+  }
+
+  public Tensor sin() {
+    return wrap(pointer.sin());
+  }
+
+  public Tensor cos() {
+    return wrap(pointer.cos());
+  }
+
+  public Tensor tanh() {
+    return wrap(pointer.tanh());
+  }
+
+  public Tensor sigmoid() {
+    return wrap(pointer.sigmoid());
+  }
+
+  public Tensor relu() {
+    return wrap(pointer.relu());
+  }
+
+  public Tensor silu() {
+    return wrap(torch.silu(pointer));
+  }
+
+  /// `x Φ(x)`, with the error function.
+  public Tensor gelu() {
+    return wrap(torch.gelu(pointer));
+  }
+
+  /// `½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
+  public Tensor geluTanh() {
+    return wrap(torch.gelu(pointer, "tanh"));
+  }
+
+  public Tensor matmul(Tensor other) {
+    return wrap(pointer.matmul(other.pointer));
+  }
+
+  // ---------------------------------------------------------------- reductions
+
+  public Tensor sum() {
+    return wrap(pointer.sum());
+  }
+
+  public Tensor sum(long dim, boolean keep) {
+    return wrap(pointer.sum(new long[] {dim}, keep, new ScalarTypeOptional()));
+  }
+
+  public Tensor mean() {
+    return wrap(pointer.mean());
+  }
+
+  public Tensor mean(long dim, boolean keep) {
+    return wrap(pointer.mean(new long[] {dim}, keep, new ScalarTypeOptional()));
+  }
+
+  public Tensor max() {
+    return wrap(pointer.max());
+  }
+
+  public Tensor max(long dim, boolean keep) {
+    return wrap(pointer.amax(new long[] {dim}, keep));
+  }
+
+  /// Index of the largest element along `dim`; the first of equals.
+  public Tensor argmax(long dim) {
+    return wrap(pointer.argmax(new LongOptional(dim), false));
+  }
+
+  public Tensor softmax(long dim) {
+    return wrap(pointer.softmax(dim));
+  }
+
+  public Tensor logSoftmax(long dim) {
+    return wrap(pointer.log_softmax(dim));
+  }
+
+  public Tensor logSumExp(long dim, boolean keep) {
+    return wrap(pointer.logsumexp(new long[] {dim}, keep));
+  }
+
+  public Tensor cumsum(long dim) {
+    return wrap(pointer.cumsum(dim));
+  }
+
+  /// The `k` largest along a dimension, best first.
+  public TopK topK(long k, long dim) {
+    var both = pointer.topk(k, dim, true, true);
+    return new TopK(wrap(both.get0()), wrap(both.get1()));
+  }
+
+  /// Values and their I64 indices.
+  public record TopK(Tensor values, Tensor indices) {}
+
+  /// All elements along `dim` in descending order, equal ones in their first order.
+  public TopK sortDescending(long dim) {
+    var both = pointer.sort(new BoolOptional(true), dim, true);
+    return new TopK(wrap(both.get0()), wrap(both.get1()));
+  }
+
+  // ---------------------------------------------------------------- comparing
+
+  public Tensor gt(Tensor other) {
+    return wrap(pointer.gt(other.pointer));
+  }
+
+  public Tensor lt(Tensor other) {
+    return wrap(pointer.lt(other.pointer));
+  }
+
+  public Tensor ge(Tensor other) {
+    return wrap(pointer.ge(other.pointer));
+  }
+
+  public Tensor le(Tensor other) {
+    return wrap(pointer.le(other.pointer));
+  }
+
+  public Tensor eq(Tensor other) {
+    return wrap(pointer.eq(other.pointer));
+  }
+
+  public Tensor logicalOr(Tensor other) {
+    return wrap(pointer.logical_or(other.pointer));
+  }
+
+  public Tensor maskedFill(Tensor mask, double value) {
+    return wrap(pointer.masked_fill(mask.pointer, new Scalar(value)));
+  }
+
+  /// Same type, shape and elements (NaN differs from itself).
+  public boolean sameAs(Tensor other) {
+    return dtype() == other.dtype() && torch.equal(pointer, other.pointer);
+  }
+
+  // ---------------------------------------------------------------- in place
+
+  public Tensor copyInPlace(Tensor source) {
+    pointer.copy_(source.pointer);
+    return this;
+  }
+
+  public Tensor addInPlace(Tensor other) {
+    pointer.add_(other.pointer);
+    return this;
+  }
+
+  public Tensor mulInPlace(Tensor other) {
+    pointer.mul_(other.pointer);
+    return this;
+  }
+
+  public Tensor zeroInPlace() {
+    pointer.zero_();
+    return this;
+  }
+
+  // ---------------------------------------------------------------- gradients
+
+  /// A tensor with the same elements, cut off from the graph.
+  public Tensor detach() {
+    return wrap(pointer.detach());
+  }
+
+  /// Marks this tensor as one gradients are wanted for, and returns it.
+  public Tensor requireGradient() {
+    pointer.requires_grad_(true);
+    return this;
+  }
+
+  public boolean requiresGradient() {
+    return pointer.requires_grad();
+  }
+
+  /// Adds d this / d x to the gradient of every leaf x; this must have one element.
+  public void backward() {
+    pointer.backward();
+  }
+
+  /// The same from a given gradient of some scalar with respect to this tensor.
+  public void backward(Tensor gradient) {
+    pointer.backward(
+        gradient.pointer, new BoolOptional(), false, new TensorArrayRefOptional());
+  }
+
+  /// The gradient gathered so far, or null when none has been.
+  public @Nullable Tensor gradient() {
+    var gradient = pointer.grad();
+    return gradient.defined() ? wrap(gradient) : null;
+  }
+
+  public void dropGradient() {
+    pointer.mutable_grad().reset();
+  }
+
+  // ---------------------------------------------------------------- fused kernels
+
+  /// `(x - mean) / √(var + eps) ⊙ gain + bias` over the last dimension, variance biased (Ba et al. 2016).
+  public Tensor layerNorm(@Nullable Tensor gain, @Nullable Tensor bias, double eps) {
+    return wrap(
+        torch.layer_norm(
+            pointer, new long[] {size(-1)}, optional(gain), optional(bias), eps, false));
+  }
+
+  /// `x / √(mean(x²) + eps) ⊙ gain` over the last dimension (Zhang and Sennrich 2019).
+  public Tensor rmsNorm(@Nullable Tensor gain, double eps) {
+    return wrap(
+        torch.rms_norm(pointer, new long[] {size(-1)}, optional(gain), new DoubleOptional(eps)));
+  }
+
+  /// softmax(q kᵀ scale + mask) v for `[…, heads, positions, width]`, without keeping the pattern.
+  /// `mask` is added to the scores; `causal` masks keys after the query (equal lengths only).
+  public static Tensor attention(
+      Tensor q, Tensor k, Tensor v, @Nullable Tensor mask, boolean causal, double scale) {
+    return wrap(
+        torch.scaled_dot_product_attention(
+            q.pointer,
+            k.pointer,
+            v.pointer,
+            optional(mask),
+            0.0,
+            causal,
+            new DoubleOptional(scale),
+            q.size(1) != k.size(1)));
+  }
+
+  static TensorOptional optional(@Nullable Tensor tensor) {
+    return tensor == null ? new TensorOptional() : new TensorOptional(tensor.pointer);
+  }
+
+  @Override
+  public String toString() {
+    return "Tensor" + Arrays.toString(shape()) + " " + dtype();
+  }
+
+  /// Refuses a tensor of another shape, naming what it is; -1 matches any size.
+  public Tensor requireShape(String what, long... expected) {
+    long[] found = shape();
+    boolean same = found.length == expected.length;
+    for (int i = 0; same && i < found.length; i++) {
+      same = expected[i] == -1 || expected[i] == found[i];
+    }
+    if (!same) {
+      throw new IllegalArgumentException(
+          "%s should have shape %s, found %s"
+              .formatted(what, Arrays.toString(expected), Arrays.toString(found)));
+    }
+    return Objects.requireNonNull(this);
+  }
+}

@@ -84,7 +84,10 @@ record Console(
   private static int width(String measured, Map<String, String> environment) {
     var text = measured != null ? measured : environment.getOrDefault("COLUMNS", "");
     try {
-      return Math.clamp(Integer.parseInt(text.strip()), MIN_WIDTH, MAX_WIDTH);
+      int columns = Integer.parseInt(text.strip());
+      return columns < MIN_WIDTH
+          ? DEFAULT_WIDTH
+          : Math.min(columns, MAX_WIDTH); // some terminals say 0
     } catch (NumberFormatException e) {
       return DEFAULT_WIDTH;
     }

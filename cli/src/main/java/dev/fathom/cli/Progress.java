@@ -88,7 +88,8 @@ final class Progress implements AutoCloseable {
 
   /// The bar's text, at most `width - 1` columns: what, bar, share done, time left.
   static String line(String what, long done, long total, Duration elapsed, int width) {
-    if (total <= 0) return cut(String.format(Locale.ROOT, "%s  %,d  %s", what, done, clock(elapsed)), width);
+    if (total <= 0)
+      return cut(String.format(Locale.ROOT, "%s  %,d  %s", what, done, clock(elapsed)), width);
     double share = Math.clamp((double) done / total, 0, 1);
     var left =
         share == 0

@@ -7,6 +7,7 @@ import dev.fathom.FathomException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
@@ -61,5 +62,44 @@ class AtomicFileTest {
 
     AtomicFile.writeText(Path.of("/dev/null"), "gone");
     assertThat(Files.isRegularFile(Path.of("/dev/null"))).isFalse();
+  }
+
+  @Test
+  @DisabledOnOs(OS.WINDOWS)
+  void aProcessThatIsToldToEndLeavesNoHalfFile() throws Exception {
+    var file = folder.resolve("a.txt");
+    var process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-cp",
+                System.getProperty("java.class.path"),
+                Endless.class.getName(),
+                file.toString())
+            .redirectError(ProcessBuilder.Redirect.DISCARD)
+            .start();
+    try (var lines = process.inputReader()) {
+      assertThat(lines.readLine()).isEqualTo("half written");
+      assertThat(Files.list(folder)).hasSize(1);
+      process.destroy(); // the shutdown that Ctrl-C starts too
+      assertThat(process.waitFor()).isEqualTo(128 + 15);
+    } finally {
+      process.destroyForcibly();
+    }
+    assertThat(Files.list(folder)).isEmpty();
+  }
+
+  /// A program that never finishes its file.
+  static final class Endless {
+    private Endless() {}
+
+    public static void main(String[] args) {
+      AtomicFile.write(
+          Path.of(args[0]),
+          temporary -> {
+            Files.writeString(temporary, "half");
+            System.out.println("half written");
+            LockSupport.park();
+          });
+    }
   }
 }

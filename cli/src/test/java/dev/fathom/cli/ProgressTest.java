@@ -10,8 +10,7 @@ class ProgressTest {
   @Test
   void theLineShowsShareAndTimeLeft() {
     assertThat(Progress.line("reading", 50, 200, Duration.ofSeconds(20), 80))
-        .isEqualTo(
-            "reading  [########----------------------]   25%  1:00 left");
+        .isEqualTo("reading  [########----------------------]   25%  1:00 left");
   }
 
   @Test

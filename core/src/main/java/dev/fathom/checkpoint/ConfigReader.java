@@ -46,6 +46,8 @@ public final class ConfigReader {
           "torch_dtype",
           "transformers_version",
           "_name_or_path",
+          "_model_name_or_path",
+          "transformers.js_config",
           "_commit_hash",
           "_attn_implementation",
           "_attn_implementation_autoset",

@@ -54,15 +54,15 @@ final class BlobLock implements AutoCloseable {
   }
 
   static Optional<BlobLock> tryAcquire(Path file) throws IOException {
-    Path key = file.toAbsolutePath().normalize();
+    Path directory = Files.createDirectories(file.toAbsolutePath().normalize().resolveSibling(""));
+    Path key = directory.toRealPath().resolve(file.getFileName());
     if (!HELD.add(key)) {
       return Optional.empty();
     }
     FileChannel channel = null;
     boolean held = false;
     try {
-      Files.createDirectories(file.getParent());
-      channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+      channel = FileChannel.open(key, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
       held = lock(channel);
       return held ? Optional.of(new BlobLock(key, channel)) : Optional.empty();
     } finally {

@@ -120,8 +120,6 @@ final class BodyQueue implements BodySubscriber<BodyQueue>, AutoCloseable {
 
   /// A body beyond what was agreed; trying again would not help.
   static final class TooLarge extends IOException {
-    private static final long serialVersionUID = 1;
-
     TooLarge(int limit) {
       super("more than %d bytes".formatted(limit));
     }

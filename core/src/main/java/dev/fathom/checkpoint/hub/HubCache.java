@@ -22,7 +22,7 @@ import java.util.stream.Stream;
 record HubCache(Path root, boolean links) {
   private static final int DEPTH = 4;
   private static final int MOST_FILES = 10_000;
-  private static final int LARGEST_TREE = 64 << 20;
+  private static final int LARGEST_TREE = 32 << 20;
   private static final String TAG =
       """
       Signature: 8a477f597d28d172789f06886806bc55

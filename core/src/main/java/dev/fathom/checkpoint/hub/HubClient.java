@@ -71,13 +71,16 @@ public final class HubClient {
           e);
     } catch (IOException e) {
       throw new FathomException(
-          "The hub cache %s cannot be written (%s, %s free); make room or set HF_HOME elsewhere"
+          "The hub cache %s cannot be written (%s: %s%s); make room or set HF_HOME to another disk"
               .formatted(
-                  settings.cache(),
-                  e,
-                  RemoteRepository.size(freeBytes.applyAsLong(settings.cache()))),
+                  settings.cache(), e.getClass().getSimpleName(), e.getMessage(), spaceLeft()),
           e);
     }
+  }
+
+  private String spaceLeft() {
+    long free = freeBytes.applyAsLong(settings.cache());
+    return free > 0 ? "; %s free".formatted(RemoteRepository.size(free)) : "";
   }
 
   /// The snapshot of [HubFilter#model] if it is complete in the cache. No network.
@@ -119,11 +122,11 @@ public final class HubClient {
     Path snapshot = cache.snapshot(reference, listing.commit());
     List<String> missing =
         wanted.stream().filter(file -> !isComplete(snapshot, listing, file)).toList();
-    long needed =
+    double needed =
         missing.stream()
-            .mapToLong(file -> Math.max(0, listing.sizes().getOrDefault(file, 0L)))
+            .mapToDouble(file -> Math.max(0, listing.sizes().getOrDefault(file, 0L)))
             .sum();
-    requireRoom(reference, needed);
+    requireRoom(reference, (long) needed);
     if (!missing.isEmpty()) {
       cache.tag();
     }
@@ -135,7 +138,14 @@ public final class HubClient {
         progress.update(file, bytes, bytes);
       }
     }
-    cache.remember(reference, listing.commit());
+    try {
+      cache.remember(reference, listing.commit());
+    } catch (IOException e) {
+      if (!missing.isEmpty()) {
+        throw e;
+      }
+      // A complete cache may be read-only; it serves all the same.
+    }
   }
 
   private static boolean isComplete(Path snapshot, HubListing listing, String file) {
@@ -213,13 +223,14 @@ public final class HubClient {
   }
 
   private static long usableSpace(Path path) {
-    for (Path at = path.toAbsolutePath(); at != null; at = at.getParent()) {
-      try {
-        return Files.getFileStore(at).getUsableSpace();
-      } catch (IOException e) {
-        continue; // not created yet: ask its parent
-      }
+    Path existing = path.toAbsolutePath();
+    while (!Files.exists(existing) && existing.getParent() != null) {
+      existing = existing.getParent();
     }
-    return 0;
+    try {
+      return Files.getFileStore(existing).getUsableSpace();
+    } catch (IOException e) {
+      return 0;
+    }
   }
 }

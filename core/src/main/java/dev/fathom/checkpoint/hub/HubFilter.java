@@ -1,8 +1,8 @@
 package dev.fathom.checkpoint.hub;
 
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.Collection;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -49,6 +49,8 @@ public record HubFilter(Optional<String> gguf) {
     /// Small files first and weights last, so that weights vouch for everything before them.
     record Files(List<String> names) implements Choice {}
 
+    /// Not all that is needed is there.
+    ///
     /// @param why how the sentence goes on after the repository's name
     record Insufficient(String why) implements Choice {}
   }
@@ -96,7 +98,9 @@ public record HubFilter(Optional<String> gguf) {
     }
     if (all.contains(INDEX)) {
       List<String> shards =
-          safetensors.stream().filter(name -> name.matches("model-\\d{5}-of-\\d{5}\\..*")).toList();
+          safetensors.stream()
+              .filter(name -> name.startsWith("model-") && SHARD.matcher(name).matches())
+              .toList();
       if (shards.isEmpty()) {
         return new Choice.Insufficient("has %s but none of its shards".formatted(INDEX));
       }
@@ -187,19 +191,23 @@ public record HubFilter(Optional<String> gguf) {
 
   /// The same files, if each split model among them has all its parts.
   private static Choice whole(List<String> files) {
-    Set<String> present = Set.copyOf(files);
-    Set<String> checked = new HashSet<>();
+    record Split(String stem, int count, String extension) {}
+    Map<Split, BitSet> parts = new LinkedHashMap<>();
     for (String file : files) {
       Matcher shard = SHARD.matcher(file);
-      if (shard.matches() && checked.add(shard.group(1) + "/" + shard.group(3))) {
-        int count = Integer.parseInt(shard.group(3));
-        for (int part = 1; part <= count; part++) {
-          String expected =
-              "%s-%05d-of-%05d%s".formatted(shard.group(1), part, count, shard.group(4));
-          if (!present.contains(expected)) {
-            return new Choice.Insufficient("lacks %s".formatted(expected));
-          }
-        }
+      if (shard.matches()) {
+        var split = new Split(shard.group(1), Integer.parseInt(shard.group(3)), shard.group(4));
+        int part = Integer.parseInt(shard.group(2));
+        parts.computeIfAbsent(split, ignored -> new BitSet()).set(part);
+      }
+    }
+    for (Map.Entry<Split, BitSet> entry : parts.entrySet()) {
+      Split split = entry.getKey();
+      int missing = entry.getValue().nextClearBit(1);
+      if (missing <= split.count()) {
+        return new Choice.Insufficient(
+            "lacks %s-%05d-of-%05d%s"
+                .formatted(split.stem(), missing, split.count(), split.extension()));
       }
     }
     return new Choice.Files(files);

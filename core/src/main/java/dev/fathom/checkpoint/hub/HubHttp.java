@@ -33,8 +33,7 @@ final class HubHttp implements AutoCloseable {
 
   /// Something that may go better the next time.
   static final class Transient extends IOException {
-    private static final long serialVersionUID = 1;
-    private final transient Duration wait;
+    private final Duration wait;
 
     /// @param wait what the server asks to wait, or zero
     Transient(String message, Duration wait) {
@@ -103,7 +102,8 @@ final class HubHttp implements AutoCloseable {
     Thread.sleep(patience.pause(failures, asked));
   }
 
-  /// The head of a file's answer: of the hub itself, even where the content lies elsewhere.
+  /// The head of a file's answer: of the hub itself, even where the content lies elsewhere. A
+  /// mirror may send on to the public hub for it.
   Reply head(String path) throws IOException, InterruptedException {
     return send("HEAD", path, 0);
   }
@@ -135,7 +135,8 @@ final class HubHttp implements AutoCloseable {
         refuseTransient(reply, target);
         return reply;
       }
-      if (method.equals("HEAD") && !isHub(next.get())) {
+      boolean known = isHub(next.get()) || sameOrigin(next.get(), HubSettings.PUBLIC_ENDPOINT);
+      if (method.equals("HEAD") && !known) {
         return reply;
       }
       reply.close();
@@ -212,10 +213,13 @@ final class HubHttp implements AutoCloseable {
   }
 
   private boolean isHub(URI target) {
-    URI hub = settings.endpoint();
-    return hub.getScheme().equalsIgnoreCase(target.getScheme())
-        && hub.getHost().equalsIgnoreCase(target.getHost())
-        && port(hub) == port(target);
+    return sameOrigin(target, settings.endpoint());
+  }
+
+  private static boolean sameOrigin(URI one, URI other) {
+    return one.getScheme().equalsIgnoreCase(other.getScheme())
+        && one.getHost().equalsIgnoreCase(other.getHost())
+        && port(one) == port(other);
   }
 
   private static int port(URI address) {

@@ -54,7 +54,7 @@ record HubListing(String commit, Map<String, Long> sizes) {
                     .formatted(reference, printable(path))
                 + " nothing was downloaded");
       }
-      sizes.put(path, sibling.path("size").asLong(UNKNOWN));
+      sizes.put(path, Math.max(UNKNOWN, sibling.path("size").asLong(UNKNOWN)));
     }
     return new HubListing(commit, sizes);
   }

@@ -78,7 +78,7 @@ final class HubRefusals {
             reference.repository(),
             didYouMean(similarRepositories()),
             settings.token().isPresent()
-                ? ""
+                ? ", or whether HF_TOKEN is still valid"
                 : ", or set HF_TOKEN to a token of an account that may read it");
   }
 

@@ -16,7 +16,7 @@ import java.util.stream.Collectors;
 
 /// One repository on the hub: what it holds, and the content of its files.
 final class RemoteRepository {
-  private static final int LARGEST_LISTING = 64 << 20;
+  private static final int LARGEST_LISTING = 32 << 20;
   private static final long LARGEST_SMALL_FILE = 512L << 20;
   private static final long LARGEST_WEIGHTS = 1L << 40;
 
@@ -35,7 +35,6 @@ final class RemoteRepository {
 
   /// A connection that ended too early: what arrived so far is kept, and the rest can be asked for.
   private static final class Cut extends IOException {
-    private static final long serialVersionUID = 1;
     private final IOException reason;
 
     Cut(IOException reason) {

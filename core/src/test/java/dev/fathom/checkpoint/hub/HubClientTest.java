@@ -426,7 +426,8 @@ class HubClientTest {
           FakeHub.send(
               exchange,
               200,
-              "{\"sha\":\"%s\",\"siblings\":[{\"rfilename\":\"config.json\"},{\"rfilename\":\"%s\"}]}"
+              ("{\"sha\":\"%s\",\"siblings\":[{\"rfilename\":\"config.json\"},"
+                      + "{\"rfilename\":\"%s\"}]}")
                   .formatted(FakeHub.COMMIT, name));
           return true;
         };
@@ -554,6 +555,17 @@ class HubClientTest {
   }
 
   @Test
+  void aCompleteCacheNeedsNoWriting() throws IOException {
+    Path snapshot = pull();
+    Path refs = cache.resolve("models--acme--tiny/refs");
+    Files.delete(refs.resolve("main"));
+    Files.delete(refs);
+    Files.writeString(refs, "in the way");
+
+    assertThat(pull()).isEqualTo(snapshot);
+  }
+
+  @Test
   void redirectsInACircleEnd() {
     hub.interruption =
         exchange -> {
@@ -597,7 +609,7 @@ class HubClientTest {
         .isInstanceOf(FathomException.class)
         .hasMessage(
             "The hub has no repository acme/tinny that you may read (did you mean acme/tiny?);"
-                + " check the spelling");
+                + " check the spelling, or whether HF_TOKEN is still valid");
   }
 
   @Test
@@ -735,7 +747,7 @@ class HubClientTest {
     assertThat(names(cache.resolve("models--acme--tiny/snapshots/" + FakeHub.COMMIT))).hasSize(3);
   }
 
-  // --- helpers
+  // --- shorthand
 
   private Path pull() {
     return pull(client(), TINY);

@@ -116,12 +116,12 @@ class HubFilterTest {
   }
 
   @Test
-  void aHundredThousandShardsAreCheckedInNoTime() {
+  void tenThousandShardsAreCheckedInNoTime() {
     List<String> names = new ArrayList<>(List.of("model.safetensors.index.json"));
-    for (int part = 1; part <= 99_999; part++) {
-      names.add("model-%05d-of-99999.safetensors".formatted(part));
+    for (int part = 1; part <= 10_000; part++) {
+      names.add("model-%05d-of-10000.safetensors".formatted(part));
     }
-    assertThat(files(MODEL, names.toArray(String[]::new))).hasSize(100_000);
+    assertThat(files(MODEL, names.toArray(String[]::new))).hasSize(10_001);
   }
 
   private static List<String> files(HubFilter filter, String... names) {

@@ -153,7 +153,7 @@ sealed interface Segmenter {
 
     static Unigram of(SentencePieceModel model, PieceTrie trie) {
       float lowest = Float.MAX_VALUE;
-      float highest = -Float.MAX_VALUE;
+      float highest = Float.MIN_NORMAL; // the reference starts there, so negative scores never count
       int size = model.pieces().size();
       for (int id = 0; id < size; id++) {
         if (model.types()[id] == Vocabulary.NORMAL) {

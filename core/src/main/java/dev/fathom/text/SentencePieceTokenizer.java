@@ -110,7 +110,7 @@ final class SentencePieceTokenizer implements Tokenizer {
     if (add && specials.addsEos()) {
       specials.eos().ifPresent(id -> out.add(id, 0, 0));
     }
-    return out.toEncoding(this);
+    return out.toEncoding(id -> pieces[id]);
   }
 
   private void encodePlain(String text, int from, int to, boolean afterAdded, Tokens out) {

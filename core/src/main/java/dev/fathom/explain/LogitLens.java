@@ -7,6 +7,7 @@ import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
+import dev.fathom.text.Tokenizer;
 import dev.fathom.view.Axis;
 import dev.fathom.view.Grid;
 import java.lang.foreign.MemorySegment;
@@ -14,7 +15,6 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 
 /// What would the model say if it stopped after layer l? Every stream is put through the final norm and
@@ -48,9 +48,11 @@ public final class LogitLens {
     }
   }
 
-  /// @param names what people call an output: the text of a token, the name of a class
+  /// The lens of one prompt; `tokenizer` only names tokens.
+  ///
+  /// @throws IllegalArgumentException if the target is not one of the model's outputs
   public static LensResult run(
-      Transformer model, Prompt prompt, Config config, IntFunction<String> names) {
+      Transformer model, Tokenizer tokenizer, Prompt prompt, Config config) {
     if (config.target < 0 || config.target >= model.outputs()) {
       throw new IllegalArgumentException(
           "target %d is not one of this model's %d outputs"
@@ -75,7 +77,8 @@ public final class LogitLens {
         }
       }
     }
-    return found.result(model, prompt, config, names, (System.nanoTime() - start) / 1e9);
+    return found.result(
+        new Names(model, tokenizer), model, prompt, config, (System.nanoTime() - start) / 1e9);
   }
 
   /// The embedding and the stream after every block, `[layers + 1, tokens, dModel]`, in the current
@@ -154,19 +157,16 @@ public final class LogitLens {
     }
 
     LensResult result(
-        Transformer model,
-        Prompt prompt,
-        Config config,
-        IntFunction<String> names,
-        double seconds) {
-      var axes = LensResult.axes(rows, prompt.tokens());
+        Names names, Transformer model, Prompt prompt, Config config, double seconds) {
+      List<String> tokens = names.tokens(prompt);
+      var axes = LensResult.axes(rows, tokens);
       var top = new ArrayList<>(axes);
       top.add(Axis.index("rank", topK));
       List<String> topTokens =
-          Arrays.stream(topIds).mapToObj(id -> names.apply((int) id)).toList();
+          Arrays.stream(topIds).mapToObj(id -> names.output((int) id)).toList();
       return new LensResult(
-          Provenances.of(model, prompt, seconds, "target", names.apply(config.target)),
-          names.apply(config.target),
+          Provenances.of(model, prompt, tokens, seconds, "target", names.output(config.target)),
+          names.output(config.target),
           Grid.integer(top, topIds),
           Grid.real(top, topProbability),
           topTokens,

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.fathom.data.Prompt;
 import dev.fathom.model.Layout;
+import dev.fathom.model.Numbers;
 import dev.fathom.model.Pass;
 import dev.fathom.model.TinyModels;
 import dev.fathom.model.TinyModels.TinyModel;
@@ -13,26 +14,25 @@ import dev.fathom.model.TinyModels.Variant;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import java.util.List;
-import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class LogitLensTest {
   private static final int POSITIONS = 9;
+  private static final Numbers NUMBERS = new Numbers(TinyModels.VOCABULARY);
 
   static List<Variant> variants() {
     return TinyModels.some(DType.F32);
   }
 
   private static Prompt prompt(int positions) {
-    int[] ids = TinyModel.idArray(positions, 5);
-    return new Prompt("", ids, IntStream.of(ids).mapToObj(Integer::toString).toList());
+    return Prompt.ofIds(NUMBERS, TinyModel.idArray(positions, 5));
   }
 
   private static LensResult lens(TinyModel tiny, int target) {
     return LogitLens.run(
-        tiny.model(), prompt(POSITIONS), new LogitLens.Config(target, 50), Integer::toString);
+        tiny.model(), NUMBERS, prompt(POSITIONS), new LogitLens.Config(target, 50));
   }
 
   @ParameterizedTest

@@ -8,6 +8,7 @@ import dev.fathom.arch.Models;
 import dev.fathom.data.Prompt;
 import dev.fathom.model.Kind;
 import dev.fathom.model.Layout;
+import dev.fathom.model.Numbers;
 import dev.fathom.model.Pass;
 import dev.fathom.model.Site;
 import dev.fathom.model.Tap;
@@ -55,14 +56,14 @@ class SmolLm2LensTest {
     JsonNode expected =
         JsonMapper.shared().readTree(Files.readString(References.path("smollm2/" + name + ".json")));
     int[] ids = expected.get("input_ids").valueStream().mapToInt(JsonNode::asInt).toArray();
-    var prompt =
-        new Prompt("", ids, IntStream.of(ids).mapToObj(Integer::toString).toList());
+    var numbers = new Numbers(model.outputs());
+    var prompt = Prompt.ofIds(numbers, ids);
     LensResult lens =
         LogitLens.run(
             model,
+            numbers,
             prompt,
-            LogitLens.Config.of(expected.get("target_id").asInt()),
-            Integer::toString);
+            LogitLens.Config.of(expected.get("target_id").asInt()));
     try (var reference = References.open("smollm2/" + name + ".safetensors")) {
       reference.assertClose("lens_top5_prob", floats(lens.topProbability()), TOLERANCE);
       reference.assertClose("lens_entropy_nats", floats(lens.entropy()), TOLERANCE);

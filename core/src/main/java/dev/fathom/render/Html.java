@@ -186,7 +186,7 @@ public final class Html {
     if (columns > PAGE) {
       out.append(
           "<span class=\"pager\" hidden><button type=\"button\">‹ Back</button> <span></span>");
-      out.append(" <button type=\"button\">On ›</button></span>\n");
+      out.append(" <button type=\"button\">Next ›</button></span>\n");
     }
     out.append("</div>\n");
     for (int from = 0; from < columns; from += PAGE) {
@@ -220,7 +220,11 @@ public final class Html {
     int rows = map.rows().size();
     out.append(
         "<table class=\"heat%s%s\" data-view=\"%s\" data-start=\"%d\">\n"
-            .formatted(compact ? " compact" : "", rows > 24 ? " tall" : "", id, from));
+            .formatted(
+                compact ? " compact" : to - from <= 12 ? " roomy" : "",
+                rows > 24 ? " tall" : "",
+                id,
+                from));
     out.append("<thead><tr><th class=\"corner\" scope=\"col\">");
     out.append(Markup.escape(map.rows().name())).append("</th>");
     for (int c = from; c < to; c++) {

@@ -161,7 +161,7 @@ final class SvgHeatMap {
     double size = 0;
     for (HeatMap panel : page.panels()) {
       int most = Math.max(panel.rows().size(), panel.columns().size());
-      size = Math.max(size, Math.clamp(most * 10.0, 90, 180));
+      size = Math.max(size, Math.clamp(most * 12.0, 110, 240));
     }
     int across = (int) Math.max(1, Math.floor((Svg.WIDTH + 16) / (size + 16)));
     double bottom = top;

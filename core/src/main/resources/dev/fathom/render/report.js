@@ -12,6 +12,12 @@
     return String(Number(v.toPrecision(3)));
   };
 
+  // As many decimals as tell a hundredth of the scale apart, so that the cells of a map align.
+  const fixed = (v, scale) => {
+    const decimals = Math.max(0, Math.ceil(2 - Math.log10(scale.high - scale.low)));
+    return decimals > 6 ? format(v) : v.toFixed(decimals).replace(/^-(?=[0.]+$)/, '');
+  };
+
   // Characters that would not be seen or would turn the line around, as their code points.
   const legible = (s) => s.replace(
     /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
@@ -179,7 +185,7 @@
         if (cell.dataset.text === undefined) cell.dataset.text = cell.textContent;
         const { view, row, column } = place(cell);
         const value = view.grid.values[row][column];
-        cell.textContent = numbers ? (value === null ? '' : format(value)) : cell.dataset.text;
+        cell.textContent = numbers ? (value === null ? '' : fixed(value, view.scale)) : cell.dataset.text;
       }
     }
   };

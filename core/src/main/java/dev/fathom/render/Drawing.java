@@ -44,7 +44,7 @@ final class Drawing {
 
   /// A legible text cut to about a width.
   static String cut(String text, double size, double width) {
-    return Legible.cut(Legible.of(text), (int) Math.max(1, width / (size * ADVANCE)), "…");
+    return Legible.cut(Legible.of(text), (int) Math.max(1, width / (size * ADVANCE) + 0.01), "…");
   }
 
   Drawing rect(double x, double y, double w, double h, String paint, List<String> tip) {

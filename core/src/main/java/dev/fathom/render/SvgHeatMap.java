@@ -71,7 +71,7 @@ final class SvgHeatMap {
     drawing.text(x0, bottom + 15, map.columns().name(), "start", SMALL, "soft");
     drawing.extend(x0 + columns * cell + (headings < 24 ? 0 : 50), bottom + 18);
     double end = legend(drawing, scale, x0, bottom + 28);
-    if (map != whole) {
+    if (map.values().size() < whole.values().size()) {
       String note =
           "%d rows and %d columns in groups; a group shows its value of greatest magnitude"
               .formatted(whole.rows().size(), whole.columns().size());
@@ -226,8 +226,9 @@ final class SvgHeatMap {
     double bottom = top;
     for (int i = 0; i < page.panels().size(); i++) {
       HeatMap panel = page.panels().get(i);
+      int row = i / across;
       double x = left + (i % across) * (size + 16);
-      double y = top + (i / across) * (size + 34);
+      double y = top + row * (size + 34);
       drawing.text(x, y + 11, Drawing.cut(panel.title(), SMALL, size), "start", SMALL, "ink");
       int rows = panel.rows().size();
       double cell = size / Math.max(1, Math.max(rows, panel.columns().size()));

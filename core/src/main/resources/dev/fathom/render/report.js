@@ -131,7 +131,12 @@
     show(found[0], found[1], event.clientX, event.clientY);
   });
   document.addEventListener('pointerleave', hide);
-  document.addEventListener('scroll', hide, true);
+  // Scrolling takes the tip away from the pointer, but not from the cell that has the focus.
+  document.addEventListener('scroll', () => {
+    const at = document.activeElement;
+    if (at.matches('table.heat td:focus-visible, .strip span:focus-visible')) show(at, partsOf(at)[1]);
+    else hide();
+  }, true);
   document.addEventListener('focusin', (event) => {
     const found = event.target.matches('table.heat td, .strip span') && partsOf(event.target);
     if (found) {

@@ -32,7 +32,7 @@ class LogitLensTest {
 
   private static LensResult lens(TinyModel tiny, int target) {
     return LogitLens.run(
-        tiny.model(), NUMBERS, prompt(POSITIONS), new LogitLens.Config(target, 50));
+        tiny.model(), NUMBERS, prompt(POSITIONS), LogitLens.Config.standard().withTarget(target).keeping(50));
   }
 
   @ParameterizedTest
@@ -103,7 +103,7 @@ class LogitLensTest {
   void commitDepthIsTheFirstRowFromWhichNothingChanges(Variant variant) {
     try (var tiny = TinyModels.of(variant)) {
       var lens = lens(tiny, 3);
-      var profile = ExitProfile.of(lens);
+      var profile = ExitProfile.of(lens, true);
       int last = lens.rows() - 1;
       for (int t = 0; t < POSITIONS; t++) {
         int depth = (int) profile.commitDepth().at(t);

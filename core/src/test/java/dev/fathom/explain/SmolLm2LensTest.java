@@ -63,7 +63,7 @@ class SmolLm2LensTest {
             model,
             numbers,
             prompt,
-            LogitLens.Config.of(expected.get("target_id").asInt()));
+            LogitLens.Config.standard().withTarget(expected.get("target_id").asInt()));
     try (var reference = References.open("smollm2/" + name + ".safetensors")) {
       reference.assertClose("lens_top5_prob", floats(lens.topProbability()), TOLERANCE);
       reference.assertClose("lens_entropy_nats", floats(lens.entropy()), TOLERANCE);

@@ -119,9 +119,7 @@ public final class GgufVocabulary {
       return switch (value(key)) {
         case null -> OptionalInt.empty();
         case Long id ->
-            id >= 0 && id < Integer.MAX_VALUE
-                ? OptionalInt.of(id.intValue())
-                : OptionalInt.empty();
+            id >= 0 && id < Integer.MAX_VALUE ? OptionalInt.of(id.intValue()) : OptionalInt.empty();
         default -> throw wrong(key, "a token's number");
       };
     }

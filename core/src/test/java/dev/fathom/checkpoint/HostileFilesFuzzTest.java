@@ -12,8 +12,8 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 
-/// Whatever the bytes are, a file is either sound or refused with one sentence: no other exception, no
-/// endless loop, no allocation beyond the file's size. The corpus is replayed in every build;
+/// Whatever the bytes are, a file is either sound or refused with one sentence: no other exception,
+/// no endless loop, no allocation beyond the file's size. The corpus is replayed in every build;
 /// `JAZZER_FUZZ=1` searches on from it.
 class HostileFilesFuzzTest {
   private static @Nullable Path scratch;

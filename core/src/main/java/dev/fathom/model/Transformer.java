@@ -20,7 +20,7 @@ public final class Transformer implements AutoCloseable {
   ///
   /// @param family such as `llama`
   /// @param name how the user named it (a path or a hub reference)
-  /// @param sha256 fingerprint of its weights
+  /// @param sha256 computes the fingerprint of its weights (reads all of them at first call)
   /// @param context positions a row may have
   /// @param parameters numbers in its weights, tied ones counted once
   /// @param dtype element type it computes in
@@ -29,7 +29,7 @@ public final class Transformer implements AutoCloseable {
   public record Card(
       String family,
       String name,
-      String sha256,
+      java.util.function.Supplier<String> sha256,
       int context,
       long parameters,
       DType dtype,

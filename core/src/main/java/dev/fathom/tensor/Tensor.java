@@ -139,6 +139,11 @@ public final class Tensor {
         parts.stream().map(t -> t.pointer).toArray(org.bytedeco.pytorch.Tensor[]::new));
   }
 
+  /// A number of this tensor's own kind, so that whole numbers stay whole.
+  private Scalar scalar(double value) {
+    return dtype().isFloating() ? new Scalar(value) : new Scalar((long) value);
+  }
+
   private static TensorOptions options(DType dtype) {
     return new TensorOptions(dtype.scalarType);
   }
@@ -348,7 +353,7 @@ public final class Tensor {
   }
 
   public Tensor add(double value) {
-    return wrap(pointer.add(new Scalar(value)));
+    return wrap(pointer.add(scalar(value)));
   }
 
   public Tensor sub(Tensor other) {
@@ -356,7 +361,7 @@ public final class Tensor {
   }
 
   public Tensor sub(double value) {
-    return wrap(pointer.sub(new Scalar(value)));
+    return wrap(pointer.sub(scalar(value)));
   }
 
   public Tensor mul(Tensor other) {

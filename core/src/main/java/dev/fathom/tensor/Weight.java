@@ -6,10 +6,14 @@ import org.jspecify.annotations.Nullable;
 /// kernels prepare from it. The prepared copy is made at first use and belongs to this object.
 public final class Weight {
   private final Tensor values;
-  private @Nullable Tensor packed;
+  private final DType dtype;
+  private final long elements;
+  private volatile @Nullable Tensor packed;
 
   private Weight(Tensor values) {
     this.values = values;
+    this.dtype = values.dtype();
+    this.elements = values.elements();
   }
 
   /// A weight over a tensor that outlives it (a mapped file, a parameter); any strides.
@@ -38,24 +42,39 @@ public final class Weight {
     return Kernels.linear(x, this, bias);
   }
 
+  DType dtype() {
+    return dtype;
+  }
+
+  long elements() {
+    return elements;
+  }
+
   @Nullable Tensor packed() {
     return packed;
   }
 
-  void pack(Tensor packed) {
-    this.packed = packed;
+  /// The prepared copy, made once whichever thread asks first.
+  synchronized Tensor packed(java.util.function.UnaryOperator<Tensor> pack) {
+    Tensor known = packed;
+    if (known == null) {
+      known = pack.apply(values);
+      packed = known;
+    }
+    return known;
   }
 
   /// Frees the prepared copy; it is made again when it is needed.
-  public void unpack() {
-    if (packed != null) {
-      packed.free();
+  public synchronized void unpack() {
+    Tensor known = packed;
+    if (known != null) {
+      known.free();
       packed = null;
     }
   }
 
   /// Bytes of the prepared copy, 0 when there is none.
   public long packedBytes() {
-    return packed == null ? 0 : values.bytes();
+    return packed == null ? 0 : elements * dtype.bytes();
   }
 }

@@ -1,0 +1,46 @@
+package dev.fathom.cli;
+
+import java.util.List;
+import picocli.CommandLine;
+
+/// Every verb, in the order in which help lists them. A new verb is one line in [#verbs].
+final class Commands {
+
+  /// Headings of the verb list in `fathom --help`, in order. A hidden verb runs but is not listed.
+  enum Group {
+    SEE("See inside a model"),
+    RUN("Run a model"),
+    FILES("Models and files"),
+    MACHINE("This machine"),
+    HIDDEN("");
+
+    final String heading;
+
+    Group(String heading) {
+      this.heading = heading;
+    }
+  }
+
+  private record Verb(Group group, Object command) {}
+
+  private Commands() {}
+
+  private static List<Verb> verbs(Console console) {
+    return List.of(
+        new Verb(Group.SEE, new ExplainCommand(console)),
+        new Verb(Group.SEE, new LensCommand(console)),
+        new Verb(Group.MACHINE, new DoctorCommand(console)),
+        new Verb(Group.MACHINE, new CompletionCommand(console)),
+        new Verb(Group.MACHINE, new HelpCommand()),
+        new Verb(Group.HIDDEN, new WarmUpCommand()));
+  }
+
+  /// The whole command tree, ready to parse; the completion script and the tests read it too.
+  static CommandLine tree(Console console) {
+    var root = new CommandLine(new FathomCommand());
+    var verbs = verbs(console);
+    verbs.forEach(verb -> root.addSubcommand(verb.command()));
+    Usage.layOut(root, verbs.stream().map(Verb::group).toList());
+    return root;
+  }
+}

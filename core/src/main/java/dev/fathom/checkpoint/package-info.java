@@ -1,0 +1,5 @@
+/// Weight files.
+@NullMarked
+package dev.fathom.checkpoint;
+
+import org.jspecify.annotations.NullMarked;

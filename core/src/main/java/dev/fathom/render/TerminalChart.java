@@ -1,0 +1,272 @@
+package dev.fathom.render;
+
+import dev.fathom.view.Axis;
+import dev.fathom.view.Grid;
+import dev.fathom.view.View.Lines;
+import dev.fathom.view.View.Mark;
+import dev.fathom.view.View.Panel;
+import dev.fathom.view.View.Point;
+import dev.fathom.view.View.Scatter;
+import dev.fathom.view.View.Series;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/// Draws curves and points as characters on a field.
+final class TerminalChart {
+  private static final int HEIGHT = 10;
+  private static final int LABEL = 8;
+  private static final int NO_COLOR = -1;
+
+  private final Pen pen;
+  private final int width;
+  private final int height;
+  private final String[][] glyphs;
+  private final int[][] groups;
+
+  private TerminalChart(Pen pen, int width, int height) {
+    this.pen = pen;
+    this.width = width;
+    this.height = height;
+    this.glyphs = new String[height][width];
+    this.groups = new int[height][width];
+    for (int y = 0; y < height; y++) {
+      Arrays.fill(glyphs[y], " ");
+      Arrays.fill(groups[y], NO_COLOR);
+    }
+  }
+
+  static void draw(Pen pen, Lines lines) {
+    if (lines.x().size() == 0) {
+      pen.line("(no points)");
+      return;
+    }
+    Span x = Span.of(IntStream.range(0, lines.x().size()).mapToDouble(i -> lines.x().at(i)));
+    for (Panel panel : lines.panels()) {
+      panel(pen, lines, panel, x);
+    }
+  }
+
+  private static void panel(Pen pen, Lines lines, Panel panel, Span x) {
+    Span y = Span.of(panel);
+    var chart = new TerminalChart(pen, Math.max(10, pen.width() - LABEL - 3), HEIGHT);
+    for (Mark mark : lines.marks()) {
+      chart.vertical(x.position(mark.x()));
+    }
+    for (int s = 0; s < panel.series().size(); s++) {
+      chart.curve(lines.x(), panel.series().get(s), x, y, s);
+    }
+    pen.line(pen.faint(Legible.cut(Legible.of(panel.unit()) + y.note(), pen.width(), "…")));
+    chart.write(y);
+    chart.writeTicks(lines.x(), x);
+    pen.line(
+        " ".repeat(LABEL + 2)
+            + pen.faint(Legible.cut(Legible.of(lines.x().axis(0).name()), chart.width, "…")));
+    for (int s = 0; s < panel.series().size(); s++) {
+      Series series = panel.series().get(s);
+      String mark = marker(pen, s);
+      for (String line :
+          Legible.wrap(
+              Legible.of(series.name()) + ": " + extent(lines.x(), series), pen.width() - 2)) {
+        pen.line((mark.isEmpty() ? " " : color(pen, s, mark)) + " " + line);
+        mark = "";
+      }
+    }
+    for (Mark mark : lines.marks()) {
+      pen.words(pen.either("┊", "|") + " " + mark.label() + " at " + tick(lines.x(), mark.x()), "");
+    }
+  }
+
+  /// First, last, least and greatest value, so that the chart is never the only source.
+  private static String extent(Grid x, Series series) {
+    int first = -1;
+    int last = -1;
+    int least = -1;
+    int greatest = -1;
+    for (int i = 0; i < series.values().size(); i++) {
+      double v = series.values().at(i);
+      if (Double.isFinite(v)) {
+        first = first < 0 ? i : first;
+        last = i;
+        least = least < 0 || v < series.values().at(least) ? i : least;
+        greatest = greatest < 0 || v > series.values().at(greatest) ? i : greatest;
+      }
+    }
+    if (first < 0) {
+      return "no values";
+    }
+    var text = new StringBuilder(at(x, series, first));
+    if (last != first) {
+      text.append(" → ").append(at(x, series, last));
+    }
+    if (least != first && least != last) {
+      text.append("; least ").append(at(x, series, least));
+    }
+    if (greatest != first && greatest != last) {
+      text.append("; greatest ").append(at(x, series, greatest));
+    }
+    return text.toString();
+  }
+
+  private static String at(Grid x, Series series, int i) {
+    return Numbers.format(series.values().at(i)) + " at " + tick(x, x.at(i));
+  }
+
+  /// The label of an x value: that of the point there, or the number.
+  private static String tick(Grid x, double value) {
+    for (int i = 0; i < x.size() && !x.axis(0).labels().isEmpty(); i++) {
+      if (x.at(i) == value) {
+        return Legible.label(x.axis(0).label(i));
+      }
+    }
+    return Numbers.format(value);
+  }
+
+  static void draw(Pen pen, Scatter scatter) {
+    if (scatter.points().isEmpty()) {
+      pen.line("(no points)");
+      return;
+    }
+    Span x = Span.of(scatter.points().stream().mapToDouble(Point::x));
+    Span y = Span.of(scatter.points().stream().mapToDouble(Point::y));
+    if (scatter.diagonal()) {
+      x = new Span(Math.min(x.low(), y.low()), Math.max(x.high(), y.high()), false, 0);
+      y = x;
+    }
+    var chart = new TerminalChart(pen, Math.max(10, pen.width() - LABEL - 3), 2 * HEIGHT);
+    if (scatter.diagonal()) {
+      for (int c = 0; c < chart.width; c++) {
+        double at = (double) c / (chart.width - 1);
+        chart.put(at, at, "·", NO_COLOR);
+      }
+    }
+    List<String> groups = scatter.groups();
+    for (Point point : scatter.points()) {
+      int group = groups.indexOf(point.group());
+      chart.put(x.position(point.x()), y.position(point.y()), marker(pen, group), group);
+    }
+    pen.line(pen.faint(Legible.cut(Legible.of(scatter.yTitle()), pen.width(), "…")));
+    chart.write(y);
+    chart.writeTicks(Grid.vector(Axis.index("x", 0)), x);
+    pen.line(
+        " ".repeat(LABEL + 2)
+            + pen.faint(Legible.cut(Legible.of(scatter.xTitle()), chart.width, "…")));
+    for (int g = 0; g < groups.size() && g < 20; g++) {
+      String group = groups.get(g);
+      long count = scatter.points().stream().filter(p -> p.group().equals(group)).count();
+      String name = group.isEmpty() ? "points" : Legible.of(group);
+      pen.line(
+          color(pen, g, marker(pen, g))
+              + " "
+              + Legible.cut(name + " (" + count + ")", pen.width() - 2, "…"));
+    }
+    if (scatter.diagonal()) {
+      pen.aside("· where both are equal");
+    }
+  }
+
+  private static String marker(Pen pen, int group) {
+    String marks = pen.either("●▲■◆○△□◇", "o^#*+x%@");
+    return marks.substring(group % marks.length(), group % marks.length() + 1);
+  }
+
+  private static String color(Pen pen, int group, String text) {
+    List<Rgb> colors = Palette.groups(Theme.DARK);
+    return group == NO_COLOR ? pen.faint(text) : pen.in(colors.get(group % colors.size()), text);
+  }
+
+  private void curve(Grid x, Series series, Span across, Span up, int group) {
+    double lastX = Double.NaN;
+    double lastY = Double.NaN;
+    for (int i = 0; i < x.size(); i++) {
+      double px = across.position(x.at(i));
+      double py = up.position(series.values().at(i));
+      if (!Double.isNaN(lastX) && !Double.isNaN(px) && !Double.isNaN(lastY) && !Double.isNaN(py)) {
+        int from = column(lastX);
+        int to = column(px);
+        for (int c = from + 1; c < to; c++) {
+          double t = (double) (c - from) / (to - from);
+          putIfFree((double) c / (width - 1), lastY + t * (py - lastY), group);
+        }
+      }
+      lastX = px;
+      lastY = py;
+    }
+    for (int i = 0; i < x.size(); i++) {
+      put(across.position(x.at(i)), up.position(series.values().at(i)), marker(pen, group), group);
+    }
+  }
+
+  private int column(double position) {
+    return (int) Math.round(Math.clamp(position, 0, 1) * (width - 1));
+  }
+
+  private int row(double position) {
+    return height - 1 - (int) Math.round(Math.clamp(position, 0, 1) * (height - 1));
+  }
+
+  private void put(double px, double py, String glyph, int group) {
+    if (!Double.isNaN(px) && !Double.isNaN(py)) {
+      glyphs[row(py)][column(px)] = glyph;
+      groups[row(py)][column(px)] = group;
+    }
+  }
+
+  private void putIfFree(double px, double py, int group) {
+    if (glyphs[row(py)][column(px)].equals(" ")) {
+      put(px, py, "·", group);
+    }
+  }
+
+  private void vertical(double px) {
+    for (int y = 0; y < height && px >= 0 && px <= 1; y++) {
+      glyphs[y][column(px)] = pen.either("┊", "|");
+    }
+  }
+
+  private void write(Span y) {
+    var labels = new ArrayList<String>();
+    for (int r = 0; r < height; r++) {
+      labels.add("");
+    }
+    for (double tick : y.ticks(4)) {
+      double position = y.position(tick);
+      if (position >= 0 && position <= 1) {
+        labels.set(row(position), Numbers.fit(tick, LABEL));
+      }
+    }
+    for (int r = 0; r < height; r++) {
+      var line = new StringBuilder();
+      String axis = labels.get(r).isEmpty() ? pen.either("│", "|") : pen.either("┤", "+");
+      line.append(pen.faint(Legible.padLeft(labels.get(r), LABEL) + " " + axis));
+      for (int c = 0; c < width; c++) {
+        boolean blank = glyphs[r][c].equals(" ");
+        line.append(blank ? " " : color(pen, groups[r][c], glyphs[r][c]));
+      }
+      pen.line(line.toString());
+    }
+  }
+
+  private void writeTicks(Grid x, Span span) {
+    pen.line(
+        pen.faint(
+            " ".repeat(LABEL + 1) + pen.either("└", "+") + pen.either("─", "-").repeat(width)));
+    var line = new StringBuilder(" ".repeat(LABEL + 2));
+    List<Double> ticks = span.ticks(Math.max(2, width / 10));
+    boolean named = !x.axis(0).labels().isEmpty();
+    if (named) {
+      ticks = IntStream.range(0, x.size()).mapToObj(x::at).toList();
+    }
+    for (double tick : ticks) {
+      String text = Legible.cut(tick(x, tick), 12, "…");
+      int at = LABEL + 2 + column(span.position(tick));
+      int used = Legible.width(line.toString());
+      boolean first = used == LABEL + 2;
+      if ((first || at > used + 1) && at + Legible.width(text) <= LABEL + 2 + width) {
+        line.append(" ".repeat(at - used)).append(text);
+      }
+    }
+    pen.line(pen.faint(line.toString()));
+  }
+}

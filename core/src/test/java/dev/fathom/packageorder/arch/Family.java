@@ -1,0 +1,4 @@
+package dev.fathom.packageorder.arch;
+
+/// Stands for a model family: allowed.
+public record Family(String name) {}

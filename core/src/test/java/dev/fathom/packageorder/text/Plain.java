@@ -1,0 +1,4 @@
+package dev.fathom.packageorder.text;
+
+/// Uses nothing: allowed.
+public record Plain(String text) {}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.fathom.text;
+
+import org.jspecify.annotations.NullMarked;

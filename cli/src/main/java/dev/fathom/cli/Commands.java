@@ -27,6 +27,8 @@ final class Commands {
 
   private static List<Verb> verbs(Console console) {
     return List.of(
+        new Verb(Group.SEE, new ExplainCommand(console)),
+        new Verb(Group.SEE, new LensCommand(console)),
         new Verb(Group.MACHINE, new DoctorCommand(console)),
         new Verb(Group.MACHINE, new CompletionCommand(console)),
         new Verb(Group.MACHINE, new HelpCommand()),

@@ -477,7 +477,8 @@ final class GgufConfig {
     /// The settings that give these divisors: LLaMA's own if they do, else solved for, else null.
     ///
     /// Between the ends, `1/divisor` is linear in the frequency, and its line gives `low /
-    /// original` and `high / original`: all that matters, so `original` can be taken as 8192.
+    /// original` and `high / original`: all that matters, so `original` can be taken as 8192. Where
+    /// only one divisor lies between, `high` is taken as `4 · low`, as LLaMA has it.
     static @Nullable Llama3Rope matching(float[] divisors, double theta, int width) {
       double factor = divisors.length == 0 ? 1 : divisors[divisors.length - 1];
       if (factor <= 1) {
@@ -495,18 +496,32 @@ final class GgufConfig {
           last = i;
         }
       }
-      if (first == last) {
+      if (first < 0) {
         return null;
       }
-      double f1 = 1 / (2 * Math.PI * Math.pow(theta, 2.0 * first / width));
-      double f2 = 1 / (2 * Math.PI * Math.pow(theta, 2.0 * last / width));
-      double b1 = (1 / (double) divisors[first] - 1 / factor) / (1 - 1 / factor);
-      double b2 = (1 / (double) divisors[last] - 1 / factor) / (1 - 1 / factor);
-      double slope = (b1 - b2) / (f1 - f2);
-      double low = (f1 - b1 / slope) * 8192;
-      var solved = new Llama3Rope(factor, low, low + 8192 / slope, 8192);
-      boolean sound = slope > 0 && low > 0;
-      return sound && solved.gives(divisors, theta, width) ? solved : null;
+      double f1 = frequency(first, theta, width);
+      double b1 = blend(divisors[first], factor);
+      double low;
+      double high;
+      if (first == last) {
+        low = 8192 * f1 / (1 + 3 * b1);
+        high = 4 * low;
+      } else {
+        double f2 = frequency(last, theta, width);
+        double slope = (b1 - blend(divisors[last], factor)) / (f1 - f2);
+        low = (f1 - b1 / slope) * 8192;
+        high = low + 8192 / slope;
+      }
+      var solved = new Llama3Rope(factor, low, high, 8192);
+      return low > 0 && high > low && solved.gives(divisors, theta, width) ? solved : null;
+    }
+
+    private static double frequency(int i, double theta, int width) {
+      return 1 / (2 * Math.PI * Math.pow(theta, 2.0 * i / width));
+    }
+
+    private static double blend(double divisor, double factor) {
+      return (1 / divisor - 1 / factor) / (1 - 1 / factor);
     }
 
     void put(ObjectNode rope) {

@@ -7,6 +7,7 @@ import dev.fathom.view.Result;
 import dev.fathom.view.Scale;
 import dev.fathom.view.View;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
@@ -47,8 +48,10 @@ public record ExitProfile(
     thresholds = List.copyOf(thresholds);
   }
 
-  /// The profile of a lens; `ids` are the prompt's tokens, whose successors are the true next tokens.
-  public static ExitProfile of(LensResult lens) {
+  /// The profile of a lens.
+  ///
+  /// @param causal whether the model predicts next tokens: then the prompt's own tokens are the true ones
+  public static ExitProfile of(LensResult lens, boolean causal) {
     int rows = lens.rows();
     int positions = lens.positions();
     List<Integer> ids = lens.provenance().tokenIds();
@@ -81,7 +84,7 @@ public record ExitProfile(
         Grid.vector(lens.topIds().axis(0), agreement),
         Grid.integer(List.of(lens.topIds().axis(1)), depth),
         thresholds,
-        positions > 1 ? (double) overthought / (positions - 1) : Double.NaN);
+        causal && positions > 1 ? (double) overthought / (positions - 1) : Double.NaN);
   }
 
   private static Threshold threshold(LensResult lens, double confidence) {
@@ -99,6 +102,11 @@ public record ExitProfile(
     }
     double mean = sum / positions;
     return new Threshold(confidence, mean, rows - 1 - mean, (double) agree / positions);
+  }
+
+  /// The mean over positions of the first row from which the best token stays.
+  public double meanCommitDepth() {
+    return Arrays.stream(commitDepth.integers()).average().orElseThrow();
   }
 
   @Override

@@ -16,14 +16,18 @@ import java.util.stream.IntStream;
 /// The logit lens of one prompt. Grids are `[layer, position]`; those of the best tokens have a third
 /// axis, best first. Row 0 is the embedding, the last row the model's own prediction.
 ///
-/// @param target what is followed, as text
+/// @param targetId the output that is followed
+/// @param target the same as text
+/// @param position the position that is read
 /// @param topTokens the best tokens as text, in the order of `topIds`
 /// @param entropy in nats, 0 to ln(vocabulary)
 /// @param targetRank 0 is best
 /// @param divergence KL from the model's own prediction to the row's, in nats
 public record LensResult(
     Provenance provenance,
+    int targetId,
     String target,
+    int position,
     Grid topIds,
     Grid topProbability,
     List<String> topTokens,
@@ -59,6 +63,31 @@ public record LensResult(
     return topIds.shape()[1];
   }
 
+  /// The model's own probability of the target at the position that is read.
+  public double probability() {
+    return targetProbability.at(rows() - 1, position);
+  }
+
+  /// The model's own rank of the target there, 0 is best.
+  public long rank() {
+    return (long) targetRank.at(rows() - 1, position);
+  }
+
+  /// The first row from which the target stays the best token at the position that is read; the number
+  /// of rows if it never is.
+  public int settled() {
+    int row = rows();
+    while (row > 0 && top(row - 1, position) == targetId) {
+      row--;
+    }
+    return row;
+  }
+
+  /// The best token of the model's own prediction at a position, as text.
+  public String said(int position) {
+    return token(rows() - 1, position, 0);
+  }
+
   /// The best token of a cell.
   public int top(int row, int position) {
     return (int) topIds.at(row, position, 0);
@@ -74,7 +103,7 @@ public record LensResult(
 
   @Override
   public List<View> views() {
-    return List.of(heatMap());
+    return List.of(heatMap(), curves());
   }
 
   /// Layers by positions: coloured by the best token's probability.
@@ -118,7 +147,7 @@ public record LensResult(
     lines.add(
         String.format(
             Locale.ROOT,
-            "target %s: p %.4f, rank %d; entropy %.2f nats",
+            "target '%s': p %.4f, rank %d; entropy %.2f nats",
             target,
             targetProbability.at(row, position),
             (long) targetRank.at(row, position),
@@ -127,18 +156,19 @@ public record LensResult(
   }
 
   /// The target's probability, rank and the entropy by layer at one position (thesis Fig 4.2).
-  public View curves(int position) {
+  public View curves() {
     Axis layers = topIds.axis(0);
     return View.Lines.over(
         "Target by layer",
-        "At which layer does %s become likely at position %d?".formatted(target, position),
+        "At which layer does '%s' become likely after '%s'?"
+            .formatted(target, topIds.axis(1).label(position)),
         layers,
-        View.Panel.of("probability", series("probability of " + target, targetProbability, position)),
-        View.Panel.logarithmic("rank + 1", series("rank of " + target, targetRank, position)),
-        View.Panel.of("nats", series("entropy", entropy, position)));
+        View.Panel.of("probability", series("probability of '" + target + "'", targetProbability)),
+        View.Panel.logarithmic("rank + 1", series("rank of '" + target + "'", targetRank)),
+        View.Panel.of("nats", series("entropy", entropy)));
   }
 
-  private View.Series series(String name, Grid grid, int position) {
+  private View.Series series(String name, Grid grid) {
     var values = new float[rows()];
     for (int row = 0; row < rows(); row++) {
       values[row] = (float) grid.at(row, position);

@@ -7,6 +7,7 @@ import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
+import dev.fathom.text.Tokenizer;
 import dev.fathom.view.Axis;
 import dev.fathom.view.Grid;
 import java.lang.foreign.MemorySegment;
@@ -14,7 +15,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.IntFunction;
+import java.util.OptionalInt;
 import java.util.stream.IntStream;
 
 /// What would the model say if it stopped after layer l? Every stream is put through the final norm and
@@ -34,34 +35,52 @@ public final class LogitLens {
 
   private LogitLens() {}
 
-  /// @param target the token (or class) whose probability and rank are followed
+  /// @param target the token (or class) whose probability and rank are followed; empty for the model's
+  ///     own best at `position`
+  /// @param position the position that is read, negative from the end
   /// @param topK how many best tokens are kept for each cell
-  public record Config(int target, int topK) {
+  public record Config(OptionalInt target, int position, int topK) {
     public Config {
       if (topK < 1 || topK > 1000) {
         throw new IllegalArgumentException("top k must be 1 to 1000, found " + topK);
       }
     }
 
-    public static Config of(int target) {
-      return new Config(target, 5);
+    /// Follows the model's own best token at the last position, and keeps five.
+    public static Config standard() {
+      return new Config(OptionalInt.empty(), -1, 5);
+    }
+
+    public Config withTarget(int target) {
+      return new Config(OptionalInt.of(target), position, topK);
+    }
+
+    public Config at(int position) {
+      return new Config(target, position, topK);
+    }
+
+    public Config keeping(int topK) {
+      return new Config(target, position, topK);
     }
   }
 
-  /// @param names what people call an output: the text of a token, the name of a class
+  /// The lens of one prompt; `tokenizer` only names tokens.
+  ///
+  /// @throws IllegalArgumentException if the target is not one of the model's outputs
   public static LensResult run(
-      Transformer model, Prompt prompt, Config config, IntFunction<String> names) {
-    if (config.target < 0 || config.target >= model.outputs()) {
-      throw new IllegalArgumentException(
-          "target %d is not one of this model's %d outputs"
-              .formatted(config.target, model.outputs()));
-    }
+      Transformer model, Tokenizer tokenizer, Prompt prompt, Config config) {
     long start = System.nanoTime();
     int[] ids = prompt.ids();
+    int position = position(config.position, ids.length);
+    if (config.target.isPresent()) {
+      requireOutput(config.target.getAsInt(), model);
+    }
     int topK = Math.min(config.topK, model.outputs());
     var found = new Found(model.layers() + 1, ids.length, topK);
     try (var scope = Scope.withoutGradients()) {
       Tensor streams = streams(model, ids); // [layers + 1, tokens, dModel]
+      int target = config.target.orElseGet(() -> best(model, streams, position));
+      found.choose(target, position);
       int rows = model.layers() + 1;
       int chunk =
           (int) Math.max(1, CHUNK_BYTES / ((long) rows * model.outputs() * Float.BYTES));
@@ -71,11 +90,37 @@ public final class LogitLens {
           Tensor part = streams.narrow(1, from, count).transpose(0, 1); // [count, rows, dModel]
           Tensor logits =
               model.head().of(part.reshape((long) count * rows, model.dModel())).to(DType.F32);
-          read(logits, from, count, config.target, found);
+          read(logits, from, count, found);
         }
       }
     }
-    return found.result(model, prompt, config, names, (System.nanoTime() - start) / 1e9);
+    return found.result(
+        new Names(model, tokenizer), model, prompt, (System.nanoTime() - start) / 1e9);
+  }
+
+  private static int position(int position, int length) {
+    int from = position < 0 ? length + position : position;
+    if (from < 0 || from >= length) {
+      throw new IllegalArgumentException(
+          "Position %d is not in the prompt, which has tokens 0 to %d."
+              .formatted(position, length - 1));
+    }
+    return from;
+  }
+
+  private static void requireOutput(int target, Transformer model) {
+    if (target < 0 || target >= model.outputs()) {
+      throw new IllegalArgumentException(
+          "target %d is not one of this model's %d outputs".formatted(target, model.outputs()));
+    }
+  }
+
+  /// What the model itself says at a position.
+  private static int best(Transformer model, Tensor streams, int position) {
+    try (var scope = Scope.open()) {
+      Tensor last = streams.select(0, model.layers()).narrow(0, position, 1);
+      return (int) model.head().of(last).argmax(-1).item();
+    }
   }
 
   /// The embedding and the stream after every block, `[layers + 1, tokens, dModel]`, in the current
@@ -95,7 +140,8 @@ public final class LogitLens {
   }
 
   /// `logits [positions · rows, vocab]`, position by position.
-  private static void read(Tensor logits, int from, int count, int target, Found found) {
+  private static void read(Tensor logits, int from, int count, Found found) {
+    int target = found.target;
     int rows = found.rows;
     int vocab = (int) logits.size(1);
     Tensor logP = logits.logSoftmax(-1);
@@ -139,6 +185,8 @@ public final class LogitLens {
     final float[] targetProbability;
     final long[] targetRank;
     final float[] divergence;
+    int target;
+    int position;
 
     Found(int rows, int positions, int topK) {
       this.rows = rows;
@@ -153,20 +201,31 @@ public final class LogitLens {
       divergence = new float[cells];
     }
 
-    LensResult result(
-        Transformer model,
-        Prompt prompt,
-        Config config,
-        IntFunction<String> names,
-        double seconds) {
-      var axes = LensResult.axes(rows, prompt.tokens());
+    void choose(int target, int position) {
+      this.target = target;
+      this.position = position;
+    }
+
+    LensResult result(Names names, Transformer model, Prompt prompt, double seconds) {
+      List<String> tokens = names.tokens(prompt);
+      var axes = LensResult.axes(rows, tokens);
       var top = new ArrayList<>(axes);
       top.add(Axis.index("rank", topK));
       List<String> topTokens =
-          Arrays.stream(topIds).mapToObj(id -> names.apply((int) id)).toList();
+          Arrays.stream(topIds).mapToObj(id -> names.output((int) id)).toList();
       return new LensResult(
-          Provenances.of(model, prompt, seconds, "target", names.apply(config.target)),
-          names.apply(config.target),
+          Provenances.of(
+              model,
+              prompt,
+              tokens,
+              seconds,
+              "target",
+              names.output(target),
+              "position",
+              Integer.toString(position)),
+          target,
+          names.output(target),
+          position,
           Grid.integer(top, topIds),
           Grid.real(top, topProbability),
           topTokens,

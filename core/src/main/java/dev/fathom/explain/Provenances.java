@@ -6,6 +6,7 @@ import dev.fathom.model.Transformer;
 import dev.fathom.tensor.Memory;
 import dev.fathom.view.Provenance;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.OptionalLong;
 import java.util.stream.IntStream;
@@ -16,7 +17,7 @@ final class Provenances {
 
   /// @param parameters names and values in turn
   static Provenance of(
-      Transformer model, Prompt prompt, double seconds, String... parameters) {
+      Transformer model, Prompt prompt, List<String> tokens, double seconds, String... parameters) {
     var named = new LinkedHashMap<String, String>();
     for (int i = 0; i + 1 < parameters.length; i += 2) {
       named.put(parameters[i], parameters[i + 1]);
@@ -26,7 +27,7 @@ final class Provenances {
         model.card().sha256().get(),
         Version.current(),
         IntStream.of(prompt.ids()).boxed().toList(),
-        prompt.tokens(),
+        tokens,
         named,
         OptionalLong.empty(),
         model.card().dtype().name().toLowerCase(Locale.ROOT),

@@ -48,8 +48,9 @@ final class JsonTokenizer implements Tokenizer {
   /// Reads the text of a tokenizer.json; `where` names it in messages.
   static JsonTokenizer parse(String json, TokenizerConfig config, String where) {
     ObjectNode root = JsonFiles.object(json, where);
-    boolean asIs = !switchOff(root) & !adopt(root, config);
-    return of(root, asIs ? json : null, config, where);
+    boolean changed = switchOff(root);
+    changed |= adopt(root, config);
+    return of(root, changed ? null : json, config, where);
   }
 
   /// Makes a tokenizer of a parsed tokenizer.json.
@@ -74,8 +75,7 @@ final class JsonTokenizer implements Tokenizer {
         library = NativeTokenizer.parse(write(root));
       }
       Specials specials = SpecialRoles.specials(roles, wantsBos, wantsEos);
-      return new JsonTokenizer(
-          library, table, Spelling.of(root), specials, config.chatTemplate());
+      return new JsonTokenizer(library, table, Spelling.of(root), specials, config.chatTemplate());
     } catch (FathomException e) {
       throw new FathomException(where + ": " + e.getMessage(), e);
     }

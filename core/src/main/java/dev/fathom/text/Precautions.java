@@ -21,12 +21,17 @@ final class Precautions {
     checkMerges(root.path("model"));
   }
 
+  /// Goes by what a step holds and not by its type, because the library does so too when it does
+  /// not know the type.
   private static void checkStep(JsonNode step) {
-    switch (step.path("type").asString("")) {
-      case "Precompiled" -> checkCharsMap(step.path("precompiled_charsmap"));
-      case "Strip" -> checkStrip(step);
-      case "TemplateProcessing" -> checkTemplate(step);
-      default -> {}
+    if (step.has("precompiled_charsmap")) {
+      checkCharsMap(step.path("precompiled_charsmap"));
+    }
+    if (step.has("stop")) {
+      checkStrip(step);
+    }
+    if (step.has("single") || step.has("pair")) {
+      checkTemplate(step);
     }
     JsonNode pattern = step.path("pattern");
     if (pattern.path("Regex").isString()) {
@@ -60,10 +65,13 @@ final class Precautions {
   private static void checkTemplate(JsonNode template) {
     JsonNode tokens = template.path("special_tokens");
     for (String part : new String[] {"single", "pair"}) {
+      if (template.path(part).isString()) {
+        throw new FathomException("expected a template as a list, found " + template.path(part));
+      }
       for (JsonNode item : template.path(part)) {
         JsonNode id = item.path("SpecialToken").path("id");
-        JsonNode known = id.isString() ? tokens.path(id.stringValue()) : tokens;
-        if (item.has("SpecialToken") && !known.isObject()) {
+        boolean known = id.isString() && tokens.path(id.stringValue()).isObject();
+        if (!item.isObject() || (item.has("SpecialToken") && !known)) {
           throw new FathomException(
               "expected the template's token %s among its special_tokens, found none"
                   .formatted(id));
@@ -132,6 +140,7 @@ final class Precautions {
       return false;
     }
     char c = regex.charAt(at);
-    return c == '*' || c == '+' || c == '{' && regex.indexOf(',', at) > 0;
+    int close = c == '{' ? regex.indexOf('}', at) : -1;
+    return c == '*' || c == '+' || (close > 0 && regex.substring(at, close).contains(","));
   }
 }

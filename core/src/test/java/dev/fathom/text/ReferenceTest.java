@@ -43,12 +43,15 @@ class ReferenceTest {
     assertThat(encoding.ids()).as("ids of %s", expected.text()).isEqualTo(expected.ids());
     assertThat(encoding.pieces()).isEqualTo(expected.pieces());
     if (expected.starts() != null) {
-      assertThat(encoding.starts()).as("starts in %s", expected.text()).isEqualTo(expected.starts());
+      assertThat(encoding.starts())
+          .as("starts in %s", expected.text())
+          .isEqualTo(expected.starts());
       assertThat(encoding.ends()).as("ends in %s", expected.text()).isEqualTo(expected.ends());
     }
     assertThat(tokenizer.decode(encoding.ids(), false)).isEqualTo(expected.decoded());
     if (expected.decodedWithoutSpecial() != null) {
-      assertThat(tokenizer.decode(encoding.ids(), true)).isEqualTo(expected.decodedWithoutSpecial());
+      assertThat(tokenizer.decode(encoding.ids(), true))
+          .isEqualTo(expected.decodedWithoutSpecial());
     }
   }
 }

@@ -3,8 +3,10 @@ package dev.fathom.text;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -90,7 +92,7 @@ class TokenizerContractTest {
   void partsOfACharacterAreShownAsBytes() {
     for (Tokenizer tokenizer : List.of(tokenizers().get(0), tokenizers().get(3))) {
       int[] ids = tokenizer.encode("🙂", SpecialTokens.NONE).ids();
-      String shown = String.join("", java.util.Arrays.stream(ids).mapToObj(tokenizer::display).toList());
+      String shown = String.join("", Arrays.stream(ids).mapToObj(tokenizer::display).toList());
       assertThat(shown.strip()).startsWith("\\xF0").endsWith("\\x82");
     }
   }
@@ -113,19 +115,18 @@ class TokenizerContractTest {
     for (Tokenizer tokenizer : tokenizers()) {
       Encoding expected = tokenizer.encode("The Eiffel Tower is located in the city of");
       boolean same =
-          java.util.stream.IntStream.range(0, 500)
+          IntStream.range(0, 500)
               .parallel()
-              .allMatch(
-                  i ->
-                      tokenizer
-                          .encode("The Eiffel Tower is located in the city of")
-                          .equals(expected));
+              .allMatch(i ->
+                  tokenizer.encode("The Eiffel Tower is located in the city of").equals(expected));
       assertThat(same).isTrue();
     }
   }
 
   private static String randomText(SplittableRandom random) {
-    String[] bits = {"a", "Z", " ", "\n", "é", "中", "🙂", "\u0301", "\u200d", "1", "!", "\u0000", "▁"};
+    String[] bits = {
+      "a", "Z", " ", "\n", "é", "中", "🙂", "\u0301", "\u200d", "1", "!", "\u0000", "▁"
+    };
     StringBuilder text = new StringBuilder();
     for (int length = random.nextInt(1, 40); length > 0; length--) {
       text.append(bits[random.nextInt(bits.length)]);

@@ -25,7 +25,8 @@ class TokenizersTest {
         "tokenizer_config.json",
         """
         {"bos_token": {"content": "<|endoftext|>"}, "eos_token": "<|endoftext|>",
-         "add_bos_token": true, "add_eos_token": true}""");
+         "add_bos_token": true, "add_eos_token": true}\
+        """);
     Tokenizer tokenizer = Tokenizers.load(directory);
     assertThat(tokenizer.encode("a").ids()).hasSize(3).startsWith(0).endsWith(0);
     assertThat(tokenizer.encode("a", SpecialTokens.NONE).ids()).hasSize(1);
@@ -115,15 +116,17 @@ class TokenizersTest {
         """
         {"bos_token": "<s>", "eos_token": "</s>", "add_bos_token": true, "legacy": false,
          "added_tokens_decoder": {
-           "700": {"content": "<|user|>", "special": true, "rstrip": true},
-           "1": {"content": "<s>", "special": true}}}""");
+           "702": {"content": "<|user|>", "special": true, "rstrip": true},
+           "1": {"content": "<s>", "special": true}}}\
+        """);
     Tokenizer tokenizer = Tokenizers.load(directory);
     Encoding encoding = tokenizer.encode("<|user|>  a</s>");
     assertThat(encoding.pieces()).containsExactly("<s>", "<|user|>", "a", "</s>");
     assertThat(encoding.starts()).containsExactly(0, 0, 10, 11);
     assertThat(encoding.ends()).containsExactly(0, 10, 11, 15);
-    assertThat(tokenizer.size()).isEqualTo(701);
-    assertThat(tokenizer.isSpecial(700)).isTrue();
+    assertThat(tokenizer.size()).isEqualTo(703);
+    assertThat(tokenizer.decode(new int[] {700, 701}, true)).isEmpty();
+    assertThat(tokenizer.isSpecial(702)).isTrue();
     assertThat(tokenizer.decode(encoding.ids(), true)).isEqualTo("a");
   }
 
@@ -137,7 +140,8 @@ class TokenizersTest {
         "tokenizer_config.json",
         """
         {"chat_template": [{"name": "tool_use", "template": "no"},
-                           {"name": "default", "template": "second"}]}""");
+                           {"name": "default", "template": "second"}]}\
+        """);
     assertThat(Tokenizers.load(directory).chatTemplate()).hasValue("second");
     write("chat_template.jinja", "first");
     assertThat(Tokenizers.load(directory).chatTemplate()).hasValue("first");
@@ -179,10 +183,16 @@ class TokenizersTest {
         "\"decoder\": {\"type\": \"Strip\", \"content\": \"a\", \"start\": 0, \"stop\": 9}",
         """
         "post_processor": {"type": "TemplateProcessing", "pair": [], "special_tokens": {},
-            "single": [{"SpecialToken": {"id": "gone", "type_id": 0}}]}""",
+            "single": [{"SpecialToken": {"id": "gone", "type_id": 0}}]}\
+        """,
+        """
+        "post_processor": {"type": "unheard of", "single": "gone $A", "pair": "$A $B",
+            "special_tokens": {}}\
+        """,
         """
         "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(a|aa)+$"},
-            "behavior": "Isolated", "invert": false}"""
+            "behavior": "Isolated", "invert": false}\
+        """
       })
   void aTokenizerJsonThatWouldEndTheProcessIsRefused(String part) throws IOException {
     write(

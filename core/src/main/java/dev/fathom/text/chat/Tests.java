@@ -41,7 +41,7 @@ final class Tests {
           entry(
               "iterable",
               test(value -> isSequence(value) || value instanceof Seq || value instanceof Stream)),
-          entry("callable", test(value -> value instanceof Function)),
+          entry("callable", test(value -> value instanceof Function || value instanceof Undefined)),
           entry("lower", new Test(List.of(), (py, value, _) -> Texts.isLower(py.str(value)))),
           entry("upper", new Test(List.of(), (py, value, _) -> Texts.isUpper(py.str(value)))),
           entry(

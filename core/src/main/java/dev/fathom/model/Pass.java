@@ -120,10 +120,16 @@ public final class Pass {
     Site site = Site.of(kind, layer);
     fired.add(site);
     Tensor changed = tap.at(site, value, rows);
-    if (changed != value) {
-      changed.requireShape("the value a tap returns at " + site, value.shape());
+    if (changed == value) {
+      return value;
     }
-    return changed;
+    changed.requireShape("the value a tap returns at " + site, value.shape());
+    if (changed.dtype() != value.dtype()) {
+      throw new IllegalArgumentException(
+          "the value a tap returns at %s should be %s, found %s"
+              .formatted(site, value.dtype(), changed.dtype()));
+    }
+    return Scope.current().keep(changed); // it may be the tap's own, which no block may free
   }
 
   /// Sites of the tap that have not fired.
@@ -149,7 +155,7 @@ public final class Pass {
         rotary,
         r -> {
           try (var scope = Scope.open()) {
-            var table = r.table(positions(), layout.context(), dtype);
+            var table = r.table(positions(), layout, dtype);
             return new Rotary.Table(home.keep(table.cos()), home.keep(table.sin()));
           }
         });

@@ -2,6 +2,8 @@ package dev.fathom.model;
 
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// Rotary positions (Su et al. 2021): pairs of the first `2 · inverseFrequencies` channels of each head
@@ -35,9 +37,14 @@ public final class Rotary {
     return new Rotary(inverseFrequencies, interleaved, gain, null, null);
   }
 
-  /// LongRoPE (Ding et al. 2024): other frequencies once any row is longer than `context`.
+  /// LongRoPE (Ding et al. 2024): other frequencies for rows longer than `context`.
   public static Rotary longRope(float[] shortOnes, float[] longOnes, long context, double gain) {
     return new Rotary(shortOnes, false, gain, longOnes, context);
+  }
+
+  /// The longest row that is turned by the first frequencies; without others, any row is.
+  long longContext() {
+    return longContext == null ? Long.MAX_VALUE : longContext;
   }
 
   /// Channels of a head that are turned.
@@ -48,11 +55,26 @@ public final class Rotary {
   /// `[tokens, 1, width]` each; the sine carries the sign of its half.
   record Table(Tensor cos, Tensor sin) {}
 
-  Table table(Tensor positions, int context, DType dtype) {
-    float[] used =
-        longFrequencies != null && longContext != null && context > longContext
-            ? longFrequencies
-            : frequencies;
+  /// Tables of all tokens. With LongRoPE each row chooses its frequencies by its own length, so that
+  /// nothing in a batch changes its neighbours.
+  Table table(Tensor positions, Layout layout, DType dtype) {
+    if (longFrequencies == null || longContext == null) {
+      return table(positions, frequencies, dtype);
+    }
+    var cos = new ArrayList<Tensor>();
+    var sin = new ArrayList<Tensor>();
+    int[] offsets = layout.offsets();
+    for (int s = 0; s < layout.segments().size(); s++) {
+      Segment segment = layout.segments().get(s);
+      float[] used = segment.end() > longContext ? longFrequencies : frequencies;
+      Table own = table(positions.narrow(0, offsets[s], segment.length()), used, dtype);
+      cos.add(own.cos);
+      sin.add(own.sin);
+    }
+    return new Table(Tensor.cat(cos, 0), Tensor.cat(sin, 0));
+  }
+
+  private Table table(Tensor positions, float[] used, DType dtype) {
     long pairs = used.length;
     DType wide = dtype == DType.F64 ? DType.F64 : DType.F32;
     Tensor angle =
@@ -60,8 +82,8 @@ public final class Rotary {
     Tensor cos = angle.cos().mul(gain);
     Tensor sin = angle.sin().mul(gain);
     int axis = interleaved ? 2 : 1;
-    Tensor cosines = Tensor.stack(java.util.List.of(cos, cos), axis);
-    Tensor sines = Tensor.stack(java.util.List.of(sin.neg(), sin), axis);
+    Tensor cosines = Tensor.stack(List.of(cos, cos), axis);
+    Tensor sines = Tensor.stack(List.of(sin.neg(), sin), axis);
     return new Table(
         cosines.reshape(-1, 1, 2 * pairs).to(dtype), sines.reshape(-1, 1, 2 * pairs).to(dtype));
   }
@@ -81,6 +103,6 @@ public final class Rotary {
         turned.mul(table.cos()).addcmul(swapped.view(tokens, heads, width()), table.sin());
     return rest == 0
         ? result
-        : Tensor.cat(java.util.List.of(result, x.narrow(2, width(), rest)), 2);
+        : Tensor.cat(List.of(result, x.narrow(2, width(), rest)), 2);
   }
 }

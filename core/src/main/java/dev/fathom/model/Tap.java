@@ -1,6 +1,8 @@
 package dev.fathom.model;
 
 import dev.fathom.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 
@@ -33,7 +35,16 @@ public interface Tap {
   ///     come as `[segments of rows, heads, queries, keys]` in one call for each group of like segments
   Tensor at(Site site, Tensor value, Layout rows);
 
-  /// Both taps, this one first.
+  /// The parts of its sites that this tap may change; empty for one that only watches. A tap that
+  /// changes values names them, so that [#then] can refuse combinations in which the order matters.
+  default List<Slice> writes() {
+    return List.of();
+  }
+
+  /// Both taps, this one first: it sees values before the next may change them.
+  ///
+  /// @throws IllegalArgumentException if both change the same numbers; where that depends on the
+  ///     lengths of the rows, it is thrown by the pass
   default Tap then(Tap next) {
     Tap first = this;
     if (first == NONE || next == NONE) {
@@ -41,6 +52,9 @@ public interface Tap {
     }
     var sites = new TreeSet<>(first.sites());
     sites.addAll(next.sites());
+    var writes = new ArrayList<>(first.writes());
+    writes.addAll(next.writes());
+    Slice.requireDisjoint(writes);
     return new Tap() {
       @Override
       public Set<Site> sites() {
@@ -48,7 +62,14 @@ public interface Tap {
       }
 
       @Override
+      public List<Slice> writes() {
+        return List.copyOf(writes);
+      }
+
+      @Override
       public Tensor at(Site site, Tensor value, Layout rows) {
+        Slice.requireDisjoint(
+            writes.stream().filter(slice -> slice.site().equals(site)).toList(), rows);
         Tensor changed = first.sites().contains(site) ? first.at(site, value, rows) : value;
         return next.sites().contains(site) ? next.at(site, changed, rows) : changed;
       }

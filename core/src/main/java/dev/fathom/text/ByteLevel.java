@@ -13,7 +13,7 @@ final class ByteLevel {
     Arrays.fill(BYTE_OF, (short) -1);
     int moved = 0x100;
     for (int b = 0; b < 256; b++) {
-      boolean printable = b > 0x20 && b < 0x7F || b > 0xA0 && b != 0xAD;
+      boolean printable = (b > 0x20 && b < 0x7F) || (b > 0xA0 && b != 0xAD);
       BYTE_OF[printable ? b : moved++] = (short) b;
     }
   }

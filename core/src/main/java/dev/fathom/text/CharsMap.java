@@ -5,7 +5,10 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayDeque;
+import java.util.BitSet;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -40,7 +43,34 @@ final class CharsMap {
     int[] units = new int[(int) (trieBytes / 4)];
     in.asIntBuffer().get(units);
     in.position(in.position() + (int) trieBytes);
+    checkClosed(units, in.remaining());
     return new CharsMap(units, split(in.slice()));
+  }
+
+  /// Checks that no text whatever leads out of the table: every unit that can be reached from the
+  /// root has all 256 possible successors inside the trie, and every value is inside the block.
+  private static void checkClosed(int[] units, int blockBytes) {
+    BitSet seen = new BitSet(units.length);
+    ArrayDeque<Integer> open = new ArrayDeque<>(List.of(offset(units[0])));
+    while (!open.isEmpty()) {
+      int base = open.pop();
+      if (base < 0 || (base | 0xFF) >= units.length) {
+        throw new FathomException("expected a closed normalisation table, found a way out of it");
+      }
+      for (int label = 0; label < 256; label++) {
+        int node = base ^ label;
+        if (label(units[node]) != label || seen.get(node)) {
+          continue;
+        }
+        seen.set(node);
+        int next = node ^ offset(units[node]);
+        open.push(next);
+        boolean outside = next < 0 || next >= units.length;
+        if (hasLeaf(units[node]) && !outside && (units[next] & 0x7FFFFFFF) >= blockBytes) {
+          throw new FathomException("expected a closed normalisation table, found a way out of it");
+        }
+      }
+    }
   }
 
   /// Replacements by the offset where they begin: after each NUL, so that an offset into the middle

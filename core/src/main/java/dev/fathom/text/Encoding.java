@@ -15,6 +15,7 @@ import java.util.stream.IntStream;
 /// @param pieces raw vocabulary entries, as [Tokenizer#piece(int)] gives them
 /// @param starts first char of each token, copied in and out
 /// @param ends one past the last char of each token, copied in and out
+@SuppressWarnings("ArrayRecordComponent")
 public record Encoding(int[] ids, List<String> pieces, int[] starts, int[] ends) {
 
   public Encoding {

@@ -176,12 +176,11 @@ final class GgufTokenizers {
   private static int unk(Vocabulary vocabulary) {
     int size = vocabulary.tokens().size();
     return within(vocabulary.unk(), size)
-        .orElseGet(
-            () ->
-                IntStream.range(0, size)
-                    .filter(id -> vocabulary.type(id) == Vocabulary.UNKNOWN)
-                    .findFirst()
-                    .orElse(0));
+        .orElseGet(() ->
+            IntStream.range(0, size)
+                .filter(id -> vocabulary.type(id) == Vocabulary.UNKNOWN)
+                .findFirst()
+                .orElse(0));
   }
 
   private static OptionalInt within(OptionalInt id, int size) {

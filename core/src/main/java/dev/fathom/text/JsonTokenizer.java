@@ -22,6 +22,10 @@ import tools.jackson.databind.node.ObjectNode;
 final class JsonTokenizer implements Tokenizer {
   private static final String PROBE = "a";
 
+  /// The library's pattern matcher gives up, for good, after ten million steps back; runs of white
+  /// space of this length stay below.
+  private static final int MAX_TEXT_CHARS = 4_000_000;
+
   private final NativeTokenizer library;
   private final PieceTable table;
   private final Spelling spelling;
@@ -44,8 +48,9 @@ final class JsonTokenizer implements Tokenizer {
   /// Reads the text of a tokenizer.json; `where` names it in messages.
   static JsonTokenizer parse(String json, TokenizerConfig config, String where) {
     ObjectNode root = JsonFiles.object(json, where);
-    boolean asIs = !switchOff(root) & !adopt(root, config);
-    return of(root, asIs ? json : null, config, where);
+    boolean changed = switchOff(root);
+    changed |= adopt(root, config);
+    return of(root, changed ? null : json, config, where);
   }
 
   /// Makes a tokenizer of a parsed tokenizer.json.
@@ -53,6 +58,7 @@ final class JsonTokenizer implements Tokenizer {
       ObjectNode root, @Nullable String json, TokenizerConfig config, String where) {
     try {
       PieceTable table = PieceTable.of(root);
+      Precautions.check(root);
       NativeTokenizer library = NativeTokenizer.parse(json == null ? write(root) : json);
       Frame frame = Frame.probe(library);
       Map<Role, Integer> roles = SpecialRoles.of(root, table, config);
@@ -69,8 +75,7 @@ final class JsonTokenizer implements Tokenizer {
         library = NativeTokenizer.parse(write(root));
       }
       Specials specials = SpecialRoles.specials(roles, wantsBos, wantsEos);
-      return new JsonTokenizer(
-          library, table, Spelling.of(root), specials, config.chatTemplate());
+      return new JsonTokenizer(library, table, Spelling.of(root), specials, config.chatTemplate());
     } catch (FathomException e) {
       throw new FathomException(where + ": " + e.getMessage(), e);
     }
@@ -159,6 +164,11 @@ final class JsonTokenizer implements Tokenizer {
 
   @Override
   public Encoding encode(String text, SpecialTokens special) {
+    if (text.length() > MAX_TEXT_CHARS) {
+      throw new IllegalArgumentException(
+          "a text to tokenize has at most %d characters, this one %d; split it"
+              .formatted(MAX_TEXT_CHARS, text.length()));
+    }
     String wellFormed = Utf8.wellFormed(text);
     NativeTokenizer.Raw raw =
         library.encode(wellFormed, special == SpecialTokens.AS_CONFIGURED, false);
@@ -175,7 +185,7 @@ final class JsonTokenizer implements Tokenizer {
       }
       tokens.add((int) ids[i], start, end);
     }
-    return tokens.toEncoding(this);
+    return tokens.toEncoding(this::pieceOrNumber);
   }
 
   /// Where each code point of `text` begins, and the end; empty if they are all one char long.
@@ -216,11 +226,14 @@ final class JsonTokenizer implements Tokenizer {
   @Override
   public String display(int id) {
     requireNotNegative(id);
+    String piece = pieceOrNumber(id);
+    boolean literal = table.isAdded(id) || table.piece(id) == null;
+    return literal ? piece : spelling.show(piece);
+  }
+
+  private String pieceOrNumber(int id) {
     String piece = table.piece(id);
-    if (piece == null) {
-      return "⟨" + id + "⟩";
-    }
-    return table.isAdded(id) ? piece : spelling.show(piece);
+    return piece == null ? "⟨" + id + "⟩" : piece;
   }
 
   @Override

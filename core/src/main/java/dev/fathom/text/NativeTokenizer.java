@@ -34,6 +34,7 @@ final class NativeTokenizer {
   ///
   /// @param spans in code points; null for a token that was added
   /// @param added 1 for a token that was added; only filled where asked for
+  @SuppressWarnings("ArrayRecordComponent")
   record Raw(long[] ids, @Nullable CharSpan[] spans, long[] added) {}
 
   /// Reads a tokenizer from the text of a tokenizer.json.

@@ -19,7 +19,8 @@ final class Normalizer {
   }
 
   /// @param origin `origin[i]` is the char of the original text that normalised char `i` came from;
-  ///     one more entry for the end
+  ///   one more entry for the end
+  @SuppressWarnings("ArrayRecordComponent")
   record Normalized(String text, int[] origin) {}
 
   /// Normalises `text`, which must be well-formed; `origin` counts from `base`.

@@ -41,8 +41,7 @@ record PreTokenizer(List<String> patterns, boolean wholeWordsFirst, boolean adds
   private static final Map<String, PreTokenizer> BY_NAME = new HashMap<>();
 
   static {
-    put(
-        cutting("[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", THREE_DIGITS), "", "default");
+    put(cutting("[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", THREE_DIGITS), "", "default");
     put(
         cutting(GPT2),
         "gpt-2 phi-2 jina-es jina-de jina-v2-es jina-v2-de gigachat a.x-4.0 mellum modern-bert mpt"
@@ -54,9 +53,7 @@ record PreTokenizer(List<String> patterns, boolean wholeWordsFirst, boolean adds
         new PreTokenizer(List.of(LLAMA3), true, true),
         "llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2");
     put(cutting(LLAMA3), "dbrx smaug-bpe glm4 chatglm-bpe");
-    put(
-        cutting(QWEN2),
-        "qwen2 deepseek-r1-qwen kormo megrez stablelm2 hunyuan solar-open grok-2");
+    put(cutting(QWEN2), "qwen2 deepseek-r1-qwen kormo megrez stablelm2 hunyuan solar-open grok-2");
     put(cutting(QWEN35), "qwen35");
     put(new PreTokenizer(List.of(TEKKEN), true, true), "tekken");
     put(cutting(GPT4O), "gpt-4o llama4 kanana2");
@@ -77,7 +74,7 @@ record PreTokenizer(List<String> patterns, boolean wholeWordsFirst, boolean adds
   /// The pre-tokenizer that a file calls `name`.
   ///
   /// @throws FathomException if the name is not known: guessing would give other tokens than the
-  ///     model was trained on
+  ///   model was trained on
   static PreTokenizer named(String name) {
     PreTokenizer found = BY_NAME.get(name);
     if (found == null) {

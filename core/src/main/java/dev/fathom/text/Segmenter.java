@@ -62,7 +62,8 @@ sealed interface Segmenter {
       private final int[] next;
       private final boolean[] frozen;
       private final PriorityQueue<Merge> agenda = new PriorityQueue<>();
-      private final Map<String, Integer> splits = new HashMap<>(); // unused piece -> where it fell apart
+      private final Map<String, Integer> splits =
+          new HashMap<>(); // unused piece -> where it fell apart
       private int count;
 
       Run(String text) {
@@ -147,13 +148,15 @@ sealed interface Segmenter {
   /// in doubles like the reference's, so that near-ties fall the same way.
   ///
   /// @param cost by id: the score a piece adds
+  @SuppressWarnings("ArrayRecordComponent")
   record Unigram(PieceTrie trie, double[] cost, boolean[] unused, int unk, float unkCost)
       implements Segmenter {
     private static final float UNKNOWN_PENALTY = 10;
 
     static Unigram of(SentencePieceModel model, PieceTrie trie) {
       float lowest = Float.MAX_VALUE;
-      float highest = -Float.MAX_VALUE;
+      float highest =
+          Float.MIN_NORMAL; // the reference starts there, so negative scores never count
       int size = model.pieces().size();
       for (int id = 0; id < size; id++) {
         if (model.types()[id] == Vocabulary.NORMAL) {

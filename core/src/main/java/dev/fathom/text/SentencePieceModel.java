@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
 /// @param types by id, in [Vocabulary]'s numbers
 /// @param charsmap the precompiled normalisation table, or null for none
 /// @param unkSurface what the unknown token decodes to
+@SuppressWarnings("ArrayRecordComponent")
 record SentencePieceModel(
     Kind kind,
     List<String> pieces,

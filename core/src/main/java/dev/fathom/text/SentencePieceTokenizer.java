@@ -12,9 +12,9 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
-/// SentencePiece in plain Java: normalise, cut into pieces, spell the unknown in bytes. Ids, offsets
-/// and decoded text are those of Google's implementation, including what it does with malformed
-/// byte sequences and with the space it puts before a text.
+/// SentencePiece in plain Java: normalise, cut into pieces, spell the unknown in bytes. Ids,
+/// offsets and decoded text are those of Google's implementation, including what it does with
+/// malformed byte sequences and with the space it puts before a text.
 ///
 /// Added tokens are cut out of the text first; SentencePiece itself knows none, they come from
 /// tokenizer_config.json or from the control tokens of a GGUF file.
@@ -95,7 +95,7 @@ final class SentencePieceTokenizer implements Tokenizer {
     for (int at = 0; at < wellFormed.length() && !addedTrie.isEmpty(); ) {
       int end = addedTrie.longest(wellFormed, at, wellFormed.length());
       AddedToken token = end > at ? addedById.get(addedTrie.find(wellFormed, at, end)) : null;
-      if (token == null || token.singleWord() && touchesWord(wellFormed, at, end)) {
+      if (token == null || (token.singleWord() && touchesWord(wellFormed, at, end))) {
         at++;
         continue;
       }
@@ -110,7 +110,7 @@ final class SentencePieceTokenizer implements Tokenizer {
     if (add && specials.addsEos()) {
       specials.eos().ifPresent(id -> out.add(id, 0, 0));
     }
-    return out.toEncoding(this);
+    return out.toEncoding(id -> pieces[id]);
   }
 
   private void encodePlain(String text, int from, int to, boolean afterAdded, Tokens out) {
@@ -118,8 +118,7 @@ final class SentencePieceTokenizer implements Tokenizer {
       return;
     }
     boolean prefix = !afterAdded || setting.prefixAfterAdded();
-    Normalizer.Normalized normalized =
-        normalizer.normalize(text.substring(from, to), from, prefix);
+    Normalizer.Normalized normalized = normalizer.normalize(text.substring(from, to), from, prefix);
     segmenter.segment(normalized.text(), new Collector(normalized, out));
   }
 
@@ -157,8 +156,8 @@ final class SentencePieceTokenizer implements Tokenizer {
   }
 
   private static boolean touchesWord(String text, int start, int end) {
-    return start > 0 && Character.isLetterOrDigit(text.codePointBefore(start))
-        || end < text.length() && Character.isLetterOrDigit(text.codePointAt(end));
+    return (start > 0 && Character.isLetterOrDigit(text.codePointBefore(start)))
+        || (end < text.length() && Character.isLetterOrDigit(text.codePointAt(end)));
   }
 
   private static int skipSpaceBack(String text, int at, int from) {
@@ -183,7 +182,7 @@ final class SentencePieceTokenizer implements Tokenizer {
     boolean tookSpace = false;
     for (int id : tokens) {
       requireNotNegative(id);
-      if (id >= pieces.length) {
+      if (id >= pieces.length || pieces[id].isEmpty()) {
         continue;
       }
       if (isByte(id)) {

@@ -15,6 +15,9 @@ public interface Tokenizer {
   int size();
 
   /// Tokenizes `text`. Unpaired surrogates count as U+FFFD, so every Java string has an encoding.
+  ///
+  /// @throws IllegalArgumentException if the text has more than four million chars and the
+  ///   implementation is native (a tokenizer.json); split it first
   Encoding encode(String text, SpecialTokens special);
 
   /// Tokenizes `text` and adds the special tokens that the tokenizer's own files ask for.

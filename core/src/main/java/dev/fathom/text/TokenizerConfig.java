@@ -95,23 +95,21 @@ record TokenizerConfig(
 
   private static List<AddedToken> added(ObjectNode config, ObjectNode addedTokens, Path where) {
     Map<Integer, AddedToken> byId = new HashMap<>();
-    addedTokens.forEachEntry(
-        (content, id) -> {
-          int number = id(id, where);
-          if (!content.isEmpty()) {
-            byId.put(number, AddedToken.plain(number, content));
-          }
-        });
+    addedTokens.forEachEntry((content, id) -> {
+      int number = id(id, where);
+      if (!content.isEmpty()) {
+        byId.put(number, AddedToken.plain(number, content));
+      }
+    });
     JsonNode decoder = config.path("added_tokens_decoder");
     if (decoder instanceof ObjectNode tokens) {
-      tokens.forEachEntry(
-          (key, token) -> {
-            int number = id(key, where);
-            String content = content(token).orElse("");
-            if (!content.isEmpty()) {
-              byId.put(number, token(number, content, token));
-            }
-          });
+      tokens.forEachEntry((key, token) -> {
+        int number = id(key, where);
+        String content = content(token).orElse("");
+        if (!content.isEmpty()) {
+          byId.put(number, token(number, content, token));
+        }
+      });
     }
     return byId.values().stream().sorted(Comparator.comparingInt(AddedToken::id)).toList();
   }
@@ -155,8 +153,7 @@ record TokenizerConfig(
     if (Files.isRegularFile(jinja)) {
       return Optional.of(JsonFiles.text(jinja, MAX_BYTES));
     }
-    return template(config)
-        .or(() -> template(optional(directory.resolve("chat_template.json"))));
+    return template(config).or(() -> template(optional(directory.resolve("chat_template.json"))));
   }
 
   /// A template is a string, or a list of named ones, of which `default` (else the first) counts.

@@ -17,8 +17,8 @@ public final class Tokenizers {
 
   private Tokenizers() {}
 
-  /// Loads the tokenizer in a directory (tokenizer.json, else tokenizer.model, else vocab.json with
-  /// merges.txt) or in one such file. The small files beside it are read too: tokenizer_config.json,
+  /// Loads the tokenizer in a directory (tokenizer.json, else tokenizer.model or spiece.model) or
+  /// in one such file. The small files beside it are read too: tokenizer_config.json,
   /// special_tokens_map.json, added_tokens.json, chat_template.jinja, chat_template.json, and
   /// config.json for token roles that none of them names.
   ///
@@ -31,8 +31,7 @@ public final class Tokenizers {
     String name = String.valueOf(file.getFileName());
     if (name.endsWith(".json")) {
       TokenizerConfig config = TokenizerConfig.read(directory);
-      return JsonTokenizer.parse(
-          JsonFiles.text(file, MAX_JSON_BYTES), config, file.toString());
+      return JsonTokenizer.parse(JsonFiles.text(file, MAX_JSON_BYTES), config, file.toString());
     }
     if (name.endsWith(".model")) {
       return model(

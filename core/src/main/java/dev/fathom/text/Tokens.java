@@ -3,6 +3,7 @@ package dev.fathom.text;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.IntFunction;
 
 /// The tokens of an encoding while it grows.
 final class Tokens {
@@ -28,10 +29,10 @@ final class Tokens {
     ends[size - 1] = end;
   }
 
-  Encoding toEncoding(Tokenizer tokenizer) {
+  Encoding toEncoding(IntFunction<String> pieceOf) {
     List<String> pieces = new ArrayList<>(size);
     for (int i = 0; i < size; i++) {
-      pieces.add(tokenizer.piece(ids[i]));
+      pieces.add(pieceOf.apply(ids[i]));
     }
     return new Encoding(
         Arrays.copyOf(ids, size), pieces, Arrays.copyOf(starts, size), Arrays.copyOf(ends, size));

@@ -7,17 +7,19 @@ import java.util.OptionalInt;
 /// A vocabulary as GGUF files carry it (the keys `tokenizer.ggml.*`), already read out of the file.
 /// [Tokenizers#of(Vocabulary)] makes a tokenizer of it.
 ///
-/// @param model `tokenizer.ggml.model`: `gpt2` (byte-level BPE), `llama` (SentencePiece BPE), `bert`
+/// @param model `tokenizer.ggml.model`: `gpt2` (byte-level BPE), `llama` (SentencePiece BPE),
+///   `bert`
 /// @param pre `tokenizer.ggml.pre`, the pre-tokenizer of a `gpt2` vocabulary; empty if the file has
-///     none
+///   none
 /// @param tokens pieces by id
 /// @param scores by id, copied in and out; may be empty where the model needs none
 /// @param types by id, copied in and out: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused,
-///     6 byte; empty if the file has none
+///   6 byte; empty if the file has none
 /// @param merges BPE merges `left right`, most urgent first; empty if the model needs none
 /// @param addBos whether the BOS token goes first; empty: what the model and pre-tokenizer imply
 /// @param addEos whether the EOS token goes last; empty: what the model implies
 /// @param addSpacePrefix whether `llama` texts get a leading space; empty: yes
+@SuppressWarnings("ArrayRecordComponent")
 public record Vocabulary(
     String model,
     String pre,

@@ -21,6 +21,7 @@ final class Fixtures {
   private Fixtures() {}
 
   /// What a reference says about one text; parts it says nothing about are null.
+  @SuppressWarnings("ArrayRecordComponent")
   record Case(
       String text,
       int[] ids,

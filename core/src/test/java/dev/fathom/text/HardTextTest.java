@@ -26,9 +26,7 @@ class HardTextTest {
       })
   void hardTextsEncodeAndDecodeAsTheReference(String name) {
     Tokenizer tokenizer = Tokenizers.load(Fixtures.directory(name));
-    assertThat(Fixtures.cases(name + "/hard.json"))
-        .hasSizeGreaterThan(90)
-        .allSatisfy(c -> ReferenceTest.assertEqual(tokenizer, c));
+    ReferenceTest.assertEqual(tokenizer, Fixtures.cases(name + "/hard.json"));
   }
 
   @ParameterizedTest

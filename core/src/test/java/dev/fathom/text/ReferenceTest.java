@@ -22,8 +22,7 @@ class ReferenceTest {
       })
   void everyKindEncodesAndDecodesAsItsReference(String name) {
     Tokenizer tokenizer = Tokenizers.load(Fixtures.directory(name));
-    List<Fixtures.Case> cases = Fixtures.cases(name + "/expected.json");
-    assertThat(cases).hasSizeGreaterThan(20).allSatisfy(c -> assertEqual(tokenizer, c));
+    assertEqual(tokenizer, Fixtures.cases(name + "/expected.json"));
   }
 
   @Test
@@ -31,22 +30,28 @@ class ReferenceTest {
   void smolLm2EncodesAndDecodesAsItsReference() {
     Tokenizer tokenizer = Tokenizers.load(Fixtures.models().resolve("smollm2-tokenizer"));
     assertThat(tokenizer.size()).isEqualTo(49152);
-    assertThat(Fixtures.cases("smollm2/expected.json"))
-        .hasSizeGreaterThan(20)
-        .allSatisfy(c -> assertEqual(tokenizer, c));
+    assertEqual(tokenizer, Fixtures.cases("smollm2/expected.json"));
   }
 
-  static void assertEqual(Tokenizer tokenizer, Fixtures.Case expected) {
+  static void assertEqual(Tokenizer tokenizer, List<Fixtures.Case> expected) {
+    assertThat(expected.size()).isGreaterThan(20);
+    expected.forEach(one -> assertEqual(tokenizer, one));
+  }
+
+  private static void assertEqual(Tokenizer tokenizer, Fixtures.Case expected) {
     Encoding encoding = tokenizer.encode(expected.text());
     assertThat(encoding.ids()).as("ids of %s", expected.text()).isEqualTo(expected.ids());
     assertThat(encoding.pieces()).isEqualTo(expected.pieces());
     if (expected.starts() != null) {
-      assertThat(encoding.starts()).as("starts in %s", expected.text()).isEqualTo(expected.starts());
+      assertThat(encoding.starts())
+          .as("starts in %s", expected.text())
+          .isEqualTo(expected.starts());
       assertThat(encoding.ends()).as("ends in %s", expected.text()).isEqualTo(expected.ends());
     }
     assertThat(tokenizer.decode(encoding.ids(), false)).isEqualTo(expected.decoded());
     if (expected.decodedWithoutSpecial() != null) {
-      assertThat(tokenizer.decode(encoding.ids(), true)).isEqualTo(expected.decodedWithoutSpecial());
+      assertThat(tokenizer.decode(encoding.ids(), true))
+          .isEqualTo(expected.decodedWithoutSpecial());
     }
   }
 }

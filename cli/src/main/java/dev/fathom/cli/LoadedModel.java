@@ -1,0 +1,164 @@
+package dev.fathom.cli;
+
+import dev.fathom.FathomException;
+import dev.fathom.arch.Models;
+import dev.fathom.checkpoint.Checkpoint;
+import dev.fathom.data.Prompt;
+import dev.fathom.data.Target;
+import dev.fathom.model.Transformer;
+import dev.fathom.tensor.DType;
+import dev.fathom.tensor.Threads;
+import dev.fathom.text.Tokenizer;
+import dev.fathom.text.Tokenizers;
+import dev.fathom.text.Vocabulary;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/// The model that the user named, ready to compute: weights, and the tokenizer if it has one.
+///
+/// ```java
+/// try (var model = LoadedModel.open(console, options)) {
+///   Prompt prompt = model.prompt("Hello", promptOptions);
+///   model.transformer().forward(...);
+/// }
+/// ```
+final class LoadedModel implements AutoCloseable {
+  private static final List<String> TOKENIZER_FILES =
+      List.of("tokenizer.json", "tokenizer.model", "spiece.model");
+
+  private final Console console;
+  private final Checkpoint checkpoint;
+  private final Transformer transformer;
+  private final Optional<Tokenizer> tokenizer;
+
+  private LoadedModel(
+      Console console,
+      Checkpoint checkpoint,
+      Transformer transformer,
+      Optional<Tokenizer> tokenizer) {
+    this.console = console;
+    this.checkpoint = checkpoint;
+    this.transformer = transformer;
+    this.tokenizer = tokenizer;
+  }
+
+  /// Finds, opens and loads the model.
+  ///
+  /// @throws FathomException if there is no such model, or it is not sound
+  static LoadedModel open(Console console, ModelOptions options) {
+    return open(console, options, dtype(options.dtype()));
+  }
+
+  /// The same in another number format than the options say.
+  static LoadedModel open(Console console, ModelOptions options, DType dtype) {
+    requireDevice(options.device());
+    Path path = ModelLocation.of(options.model()).resolve(console);
+    Checkpoint checkpoint = Checkpoint.open(path);
+    try {
+      Optional<Tokenizer> tokenizer = tokenizer(checkpoint);
+      NativeCache.here().announce(console);
+      Threads.set(options.threads().orElse(Runtime.getRuntime().availableProcessors()));
+      return new LoadedModel(console, checkpoint, Models.load(checkpoint, dtype), tokenizer);
+    } catch (RuntimeException | Error e) {
+      checkpoint.close();
+      throw e;
+    }
+  }
+
+  private static DType dtype(ModelOptions.Dtype dtype) {
+    return switch (dtype) {
+      case f32 -> DType.F32;
+      case bf16 -> DType.BF16;
+    };
+  }
+
+  private static void requireDevice(String device) {
+    if (!device.equals("cpu")) {
+      throw new IllegalArgumentException(
+          "--device %s: this build computes on cpu only.".formatted(device));
+    }
+  }
+
+  /// The tokenizer that comes with a checkpoint: among the metadata of a GGUF file, else among the
+  /// files beside the weights; empty if there is none.
+  ///
+  /// @throws FathomException if there is one that is not understood
+  static Optional<Tokenizer> tokenizer(Checkpoint checkpoint) {
+    Optional<Vocabulary> vocabulary = checkpoint.vocabulary();
+    if (vocabulary.isPresent()) return vocabulary.map(Tokenizers::of);
+    return checkpoint
+        .directory()
+        .filter(
+            directory ->
+                TOKENIZER_FILES.stream()
+                    .anyMatch(file -> Files.isRegularFile(directory.resolve(file))))
+        .map(Tokenizers::load);
+  }
+
+  Transformer transformer() {
+    return transformer;
+  }
+
+  /// The files the model was loaded from; closed with the model.
+  Checkpoint checkpoint() {
+    return checkpoint;
+  }
+
+  /// Whether the model can read text.
+  boolean hasTokenizer() {
+    return tokenizer.isPresent();
+  }
+
+  /// @throws FathomException if the model came without one
+  Tokenizer tokenizer() {
+    return tokenizer.orElseThrow(
+        () ->
+            new FathomException(
+                checkpoint.path()
+                    + " has no tokenizer (tokenizer.json or tokenizer.model), so it cannot read text;"
+                    + " put one beside the weights, or give token ids where a command takes --ids."));
+  }
+
+  /// The prompt that `text` makes with these options; what was done to it is said on standard
+  /// error.
+  ///
+  /// @throws IllegalArgumentException if it is empty or longer than the model's context
+  Prompt prompt(String text, PromptOptions options) {
+    return prompt(
+        text,
+        new Prompt.Options(
+            options.chat(), options.system(), options.bos(), transformer.card().causal()));
+  }
+
+  /// As [#prompt(String, PromptOptions)].
+  Prompt prompt(String text, Prompt.Options options) {
+    var prompt = Prompt.of(tokenizer(), text, options);
+    say(prompt.notes());
+    return prompt.requireFits(transformer.card().context(), 0);
+  }
+
+  /// What the user asks about after `prompt`; what was done to it is said on standard error.
+  ///
+  /// @throws IllegalArgumentException if it adds no token to the prompt
+  Target target(Prompt prompt, String text) {
+    var target =
+        transformer.card().causal()
+            ? Target.of(tokenizer(), prompt, text)
+            : Target.atMask(tokenizer(), text);
+    say(target.notes());
+    return target;
+  }
+
+  private void say(List<String> notes) {
+    notes.forEach(note -> console.err().println("note: " + note));
+    console.err().flush();
+  }
+
+  /// Frees the weights; nothing of the model may be used afterwards.
+  @Override
+  public void close() {
+    transformer.close();
+  }
+}

@@ -1,0 +1,24 @@
+package dev.fathom.tensor;
+
+import org.bytedeco.pytorch.global.torch;
+
+/// How many threads the kernels use: the one process-wide setting of this package.
+///
+/// libtorch's OpenMP threads do the work; OpenBLAS, which brings threads of its own that would fight
+/// them for the cores, is kept at one.
+public final class Threads {
+  private Threads() {}
+
+  /// Sets the number of kernel threads, 1 or more.
+  public static void set(int threads) {
+    if (threads < 1) {
+      throw new IllegalArgumentException("threads must be at least 1, found " + threads);
+    }
+    org.bytedeco.openblas.global.openblas.blas_set_num_threads(1);
+    torch.set_num_threads(threads);
+  }
+
+  public static int get() {
+    return torch.get_num_threads();
+  }
+}

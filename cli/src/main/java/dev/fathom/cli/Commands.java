@@ -29,6 +29,8 @@ final class Commands {
     return List.of(
         new Verb(Group.SEE, new ExplainCommand(console)),
         new Verb(Group.SEE, new LensCommand(console)),
+        new Verb(Group.RUN, new GenerateCommand(console)),
+        new Verb(Group.RUN, new ChatCommand(console)),
         new Verb(Group.MACHINE, new DoctorCommand(console)),
         new Verb(Group.MACHINE, new CompletionCommand(console)),
         new Verb(Group.MACHINE, new HelpCommand()),

@@ -42,6 +42,11 @@ public final class Rotary {
     return new Rotary(shortOnes, false, gain, longOnes, context);
   }
 
+  /// The longest row that is turned by the first frequencies; without others, any row is.
+  long longContext() {
+    return longContext == null ? Long.MAX_VALUE : longContext;
+  }
+
   /// Channels of a head that are turned.
   public int width() {
     return 2 * frequencies.length;

@@ -4,12 +4,13 @@ import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 
 /// A transformer: embedding, blocks, head. Offers its steps, not only their sum, so that sweeps,
 /// generation and early exit are the same few calls.
-public final class Transformer implements AutoCloseable {
+public final class Transformer implements LanguageModel, AutoCloseable {
   private final Card card;
   private final Embedding embedding;
   private final List<Block> blocks;
@@ -46,6 +47,7 @@ public final class Transformer implements AutoCloseable {
     this.weights = weights;
   }
 
+  @Override
   public Card card() {
     return card;
   }
@@ -71,6 +73,7 @@ public final class Transformer implements AutoCloseable {
   }
 
   /// Columns of the logits: the vocabulary, or the labels of a classifier.
+  @Override
   public int outputs() {
     return (int) head.out().out();
   }
@@ -134,6 +137,32 @@ public final class Transformer implements AutoCloseable {
     try (var scope = Scope.open()) {
       return scope.escape(head.forward(x, pass));
     }
+  }
+
+  @Override
+  public Tensor logits(Tensor ids, Layout layout, Wanted wanted) {
+    return forward(ids, Pass.over(layout).with(wanted));
+  }
+
+  @Override
+  public Session session(int rows, Tap tap) {
+    if (!card.causal) {
+      throw new IllegalArgumentException(
+          "%s is a %s model, an encoder: it reads both ways and cannot continue a text"
+              .formatted(card.name, card.family));
+    }
+    requireSites(tap.sites());
+    return new TransformerSession(this, rows, tap);
+  }
+
+  /// Beyond this many tokens a row is computed anew from its start: the shortest of its layers'.
+  long longContext() {
+    return blocks.stream()
+        .map(block -> block.attention().rotary())
+        .filter(Objects::nonNull)
+        .mapToLong(Rotary::longContext)
+        .min()
+        .orElse(Long.MAX_VALUE);
   }
 
   /// Why this model has no such site; empty when it has.

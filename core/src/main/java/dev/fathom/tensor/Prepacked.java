@@ -92,7 +92,7 @@ final class Prepacked {
 
   /// `x Wᵀ + bias` for any leading axes of `x`, contiguous.
   Tensor linear(Tensor x, Tensor packed, @Nullable Tensor bias) {
-    MemorySegment added = bias == null ? MemorySegment.NULL : handle(bias);
+    MemorySegment added = bias == null ? MemorySegment.NULL : optional(handle(bias));
     MemorySegment out = SLOTS.get().asSlice(3 * JAVA_LONG.byteSize(), JAVA_LONG.byteSize());
     try {
       int failed =
@@ -113,6 +113,13 @@ final class Prepacked {
     } catch (Throwable e) {
       throw new LinkageError("calling libtorch failed", e);
     }
+  }
+
+  /// Optional tensors are passed as a pointer to their handle.
+  private static MemorySegment optional(MemorySegment handle) {
+    MemorySegment slot = SLOTS.get().asSlice(2 * JAVA_LONG.byteSize(), JAVA_LONG.byteSize());
+    slot.set(JAVA_LONG, 0, handle.address());
+    return slot;
   }
 
   private static MemorySegment handle(Tensor tensor) {

@@ -380,7 +380,7 @@ public final class TinyModels {
     }
 
     private Block block(int layer, @Nullable Rotary rotary) {
-      String at = "layers." + layer;
+      String at = "model.layers." + layer;
       return switch (v.order()) {
         case SEQUENTIAL ->
             new SequentialBlock(
@@ -415,11 +415,13 @@ public final class TinyModels {
       Attention.Projections projections =
           v.has(Extra.FUSED)
               ? new Attention.Projections.Fused(
-                  linear(at + ".qkv", D_MODEL, (HEADS + 2L * kvHeads) * WIDTH), kvHeads)
+                  linear(
+                      at + ".self_attn.qkv_proj.weight", D_MODEL, (HEADS + 2L * kvHeads) * WIDTH),
+                  kvHeads)
               : new Attention.Projections.Separate(
-                  linear(at + ".q", D_MODEL, HEADS * WIDTH),
-                  linear(at + ".k", D_MODEL, (long) kvHeads * WIDTH),
-                  linear(at + ".v", D_MODEL, (long) kvHeads * WIDTH));
+                  linear(at + ".self_attn.q_proj.weight", D_MODEL, HEADS * WIDTH),
+                  linear(at + ".self_attn.k_proj.weight", D_MODEL, (long) kvHeads * WIDTH),
+                  linear(at + ".self_attn.v_proj.weight", D_MODEL, (long) kvHeads * WIDTH));
       Attention.QkNorm norms = null;
       if (v.has(Extra.HEAD_NORM)) {
         norms = new Attention.QkNorm(norm(WIDTH), norm(WIDTH), true);
@@ -438,34 +440,37 @@ public final class TinyModels {
           v.has(Extra.SCORE_CAP) ? 2 : 0,
           v.has(Extra.MULTIPLIERS) ? 0.3 : 0.5,
           v.causal(),
-          linear(at + ".o", HEADS * WIDTH, D_MODEL));
+          linear(at + ".self_attn.o_proj.weight", HEADS * WIDTH, D_MODEL));
     }
 
     private Mlp mlp(String at) {
       return switch (v.mlp()) {
         case GELU ->
             new Mlp.Plain(
-                linear(at + ".in", D_MODEL, D_MLP),
+                linear(at + ".mlp.c_fc.weight", D_MODEL, D_MLP),
                 Activation.GELU,
-                linear(at + ".out", D_MLP, D_MODEL));
+                linear(at + ".mlp.c_proj.weight", D_MLP, D_MODEL));
         case RELU ->
             new Mlp.Plain(
-                linear(at + ".in", D_MODEL, D_MLP),
+                linear(at + ".mlp.c_fc.weight", D_MODEL, D_MLP),
                 Activation.RELU,
-                linear(at + ".out", D_MLP, D_MODEL));
+                linear(at + ".mlp.c_proj.weight", D_MLP, D_MODEL));
         case SILU_GATED ->
             new Mlp.Gated(
-                linear(at + ".gate", D_MODEL, D_MLP),
-                linear(at + ".up", D_MODEL, D_MLP),
+                linear(at + ".mlp.gate_proj.weight", D_MODEL, D_MLP),
+                linear(at + ".mlp.up_proj.weight", D_MODEL, D_MLP),
                 Activation.SILU,
-                linear(at + ".out", D_MLP, D_MODEL));
+                linear(at + ".mlp.down_proj.weight", D_MLP, D_MODEL));
       };
     }
 
     private Head head(Tensor table) {
       if (v.order() == Order.POST_NORM) {
         return new Head.MaskedLm(
-            linear("head.transform", D_MODEL, D_MODEL), Activation.GELU, norm(D_MODEL), out(table));
+            linear("head.transform.weight", D_MODEL, D_MODEL),
+            Activation.GELU,
+            norm(D_MODEL),
+            out(table));
       }
       boolean capped = v.has(Extra.LOGIT_CAP);
       return new Head.Unembedding(norm(D_MODEL), out(table), capped ? 0.7 : 1, capped ? 3 : 0);
@@ -473,12 +478,12 @@ public final class TinyModels {
 
     private Linear out(Tensor table) {
       if (!v.has(Extra.TIED)) {
-        return linear("head.out", D_MODEL, VOCABULARY);
+        return linear("lm_head.weight", D_MODEL, VOCABULARY);
       }
       return new Linear(
           Weight.of(table),
           v.biases() ? normal(0, 0.3, VOCABULARY) : null,
-          new Linear.Origin("embed", 0, VOCABULARY, false));
+          new Linear.Origin("model.embed_tokens.weight", 0, VOCABULARY, false));
     }
 
     private @Nullable Positions positions() {

@@ -72,8 +72,7 @@ public final class References implements AutoCloseable {
     assertClose(name, found, floats(name), tolerance);
   }
 
-  public static void assertClose(
-      String name, float[] found, float[] reference, double tolerance) {
+  public static void assertClose(String name, float[] found, float[] reference, double tolerance) {
     assertThat(found).as(name + " has as many values").hasSameSizeAs(reference);
     double largest = 1;
     double worst = 0;

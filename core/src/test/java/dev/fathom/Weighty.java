@@ -6,8 +6,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 
-/// Real weights for tests tagged `weights`: looked for in the directory FATHOM_TEST_MODELS names, and
-/// skipped, saying so, where there are none.
+/// Real weights for tests tagged `weights`: looked for in the directory FATHOM_TEST_MODELS names,
+/// and skipped, saying so, where there are none.
 public final class Weighty {
   private Weighty() {}
 

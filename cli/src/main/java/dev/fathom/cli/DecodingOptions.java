@@ -63,8 +63,7 @@ final class DecodingOptions {
 
   /// @param stopIds tokens that end this model's texts
   Decoding decoding(Set<Integer> stopIds) {
-    var decoding =
-        Decoding.greedy(maxTokens).with(sampling()).stopAt(stopTexts);
+    var decoding = Decoding.greedy(maxTokens).with(sampling()).stopAt(stopTexts);
     return ignoreEos ? decoding.showingControl() : decoding.stopAt(stopIds);
   }
 

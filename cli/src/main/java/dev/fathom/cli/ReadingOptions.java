@@ -36,11 +36,12 @@ final class ReadingOptions {
     };
   }
 
-  /// The lens settings that these options mean for a prompt: decoders are read after the last token,
-  /// masked models at their mask, classifiers at the first token.
+  /// The lens settings that these options mean for a prompt: decoders are read after the last
+  /// token, masked models at their mask, classifiers at the first token.
   LogitLens.Config lens(LoadedModel model, Prompt prompt) {
     var config =
-        LogitLens.Config.standard().at(this.prompt.position().orElseGet(() -> usual(model, prompt)));
+        LogitLens.Config.standard()
+            .at(this.prompt.position().orElseGet(() -> usual(model, prompt)));
     return target == null ? config : config.withTarget(targetId(model, prompt, target));
   }
 
@@ -71,13 +72,12 @@ final class ReadingOptions {
     return IntStream.range(0, ids.length)
         .filter(i -> mask.isPresent() && ids[i] == mask.getAsInt())
         .findFirst()
-        .orElseThrow(
-            () ->
-                new IllegalArgumentException(
-                    "This is a masked model: put %s where it should fill in a word, or say --position."
-                        .formatted(
-                            mask.isPresent()
-                                ? model.tokenizer().piece(mask.getAsInt())
-                                : "its mask token")));
+        .orElseThrow(() ->
+            new IllegalArgumentException(
+                "This is a masked model: put %s where it should fill in a word, or say --position."
+                    .formatted(
+                        mask.isPresent()
+                            ? model.tokenizer().piece(mask.getAsInt())
+                            : "its mask token")));
   }
 }

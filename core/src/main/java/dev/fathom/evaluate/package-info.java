@@ -9,8 +9,8 @@
 /// }
 /// ```
 ///
-/// [Likelihood] gives the log-probability of every token of many rows, which scores of sentences and
-/// perplexity are sums of.
+/// [Likelihood] gives the log-probability of every token of many rows, which scores of sentences
+/// and perplexity are sums of.
 ///
 /// Results are records over plain numbers; no native memory outlives a call. Everything here may be
 /// called from several threads.

@@ -14,10 +14,10 @@ import java.util.SequencedMap;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
-/// When is the answer there? How early the lens' best token is already the model's (agreement), from
-/// which layer on it no longer changes (commit depth), how many layers a confidence threshold would
-/// save, and how often a layer had the true next token right and a later one lost it (thesis section
-/// 4.1.1).
+/// When is the answer there? How early the lens' best token is already the model's (agreement),
+/// from which layer on it no longer changes (commit depth), how many layers a confidence threshold
+/// would save, and how often a layer had the true next token right and a later one lost it (thesis
+/// section 4.1.1).
 ///
 /// It says what the lens could read early, an upper estimate of what early exit can save: exiting
 /// also leaves later positions without the keys and values of the skipped layers.
@@ -25,8 +25,8 @@ import java.util.stream.Stream;
 /// @param agreement share of positions whose best token at a row is the final one, `[layer]`
 /// @param commitDepth first row from which the best token stays the final one, `[position]`
 /// @param thresholds what a confidence exit at each threshold would do
-/// @param overthought share of positions where a row ranks the true next token first and the last row
-///     does not; NaN for a single token
+/// @param overthought share of positions where a row ranks the true next token first and the last
+///   row does not; NaN for a single token
 public record ExitProfile(
     Provenance provenance,
     Grid agreement,
@@ -50,7 +50,8 @@ public record ExitProfile(
 
   /// The profile of a lens.
   ///
-  /// @param causal whether the model predicts next tokens: then the prompt's own tokens are the true ones
+  /// @param causal whether the model predicts next tokens: then the prompt's own tokens are the
+  ///   true ones
   public static ExitProfile of(LensResult lens, boolean causal) {
     int rows = lens.rows();
     int positions = lens.positions();

@@ -13,8 +13,8 @@ import java.util.Locale;
 import java.util.SequencedMap;
 import java.util.stream.IntStream;
 
-/// The logit lens of one prompt. Grids are `[layer, position]`; those of the best tokens have a third
-/// axis, best first. Row 0 is the embedding, the last row the model's own prediction.
+/// The logit lens of one prompt. Grids are `[layer, position]`; those of the best tokens have a
+/// third axis, best first. Row 0 is the embedding, the last row the model's own prediction.
 ///
 /// @param targetId the output that is followed
 /// @param target the same as text
@@ -73,8 +73,8 @@ public record LensResult(
     return (long) targetRank.at(rows() - 1, position);
   }
 
-  /// The first row from which the target stays the best token at the position that is read; the number
-  /// of rows if it never is.
+  /// The first row from which the target stays the best token at the position that is read; the
+  /// number of rows if it never is.
   public int settled() {
     int row = rows();
     while (row > 0 && top(row - 1, position) == targetId) {

@@ -18,25 +18,25 @@ import java.util.List;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 
-/// What would the model say if it stopped after layer l? Every stream is put through the final norm and
-/// the head: `p[l,t] = softmax(W_U N(resid[l][t]) + b_U)` (nostalgebraist 2020; thesis eq 3.2).
+/// What would the model say if it stopped after layer l? Every stream is put through the final norm
+/// and the head: `p[l,t] = softmax(W_U N(resid[l][t]) + b_U)` (nostalgebraist 2020; thesis eq 3.2).
 ///
-/// Entropy is `-Σ p ln p` in nats; the rank of a token is the number of tokens with a strictly larger
-/// logit, 0 at best; the divergence is `KL(p_N ‖ p_l)` in nats.
+/// Entropy is `-Σ p ln p` in nats; the rank of a token is the number of tokens with a strictly
+/// larger logit, 0 at best; the divergence is `KL(p_N ‖ p_l)` in nats.
 ///
 /// It misleads where early layers write in a basis the head does not read (the tuned lens corrects
 /// that), and it shows what could be read off the stream, not what the model uses.
 ///
-/// Cost: N + 1 heads a position, `2 · dModel · vocab · (N + 1) · positions` operations, in chunks of
-/// positions whose logits stay in cache: no `[layers, positions, vocab]` tensor is ever held.
+/// Cost: N + 1 heads a position, `2 · dModel · vocab · (N + 1) · positions` operations, in chunks
+/// of positions whose logits stay in cache: no `[layers, positions, vocab]` tensor is ever held.
 public final class LogitLens {
   /// Logits held at a time.
   private static final long CHUNK_BYTES = 16 << 20;
 
   private LogitLens() {}
 
-  /// @param target the token (or class) whose probability and rank are followed; empty for the model's
-  ///     own best at `position`
+  /// @param target the token (or class) whose probability and rank are followed; empty for the
+  ///   model's own best at `position`
   /// @param position the position that is read, negative from the end
   /// @param topK how many best tokens are kept for each cell
   public record Config(OptionalInt target, int position, int topK) {
@@ -82,8 +82,7 @@ public final class LogitLens {
       int target = config.target.orElseGet(() -> best(model, streams, position));
       found.choose(target, position);
       int rows = model.layers() + 1;
-      int chunk =
-          (int) Math.max(1, CHUNK_BYTES / ((long) rows * model.outputs() * Float.BYTES));
+      int chunk = (int) Math.max(1, CHUNK_BYTES / ((long) rows * model.outputs() * Float.BYTES));
       for (int from = 0; from < ids.length; from += chunk) {
         int count = Math.min(chunk, ids.length - from);
         try (var inner = Scope.open()) {
@@ -153,25 +152,24 @@ public final class LogitLens {
     MemorySegment memory = logP.memory();
     IntStream.range(0, count * rows)
         .parallel()
-        .forEach(
-            i -> {
-              int position = from + i / rows;
-              int row = i % rows;
-              int cell = row * found.positions + position;
-              long offset = (long) i * vocab * Float.BYTES;
-              float atTarget = memory.get(ValueLayout.JAVA_FLOAT, offset + 4L * target);
-              var top = new RowTop(found.topK);
-              top.scan(memory, offset, vocab);
-              for (int k = 0; k < found.topK; k++) {
-                found.topIds[cell * found.topK + k] = top.ids[k];
-                found.topProbability[cell * found.topK + k] = (float) Math.exp(top.values[k]);
-              }
-              found.entropy[cell] = Math.max(0, -entropy[i]);
-              found.targetProbability[cell] = (float) Math.exp(atTarget);
-              found.targetRank[cell] = RowTop.countGreater(memory, offset, vocab, atTarget);
-              int own = (i / rows) * rows + rows - 1;
-              found.divergence[cell] = Math.max(0, entropy[own] - cross[i]);
-            });
+        .forEach(i -> {
+          int position = from + i / rows;
+          int row = i % rows;
+          int cell = row * found.positions + position;
+          long offset = (long) i * vocab * Float.BYTES;
+          float atTarget = memory.get(ValueLayout.JAVA_FLOAT, offset + 4L * target);
+          var top = new RowTop(found.topK);
+          top.scan(memory, offset, vocab);
+          for (int k = 0; k < found.topK; k++) {
+            found.topIds[cell * found.topK + k] = top.ids[k];
+            found.topProbability[cell * found.topK + k] = (float) Math.exp(top.values[k]);
+          }
+          found.entropy[cell] = Math.max(0, -entropy[i]);
+          found.targetProbability[cell] = (float) Math.exp(atTarget);
+          found.targetRank[cell] = RowTop.countGreater(memory, offset, vocab, atTarget);
+          int own = (i / rows) * rows + rows - 1;
+          found.divergence[cell] = Math.max(0, entropy[own] - cross[i]);
+        });
   }
 
   /// Arrays being filled, `[rows, positions]`, the top ones `[rows, positions, topK]`.

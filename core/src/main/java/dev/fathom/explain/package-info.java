@@ -1,6 +1,6 @@
-/// Explanations: where, when and why a model predicts a token. One class a method, each with a `run`
-/// that takes a [dev.fathom.model.Transformer] of any family and returns a [dev.fathom.view.Result] of
-/// plain numbers.
+/// Explanations: where, when and why a model predicts a token. One class a method, each with a
+/// `run` that takes a [dev.fathom.model.Transformer] of any family and returns a
+/// [dev.fathom.view.Result] of plain numbers.
 ///
 /// ```java
 /// var config = LogitLens.Config.standard().withTarget(target.id());
@@ -11,10 +11,10 @@
 /// Start at [dev.fathom.explain.Explanation], the report that has them all, or at
 /// [dev.fathom.explain.LogitLens].
 ///
-/// Row 0 of a result by layer is the embedding, row l the stream after block l - 1: a model of N blocks
-/// has N + 1 rows, and row N is what the head reads.
+/// Row 0 of a result by layer is the embedding, row l the stream after block l - 1: a model of N
+/// blocks has N + 1 rows, and row N is what the head reads.
 ///
-/// Methods may run in several threads at once. Their results are immutable and hold no native memory.
-/// Nothing is null.
+/// Methods may run in several threads at once. Their results are immutable and hold no native
+/// memory. Nothing is null.
 @org.jspecify.annotations.NullMarked
 package dev.fathom.explain;

@@ -80,8 +80,8 @@ public final class Transformer implements LanguageModel, AutoCloseable {
 
   /// All steps: I64 ids `[tokens]` in the order of the pass' layout `-> [queries, columns]`.
   ///
-  /// @throws IllegalArgumentException if the tap names a site this model does not have, a row is longer
-  ///     than the context, or an id is not in the vocabulary
+  /// @throws IllegalArgumentException if the tap names a site this model does not have, a row is
+  ///   longer than the context, or an id is not in the vocabulary
   public Tensor forward(Tensor ids, Pass pass) {
     requireSites(pass.tap().sites());
     try (var scope = Scope.open()) {
@@ -123,8 +123,8 @@ public final class Transformer implements LanguageModel, AutoCloseable {
     }
   }
 
-  /// One block over the packed tokens: `[tokens, dModel] -> [queries, dModel]`. Temporaries are freed
-  /// at its end.
+  /// One block over the packed tokens: `[tokens, dModel] -> [queries, dModel]`. Temporaries are
+  /// freed at its end.
   public Tensor block(int layer, Tensor x, Pass pass) {
     pass.enter(layer == blocks.size() - 1);
     try (var scope = Scope.open()) {
@@ -170,8 +170,7 @@ public final class Transformer implements LanguageModel, AutoCloseable {
     return switch (site.kind()) {
       case POS_EMBED ->
           absent(embedding.positions() == null, "it has no absolute position embedding");
-      case TOKEN_TYPE_EMBED ->
-          absent(embedding.tokenType() == null, "it has no segment embedding");
+      case TOKEN_TYPE_EMBED -> absent(embedding.tokenType() == null, "it has no segment embedding");
       case EMBED_NORM -> absent(embedding.norm() == null, "it does not normalise its embeddings");
       case NORM_SCALE_FINAL ->
           absent(
@@ -193,12 +192,10 @@ public final class Transformer implements LanguageModel, AutoCloseable {
   private void requireSites(Set<Site> sites) {
     for (Site site : sites) {
       refusal(site)
-          .ifPresent(
-              reason -> {
-                throw new IllegalArgumentException(
-                    "site %s does not exist on this %s model: %s"
-                        .formatted(site, card.family, reason));
-              });
+          .ifPresent(reason -> {
+            throw new IllegalArgumentException(
+                "site %s does not exist on this %s model: %s".formatted(site, card.family, reason));
+          });
     }
   }
 

@@ -52,14 +52,13 @@ public final class Json {
 
   /// A result with its arrays, ending in a line break.
   public static String render(Result result) {
-    return write(
-        json -> {
-          json.out.writeStringProperty("format", "fathom.result/1");
-          json.out.writeStringProperty("method", result.method());
-          json.provenance(result.provenance());
-          json.arrays(result.arrays());
-          json.views(result.views());
-        });
+    return write(json -> {
+      json.out.writeStringProperty("format", "fathom.result/1");
+      json.out.writeStringProperty("method", result.method());
+      json.provenance(result.provenance());
+      json.arrays(result.arrays());
+      json.views(result.views());
+    });
   }
 
   /// A report with the arrays of its sections, ending in a line break.
@@ -73,24 +72,22 @@ public final class Json {
   }
 
   private static String render(Report report, boolean arrays) {
-    return write(
-        json -> {
-          json.out.writeStringProperty("format", "fathom.report/1");
-          json.out.writeStringProperty("title", report.title());
-          json.out.writeStringProperty("subtitle", report.subtitle());
-          json.strings("summary", report.summary());
-          json.provenance(report.provenance());
-          json.list("sections", report.sections(), (Section s) -> json.section(s, arrays));
-        });
+    return write(json -> {
+      json.out.writeStringProperty("format", "fathom.report/1");
+      json.out.writeStringProperty("title", report.title());
+      json.out.writeStringProperty("subtitle", report.subtitle());
+      json.strings("summary", report.summary());
+      json.provenance(report.provenance());
+      json.list("sections", report.sections(), (Section s) -> json.section(s, arrays));
+    });
   }
 
   /// A single view, ending in a line break.
   public static String render(View view) {
-    return write(
-        json -> {
-          json.out.writeStringProperty("format", "fathom.view/1");
-          json.view(view);
-        });
+    return write(json -> {
+      json.out.writeStringProperty("format", "fathom.view/1");
+      json.view(view);
+    });
   }
 
   private static String write(Consumer<Json> body) {
@@ -138,11 +135,10 @@ public final class Json {
 
   private void arrays(SequencedMap<String, Grid> arrays) {
     out.writeObjectPropertyStart("arrays");
-    arrays.forEach(
-        (name, grid) -> {
-          out.writeName(name);
-          grid(grid);
-        });
+    arrays.forEach((name, grid) -> {
+      out.writeName(name);
+      grid(grid);
+    });
     out.writeEndObject();
   }
 

@@ -44,7 +44,8 @@ final class Kernels {
             q.size(1) != k.size(1)));
   }
 
-  /// `x / √(mean(x²) + eps) ⊙ gain`: the library composes it of many passes in a row, this of three.
+  /// `x / √(mean(x²) + eps) ⊙ gain`: the library composes it of many passes in a row, this of
+  /// three.
   static Tensor rmsNorm(Tensor x, @Nullable Tensor gain, double eps) {
     if (x.dtype() != DType.F32 || x.requiresGradient()) {
       return new Tensor(
@@ -60,8 +61,7 @@ final class Kernels {
   }
 
   static Tensor plainLinear(Tensor x, Weight weight, @Nullable Tensor bias) {
-    return new Tensor(
-        torch.linear(x.pointer(), weight.values().pointer(), Tensor.optional(bias)));
+    return new Tensor(torch.linear(x.pointer(), weight.values().pointer(), Tensor.optional(bias)));
   }
 
   /// The blocked layout serves F32 and BF16 without gradients.

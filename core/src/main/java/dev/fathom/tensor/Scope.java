@@ -4,9 +4,9 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.jspecify.annotations.Nullable;
 
-/// The lifetime of native memory. A tensor belongs to the innermost scope that is open on its thread
-/// when it is made, and is freed when that scope closes; [#escape] hands one on to the scope outside.
-/// Open one per turn of a loop over prompts or layers.
+/// The lifetime of native memory. A tensor belongs to the innermost scope that is open on its
+/// thread when it is made, and is freed when that scope closes; [#escape] hands one on to the scope
+/// outside. Open one per turn of a loop over prompts or layers.
 ///
 /// A tensor made while no scope is open is never freed: always open one.
 public final class Scope implements AutoCloseable {
@@ -31,7 +31,8 @@ public final class Scope implements AutoCloseable {
   public static Scope current() {
     Scope scope = INNERMOST.get();
     if (scope == null) {
-      throw new IllegalStateException("no scope is open: wrap the call in try (var scope = Scope.open())");
+      throw new IllegalStateException(
+          "no scope is open: wrap the call in try (var scope = Scope.open())");
     }
     return scope;
   }
@@ -63,7 +64,8 @@ public final class Scope implements AutoCloseable {
     return tensor;
   }
 
-  /// A second handle on the same memory that lives as long as this scope, whichever scope is innermost.
+  /// A second handle on the same memory that lives as long as this scope, whichever scope is
+  /// innermost.
   public Tensor keep(Tensor tensor) {
     Tensor kept = tensor.keep();
     pointers.attach(kept.pointer());

@@ -10,7 +10,6 @@ import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.BoolOptional;
-import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Scalar;
@@ -22,9 +21,9 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
-/// An n-dimensional array in native memory, freed with the [Scope] it was made in. Operations return
-/// new tensors (or views, where the name says so in libtorch) and never change their inputs; the few
-/// that write in place end in `InPlace`.
+/// An n-dimensional array in native memory, freed with the [Scope] it was made in. Operations
+/// return new tensors (or views, where the name says so in libtorch) and never change their inputs;
+/// the few that write in place end in `InPlace`.
 ///
 /// Only the operations Fathom uses are here. Names are libtorch's in camel case; semantics are
 /// libtorch's: broadcasting, negative dimensions, type promotion.
@@ -205,7 +204,8 @@ public final class Tensor {
 
   // ---------------------------------------------------------------- owning
 
-  /// A second handle on the same memory that belongs to no scope: whoever asks for it must [#free] it.
+  /// A second handle on the same memory that belongs to no scope: whoever asks for it must [#free]
+  /// it.
   public Tensor keep() {
     var handle = new org.bytedeco.pytorch.Tensor(pointer);
     handle.retainReference();
@@ -605,8 +605,7 @@ public final class Tensor {
 
   /// The same from a given gradient of some scalar with respect to this tensor.
   public void backward(Tensor gradient) {
-    pointer.backward(
-        gradient.pointer, new BoolOptional(), false, new TensorArrayRefOptional());
+    pointer.backward(gradient.pointer, new BoolOptional(), false, new TensorArrayRefOptional());
   }
 
   /// The gradient gathered so far, or null when none has been.
@@ -621,7 +620,8 @@ public final class Tensor {
 
   // ---------------------------------------------------------------- fused kernels
 
-  /// `(x - mean) / √(var + eps) ⊙ gain + bias` over the last dimension, variance biased (Ba et al. 2016).
+  /// `(x - mean) / √(var + eps) ⊙ gain + bias` over the last dimension, variance biased (Ba et al.
+  /// 2016).
   public Tensor layerNorm(@Nullable Tensor gain, @Nullable Tensor bias, double eps) {
     return wrap(
         torch.layer_norm(

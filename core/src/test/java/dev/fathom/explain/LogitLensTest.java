@@ -32,7 +32,10 @@ class LogitLensTest {
 
   private static LensResult lens(TinyModel tiny, int target) {
     return LogitLens.run(
-        tiny.model(), NUMBERS, prompt(POSITIONS), LogitLens.Config.standard().withTarget(target).keeping(50));
+        tiny.model(),
+        NUMBERS,
+        prompt(POSITIONS),
+        LogitLens.Config.standard().withTarget(target).keeping(50));
   }
 
   @ParameterizedTest

@@ -54,7 +54,8 @@ class SmolLm2LensTest {
   @ValueSource(strings = {"knowledge", "ioi", "gender"})
   void theLensEqualsTheReference(String name) throws IOException {
     JsonNode expected =
-        JsonMapper.shared().readTree(Files.readString(References.path("smollm2/" + name + ".json")));
+        JsonMapper.shared()
+            .readTree(Files.readString(References.path("smollm2/" + name + ".json")));
     int[] ids = expected.get("input_ids").valueStream().mapToInt(JsonNode::asInt).toArray();
     var numbers = new Numbers(model.outputs());
     var prompt = Prompt.ofIds(numbers, ids);
@@ -71,14 +72,15 @@ class SmolLm2LensTest {
       reference.assertClose("lens_kl_to_final", floats(lens.divergence()), 3e-3);
       int last = model.layers();
       assertThat(lens.targetProbability().at(last, ids.length - 1))
-          .isCloseTo(expected.get("base_prob").asDouble(), org.assertj.core.data.Offset.offset(1e-4));
+          .isCloseTo(
+              expected.get("base_prob").asDouble(), org.assertj.core.data.Offset.offset(1e-4));
       sameRanksButForTies(reference, lens);
       sameTokensButForTies(reference, lens);
     }
   }
 
-  /// Ranks may differ by the tokens whose logits are within 1e-4 of the target's: here a few among the
-  /// tens of thousands behind it.
+  /// Ranks may differ by the tokens whose logits are within 1e-4 of the target's: here a few among
+  /// the tens of thousands behind it.
   private static void sameRanksButForTies(References reference, LensResult lens) {
     long[] ranks = reference.longs("lens_target_rank");
     for (int i = 0; i < ranks.length; i++) {
@@ -94,8 +96,7 @@ class SmolLm2LensTest {
     float[] p = reference.floats("lens_top5_prob");
     for (int i = 0; i < ids.length; i++) {
       int cell = i / 5;
-      long found =
-          (long) lens.topIds().at(cell / lens.positions(), cell % lens.positions(), i % 5);
+      long found = (long) lens.topIds().at(cell / lens.positions(), cell % lens.positions(), i % 5);
       if (found != ids[i]) {
         double gap = 1;
         for (int other = cell * 5; other < cell * 5 + 5; other++) {
@@ -112,7 +113,8 @@ class SmolLm2LensTest {
   @ValueSource(strings = {"knowledge", "ioi"})
   void attentionPatternsEqualTheReference(String name) throws IOException {
     JsonNode expected =
-        JsonMapper.shared().readTree(Files.readString(References.path("smollm2/" + name + ".json")));
+        JsonMapper.shared()
+            .readTree(Files.readString(References.path("smollm2/" + name + ".json")));
     int[] ids = expected.get("input_ids").valueStream().mapToInt(JsonNode::asInt).toArray();
     int cells = 9 * ids.length * ids.length;
     var all = new float[model.layers() * cells];

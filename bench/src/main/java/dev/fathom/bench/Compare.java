@@ -23,11 +23,12 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/// Times Fathom on fixed work, so that another program can do exactly the same and be compared in the
-/// same run. Prints a line a task; the last line is one JSON object `{task: {"seconds": …, "unit": …}}`.
+/// Times Fathom on fixed work, so that another program can do exactly the same and be compared in
+/// the same run. Prints a line a task; the last line is one JSON object `{task: {"seconds": …,
+/// "unit": …}}`.
 ///
-/// The start of the JVM, the loading of classes and the unpacking and loading of native libraries are
-/// shown apart, as `start`: what a Python program spends on its imports.
+/// The start of the JVM, the loading of classes and the unpacking and loading of native libraries
+/// are shown apart, as `start`: what a Python program spends on its imports.
 public final class Compare {
   private final Arguments arguments;
   private final ObjectNode results = JsonMapper.shared().createObjectNode();
@@ -135,10 +136,7 @@ public final class Compare {
               workloads.capture(),
               "resid_post of every layer, 8 x 128 tokens, logits computed");
       case GENERATE ->
-          say(
-              task.toString(),
-              workloads.generate(),
-              "64 greedy tokens, batch 1, key/value cache");
+          say(task.toString(), workloads.generate(), "64 greedy tokens, batch 1, key/value cache");
       case STEREOSET -> {
         if (sentences.isPresent()) {
           say(
@@ -154,8 +152,7 @@ public final class Compare {
 
   private void say(String name, double seconds, String unit) {
     long peak = PeakMemory.mark();
-    System.out.printf(
-        Locale.ROOT, "%-14s %9.4f s  %6d MB  %s%n", name, seconds, peak >> 20, unit);
+    System.out.printf(Locale.ROOT, "%-14s %9.4f s  %6d MB  %s%n", name, seconds, peak >> 20, unit);
     System.out.flush();
     results
         .putObject(name)

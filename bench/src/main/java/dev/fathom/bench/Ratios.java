@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -43,8 +44,13 @@ public final class Ratios {
     String unit = "";
   }
 
-  /// Reads the directory named by the only argument. Exits with 1 when it cannot be read.
+  /// Reads the directory named by the only argument. Exits with 2 when there is none, with 1 when
+  /// it cannot be read.
   public static void main(String[] words) {
+    if (words.length != 1) {
+      System.err.println("usage: Ratios DIRECTORY");
+      System.exit(2);
+    }
     try {
       var ratios = new Ratios();
       ratios.read(Path.of(words[0]));
@@ -118,7 +124,7 @@ public final class Ratios {
   }
 
   private static OptionalDouble aim(Key key) {
-    return List.of(Task.values()).stream().anyMatch(task -> task.toString().equals(key.task))
+    return Arrays.stream(Task.values()).anyMatch(task -> task.toString().equals(key.task))
         ? Task.of(key.task).aim(key.dtype)
         : OptionalDouble.empty();
   }

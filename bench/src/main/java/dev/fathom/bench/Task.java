@@ -23,7 +23,8 @@ enum Task {
     this.aimBf16 = aimBf16;
   }
 
-  /// How many times less time than the peer it is meant to take in this element type, if that is set.
+  /// How many times less time than the peer it is meant to take in this element type, if that is
+  /// set.
   OptionalDouble aim(String dtype) {
     return switch (dtype) {
       case "float32" -> OptionalDouble.of(aimF32);
@@ -43,9 +44,8 @@ enum Task {
     return Arrays.stream(values())
         .filter(task -> task.toString().equals(name))
         .findFirst()
-        .orElseThrow(
-            () ->
-                new IllegalArgumentException(
-                    "there is no task '%s', only %s".formatted(name, List.of(values()))));
+        .orElseThrow(() ->
+            new IllegalArgumentException(
+                "there is no task '%s', only %s".formatted(name, List.of(values()))));
   }
 }

@@ -84,7 +84,8 @@ final class Workloads {
     LensResult result = found.getFirst();
     subject.requireAnswer(Task.LENS, result.top(result.rows() - 1, result.positions() - 1));
     if (result.rank() != 0) {
-      throw new IllegalStateException("lens: the answer's rank should be 0, found " + result.rank());
+      throw new IllegalStateException(
+          "lens: the answer's rank should be 0, found " + result.rank());
     }
     return seconds;
   }
@@ -167,9 +168,7 @@ final class Workloads {
 
   /// The token ids of the sentences.
   List<int[]> ids(Sentences sentences) {
-    return sentences.texts().stream()
-        .map(text -> subject.tokenizer().encode(text).ids())
-        .toList();
+    return sentences.texts().stream().map(text -> subject.tokenizer().encode(text).ids()).toList();
   }
 
   private static Layout rows(int rows, int length) {

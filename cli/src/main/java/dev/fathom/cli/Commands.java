@@ -36,6 +36,8 @@ final class Commands {
         new Verb(Group.FILES, new ConvertCommand(console)),
         new Verb(Group.FILES, new InspectCommand(console)),
         new Verb(Group.FILES, new VerifyCommand(console)),
+        new Verb(Group.RUN, new GenerateCommand(console)),
+        new Verb(Group.RUN, new ChatCommand(console)),
         new Verb(Group.MACHINE, new DoctorCommand(console)),
         new Verb(Group.MACHINE, new CompletionCommand(console)),
         new Verb(Group.MACHINE, new HelpCommand()),

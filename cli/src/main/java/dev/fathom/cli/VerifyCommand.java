@@ -131,7 +131,7 @@ final class VerifyCommand implements Callable<Integer> {
           gap(row.limit()),
           row.gapInF64().isPresent() ? gap(row.gapInF64().getAsDouble()) : "",
           switch (row.verdict()) {
-            case PASSED -> "ok";
+            case PASSED -> row.note().isEmpty() ? "ok" : "ok, " + row.note();
             case ROUNDING -> "FAIL: rounding, gone in f64";
             case DIFFERENT -> "FAIL: not rounding";
           });
@@ -221,6 +221,7 @@ final class VerifyCommand implements Callable<Integer> {
                         .put("limit", row.limit())
                         .put("gap_in_f64", row.gapInF64())
                         .put("verdict", row.verdict().name().toLowerCase(Locale.ROOT))
+                        .put("note", row.note())
                         .put("passed", row.passed()))
             .toList();
     return Document.part()

@@ -18,8 +18,9 @@ import java.util.stream.Stream;
 /// for every token of many rows: what perplexity and the comparison of sentences are sums of.
 ///
 /// Rows are sorted by length and packed without padding, so rows of one length share each attention
-/// call and none changes another's result. The last token of a row predicts nothing and is not read.
-/// The head goes over the packed positions in chunks: no `[tokens, vocab]` tensor is ever held.
+/// call and none changes another's result. The last token of a row predicts nothing and is not
+/// read. The head goes over the packed positions in chunks: no `[tokens, vocab]` tensor is ever
+/// held.
 ///
 /// The sum over a row favours short rows; the mean favours rows of many easy tokens. Which of the
 /// two a measure means is for the measure to say.
@@ -106,12 +107,12 @@ public final class Likelihood {
     }
   }
 
-  /// The log-probabilities, in nats, of each row's tokens given those before: a row of `n` token ids
-  /// gets `n - 1` values, or `n` where first tokens are predicted from a start token. In the order of
-  /// `rows`; the arrays are the caller's.
+  /// The log-probabilities, in nats, of each row's tokens given those before: a row of `n` token
+  /// ids gets `n - 1` values, or `n` where first tokens are predicted from a start token. In the
+  /// order of `rows`; the arrays are the caller's.
   ///
   /// @throws IllegalArgumentException if the model is not causal, or a row has an id outside the
-  ///     vocabulary or more tokens than the model reads
+  ///   vocabulary or more tokens than the model reads
   public static List<float[]> of(Transformer model, List<int[]> rows, Config config) {
     if (!model.card().causal()) {
       throw new IllegalArgumentException(
@@ -146,8 +147,7 @@ public final class Likelihood {
   }
 
   private List<float[]> run(List<int[]> rows, Config config) {
-    OptionalInt before =
-        config.start == Start.IN_CONTEXT ? config.startToken : OptionalInt.empty();
+    OptionalInt before = config.start == Start.IN_CONTEXT ? config.startToken : OptionalInt.empty();
     List<Row> sorted =
         IntStream.range(0, rows.size())
             .mapToObj(r -> Row.of(r, rows.get(r), before))
@@ -184,7 +184,9 @@ public final class Likelihood {
   /// One pass over the rows of a batch; those that predict nothing get an empty array.
   private void compute(List<Row> batch, float[][] found) {
     List<Row> reading = batch.stream().filter(row -> row.length() > 0).toList();
-    batch.stream().filter(row -> row.length() == 0).forEach(row -> found[row.number] = new float[0]);
+    batch.stream()
+        .filter(row -> row.length() == 0)
+        .forEach(row -> found[row.number] = new float[0]);
     if (reading.isEmpty()) {
       return;
     }
@@ -211,8 +213,7 @@ public final class Likelihood {
       for (int from = 0; from < read.length; from += chunk) {
         int count = Math.min(chunk, read.length - from);
         try (var inner = Scope.open()) {
-          Tensor next =
-              Tensor.of(Arrays.copyOfRange(predicted, from, from + count), count, 1);
+          Tensor next = Tensor.of(Arrays.copyOfRange(predicted, from, from + count), count, 1);
           float[] part = logProbabilities(x.narrow(0, from, count)).gather(1, next).toFloats();
           System.arraycopy(part, 0, values, from, count);
         }

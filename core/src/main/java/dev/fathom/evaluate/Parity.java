@@ -49,13 +49,14 @@ import org.jspecify.annotations.Nullable;
 /// | the last `hidden_states` | b p d | `final_norm`, of an encoder the last `resid_post` |
 /// | `attentions.L` | b h q k | `pattern.L` |
 /// | `greedy_ids` | 1 p | row 0 and what follows it greedily, end tokens ignored |
-/// | `embed_grad` | 1 p d | gradient of log p(most likely token after row 0) by its embeddings |
+/// | `embed_grad` | 1 p d | gradient of log p(token after row 0) by its embeddings, the token being the most likely or the second most likely |
 ///
 /// A value that fails is computed again in F64. If the gap then collapses it was rounding; if it
 /// stays, one of the two implementations is wrong.
 public final class Parity {
   private static final double F32_RELATIVE = 1e-4;
   private static final double F32_GRADIENT = 1e-3;
+  private static final int GRADIENT_TARGETS = 2;
   private static final double BF16_RELATIVE = 5e-2;
   private static final double BF16_GRADIENT = 1e-1;
 
@@ -77,8 +78,14 @@ public final class Parity {
   /// @param largest largest absolute value of the reference; of `greedy_ids` how many ids there are
   /// @param limit largest gap that passes
   /// @param gapInF64 the gap when computed in F64; empty when it was not needed
+  /// @param note what to know about the comparison; empty for nothing
   public record Row(
-      String name, double gap, double largest, double limit, OptionalDouble gapInF64) {
+      String name,
+      double gap,
+      double largest,
+      double limit,
+      OptionalDouble gapInF64,
+      String note) {
     public Verdict verdict() {
       if (gap <= limit) {
         return Verdict.PASSED;
@@ -242,6 +249,7 @@ public final class Parity {
     private final Map<String, Gap> gaps = new LinkedHashMap<>();
     private double divergence = Double.NaN;
     private double agreement = Double.NaN;
+    private int gradientRank;
 
     Run(Transformer model, Reference reference) {
       this.model = model;
@@ -404,22 +412,39 @@ public final class Parity {
     }
 
     /// The gradient is taken where transformers takes `inputs_embeds`: after the embedding scale of
-    /// Gemma, before the embedding multiplier of Granite.
+    /// Gemma, before the embedding multiplier of Granite. A file does not say which token it asked
+    /// about, so the likeliest ones are tried; the ledger says which it was.
     private void gradient() {
       int[] ids = reference.rows[0];
-      int width = model.dModel();
-      float[] expected = reference.floats("embed_grad", 1, ids.length, width);
+      float[] expected = reference.floats("embed_grad", 1, ids.length, model.dModel());
+      Gap closest = new Gap();
+      closest.gap = Double.NaN;
+      int rank = 0;
+      for (int r = 0; r < Math.min(GRADIENT_TARGETS, model.outputs()); r++) {
+        Gap gap = new Gap();
+        double[] found = gradient(ids, r);
+        for (int i = 0; i < found.length; i++) {
+          gap.see(found[i], expected[i]);
+        }
+        if (r == 0 || gap.gap < closest.gap) {
+          closest = gap;
+          rank = r;
+        }
+      }
+      gaps.put("embed_grad", closest);
+      gradientRank = rank;
+    }
+
+    /// The gradient of the log probability of the token of this rank after `ids`, `[tokens, dModel]`.
+    private double[] gradient(int[] ids, int rank) {
       double factor = model.card().family().equals("granite") ? model.embedding().scale() : 1;
       try (var scope = Scope.withGradients()) {
         var leaf = new Leaf(scope);
         Pass pass = Pass.over(Layout.single(ids.length)).with(leaf).with(Wanted.LAST);
         Tensor log = model.forward(Tensor.of(ids, ids.length), pass).logSoftmax(-1);
-        log.narrow(1, log.argmax(-1).toLongs()[0], 1).sum().backward();
-        double[] found = leaf.gradient().to(DType.F64).toDoubles();
-        Gap gap = gap("embed_grad");
-        for (int i = 0; i < found.length; i++) {
-          gap.see(factor * found[i], expected[i]);
-        }
+        long target = log.topK(rank + 1L, -1).indices().toLongs()[rank];
+        log.narrow(1, target, 1).sum().backward();
+        return leaf.gradient().to(DType.F64).mul(factor).toDoubles();
       }
     }
 
@@ -443,9 +468,15 @@ public final class Parity {
             Optional.ofNullable(inF64.get(name))
                 .map(other -> OptionalDouble.of(other.gap))
                 .orElse(OptionalDouble.empty());
-        rows.add(new Row(name, gap.gap, gap.largest, limit(name, gap), again));
+        rows.add(new Row(name, gap.gap, gap.largest, limit(name, gap), again, note(name)));
       });
       return rows;
+    }
+
+    private String note(String name) {
+      return name.equals("embed_grad") && gradientRank > 0
+          ? "of the token of rank %d, not of the most likely one".formatted(gradientRank + 1)
+          : "";
     }
 
     Ledger ledger(Map<String, Gap> inF64) {

@@ -118,7 +118,8 @@ public record Sampling(
       throw new IllegalStateException(
           "the largest logit is %s: the model's numbers overflowed".formatted(most));
     }
-    float least = topK == 0 || topK >= logits.length ? -Float.MAX_VALUE : kth(logits, topK);
+    boolean all = topK == 0 || topK >= logits.length;
+    float least = all ? -Float.MAX_VALUE : Math.max(-Float.MAX_VALUE, kth(logits, topK));
     var left = new ArrayList<Candidate>();
     for (int id = 0; id < logits.length; id++) {
       if (logits[id] >= least) {

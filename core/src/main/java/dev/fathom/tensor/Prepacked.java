@@ -106,7 +106,9 @@ final class Prepacked {
                   0L,
                   MemorySegment.NULL,
                   out);
-      check(failed, "multiply " + x + " by " + packed);
+      if (failed != 0) {
+        throw new IllegalStateException("libtorch could not multiply " + x + " by the weight");
+      }
       return adopt(out.get(JAVA_LONG, 0));
     } catch (RuntimeException e) {
       throw e;

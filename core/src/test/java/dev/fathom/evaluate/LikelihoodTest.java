@@ -31,7 +31,8 @@ class LikelihoodTest {
   private static final Config STANDARD = Config.standard();
   private static final int START = 3;
 
-  /// Rows of mixed lengths in mixed order, some equal in length, one of a single token, one of none.
+  /// Rows of mixed lengths in mixed order, some equal in length, one of a single token, one of
+  /// none.
   private static final List<int[]> ROWS =
       IntStream.of(7, 2, 12, 7, 1, 30, 0, 12, 7, 5)
           .mapToObj(length -> TinyModel.idArray(length, 100 + length))
@@ -86,11 +87,9 @@ class LikelihoodTest {
   @Test
   void theTokensReadAtOnceChangeNothing() {
     try (var tiny = TinyModels.llama(DType.F32)) {
-      List<double[]> expected =
-          ROWS.stream().map(ids -> byFullForward(tiny.model(), ids)).toList();
+      List<double[]> expected = ROWS.stream().map(ids -> byFullForward(tiny.model(), ids)).toList();
       for (int tokens : new int[] {1, 8, 29, 1000}) {
-        assertClose(
-            Likelihood.of(tiny.model(), ROWS, STANDARD.tokensAtOnce(tokens)), expected);
+        assertClose(Likelihood.of(tiny.model(), ROWS, STANDARD.tokensAtOnce(tokens)), expected);
       }
     }
   }
@@ -204,8 +203,7 @@ class LikelihoodTest {
 
   @Test
   void aStartWithoutItsTokenIsRefused() {
-    assertThatThrownBy(
-            () -> new Config(Start.IN_CONTEXT, OptionalInt.empty(), 10))
+    assertThatThrownBy(() -> new Config(Start.IN_CONTEXT, OptionalInt.empty(), 10))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("predicting first tokens needs a start token");
   }

@@ -18,13 +18,14 @@ public final class ArrayFile {
     List<TensorSpec> specs =
         arrays.entrySet().stream().map(e -> spec(e.getKey(), e.getValue())).toList();
     try (var writer = SafetensorsWriter.create(path, specs, Map.of("format", "pt"))) {
-      arrays.forEach((name, grid) -> {
-        if (grid.isInteger()) {
-          writer.append(name, MemorySegment.ofArray(grid.integers()));
-        } else {
-          writer.append(name, grid.values());
-        }
-      });
+      arrays.forEach(
+          (name, grid) -> {
+            if (grid.isInteger()) {
+              writer.append(name, MemorySegment.ofArray(grid.integers()));
+            } else {
+              writer.append(name, grid.values());
+            }
+          });
       writer.commit();
     }
   }

@@ -31,6 +31,9 @@ record Arrangement(Kind kind, int heads, int keyHeads) {
   private static final ValueLayout.OfFloat FLOAT =
       ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
+  /// The largest size of a dimension that is rearranged, beyond every vocabulary.
+  private static final long LARGEST_SIZE = 1 << 26;
+
   static final Arrangement SAME = new Arrangement(Kind.SAME, 1, 1);
 
   /// Whether the bytes are the same in both layouts for a tensor of this shape.
@@ -51,17 +54,18 @@ record Arrangement(Kind kind, int heads, int keyHeads) {
     return kind == Kind.TRANSPOSED ? shape.reversed() : shape;
   }
 
-  /// Whether the rows of this tensor divide as the arrangement needs.
+  /// Whether the rows of this tensor divide as the arrangement needs, and its sizes can be counted.
   boolean fits(List<Long> shape) {
     long rows = shape.isEmpty() ? 1 : shape.getFirst();
+    boolean countable = shape.stream().allMatch(size -> size <= LARGEST_SIZE);
     return switch (kind) {
       case SAME, PLUS_ONE -> true;
-      case TRANSPOSED -> shape.size() <= 2;
-      case ROTARY_QUERY -> rows % (2L * heads) == 0 && rows <= Integer.MAX_VALUE;
-      case ROTARY_KEY -> rows % (2L * keyHeads) == 0 && rows <= Integer.MAX_VALUE;
-      case QKV_BY_HEAD -> rows % (3L * heads) == 0 && rows <= Integer.MAX_VALUE;
+      case TRANSPOSED -> countable && shape.size() <= 2;
+      case ROTARY_QUERY -> countable && rows % (2L * heads) == 0;
+      case ROTARY_KEY -> countable && rows % (2L * keyHeads) == 0;
+      case QKV_BY_HEAD -> countable && rows % (3L * heads) == 0;
       case QKV_BY_GROUP ->
-          heads % keyHeads == 0 && rows % (heads + 2L * keyHeads) == 0 && rows <= Integer.MAX_VALUE;
+          countable && heads % keyHeads == 0 && rows % (heads + 2L * keyHeads) == 0;
     };
   }
 
@@ -111,6 +115,9 @@ record Arrangement(Kind kind, int heads, int keyHeads) {
 
   private void rearrange(
       List<Long> shape, int elementBytes, MemorySegment from, MemorySegment to, boolean fromGguf) {
+    if (from.byteSize() == 0) {
+      return;
+    }
     switch (kind) {
       case SAME -> MemorySegment.copy(from, 0, to, 0, from.byteSize());
       case TRANSPOSED -> transpose(shape, elementBytes, from, to);

@@ -221,11 +221,12 @@ public final class Checkpoint implements AutoCloseable {
     var entries = new LinkedHashMap<String, Entry>();
     var unknown = new ArrayList<String>();
     Heads heads = Heads.of(family, config);
+    boolean twoNorms = file.tensors().containsKey("blk.0.attn_norm_2.weight");
     for (TensorInfo stored : file.tensors().values()) {
       if (constant(stored.name())) {
         continue;
       }
-      var match = family.fromGguf(stored.name(), file.tensors()::containsKey).orElse(null);
+      var match = family.fromGguf(stored.name(), twoNorms).orElse(null);
       if (match == null) {
         unknown.add(stored.name());
         continue;

@@ -75,7 +75,7 @@ public final class Conversion {
       throw new IllegalArgumentException(
           "safetensors can be written as F32, F16 or BF16, not as " + type.get());
     }
-    refuseOverwriting(checkpoint, directory.resolve(Checkpoint.SINGLE));
+    refuseOverwriting(checkpoint, directory);
     try {
       Files.createDirectories(directory);
     } catch (IOException e) {
@@ -110,6 +110,7 @@ public final class Conversion {
     if (shards.size() > 1) {
       JsonFiles.write(directory.resolve(ShardIndex.NAME), index);
     }
+    removeStale(directory, shards.size() > 1);
     ObjectNode config = checkpoint.config();
     type.ifPresent(
         t -> config.put(config.has("torch_dtype") ? "torch_dtype" : "dtype", t.torchName()));
@@ -292,19 +293,25 @@ public final class Conversion {
     return shards;
   }
 
-  /// A mapped file that is truncated under its readers ends the program.
   private static void refuseOverwriting(Checkpoint checkpoint, Path target) {
-    Path source =
-        checkpoint.format().equals("gguf")
-            ? checkpoint.path()
-            : checkpoint.path().resolve(Checkpoint.SINGLE);
     try {
-      if (Files.exists(target) && Files.exists(source) && Files.isSameFile(source, target)) {
+      if (Files.exists(target) && Files.isSameFile(checkpoint.path(), target)) {
         throw new IllegalArgumentException(
             target + " is the model that is being converted; choose another place");
       }
     } catch (IOException e) {
       throw new FathomException(target + ": cannot be examined (" + e.getMessage() + ")", e);
+    }
+  }
+
+  /// Takes away the weights that an earlier conversion left in another arrangement, so that they
+  /// are not mistaken for these.
+  private static void removeStale(Path directory, boolean sharded) {
+    Path stale = directory.resolve(sharded ? Checkpoint.SINGLE : ShardIndex.NAME);
+    try {
+      Files.deleteIfExists(stale);
+    } catch (IOException e) {
+      throw new FathomException(stale + ": cannot be removed (" + e.getMessage() + ")", e);
     }
   }
 

@@ -24,6 +24,8 @@ final class GgufConfig {
   /// Keys that say nothing about the arithmetic, or repeat what the tensors say.
   private static final Set<String> HARMLESS = Set.of("vocab_size", "tensor_data_layout");
 
+  private static final int MOST_LAYERS = 10_000;
+
   private final GgufFamily family;
   private final GgufFile file;
   private final String label;
@@ -51,6 +53,9 @@ final class GgufConfig {
         .sorted(Map.Entry.comparingByKey())
         .forEach(entry -> config.set(entry.getKey(), JsonFiles.tree(entry.getValue())));
     family.fields().forEach(this::copy);
+    if (layers() > MOST_LAYERS) {
+      problems.add("%d layers are more than any model has".formatted(layers()));
+    }
     failOnProblems();
     tokens();
     shapes();

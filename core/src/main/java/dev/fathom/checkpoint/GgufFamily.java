@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -382,17 +383,12 @@ record GgufFamily(
 
   /// What Hugging Face calls a tensor of a GGUF file.
   ///
-  /// @param present whether the file holds a tensor of this name: some rules depend on a companion
-  Optional<Match> fromGguf(String name, java.util.function.Predicate<String> present) {
-    return match(
-        name,
-        true,
-        rule ->
-            !rule.huggingFace.endsWith(".ln_mlp")
-                    && !rule.huggingFace.endsWith("h.{}.input_layernorm")
-                || !architecture.equals("falcon")
-                || rule.huggingFace.endsWith(".ln_mlp")
-                    == present.test("blk.0.attn_norm_2.weight"));
+  /// @param twoNorms whether the file's blocks have an `attn_norm_2`; Falcon's first norm is called
+  ///   `ln_mlp` then, and `input_layernorm` otherwise
+  Optional<Match> fromGguf(String name, boolean twoNorms) {
+    String other = twoNorms ? ".input_layernorm" : ".ln_mlp";
+    boolean choose = architecture.equals("falcon");
+    return match(name, true, rule -> !choose || !rule.huggingFace.endsWith(other));
   }
 
   /// What GGUF calls a tensor of a Hugging Face checkpoint.
@@ -400,8 +396,7 @@ record GgufFamily(
     return match(name, false, rule -> true);
   }
 
-  private Optional<Match> match(
-      String name, boolean fromGguf, java.util.function.Predicate<Rule> applies) {
+  private Optional<Match> match(String name, boolean fromGguf, Predicate<Rule> applies) {
     int dot = name.lastIndexOf('.');
     if (dot < 0 || !(name.endsWith(".weight") || name.endsWith(".bias"))) {
       return Optional.empty();

@@ -7,15 +7,19 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 
 /// Writes a weight file whose tensors were declared beforehand, a piece at a time and in any order
 /// of tensors, so that no tensor needs to be in memory whole.
@@ -31,6 +35,26 @@ import java.util.UUID;
 /// The file is written beside its destination under another name and takes its name in [#commit()]:
 /// whoever closes without committing, or dies, leaves what was there before. One thread at a time.
 public final class WeightWriter implements AutoCloseable {
+  /// Partial files now being written, deleted when the process is told to end. The hook is
+  /// installed with the first of them.
+  private static final class Unfinished {
+    static final Set<Path> FILES = ConcurrentHashMap.newKeySet();
+
+    static {
+      Runtime.getRuntime()
+          .addShutdownHook(
+              new Thread(() -> FILES.forEach(Unfinished::discard), "discard partial weight files"));
+    }
+
+    private static void discard(Path partial) {
+      try {
+        Files.deleteIfExists(partial);
+      } catch (IOException _) {
+        // A left-over file with a telling name does less harm than delaying the end.
+      }
+    }
+  }
+
   private static final int PIECE = 1 << 24;
   private static final ValueLayout.OfFloat FLOAT =
       ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -52,8 +76,12 @@ public final class WeightWriter implements AutoCloseable {
 
   /// Starts a file with this header; `tensors` says where each tensor's bytes go.
   static WeightWriter start(Path target, byte[] header, LinkedHashMap<String, TensorInfo> tensors) {
+    if (Files.exists(target) && !Files.isRegularFile(target)) {
+      throw new FathomException(target + ": is not a file, so it cannot be replaced by one");
+    }
     Path partial =
         target.resolveSibling(target.getFileName() + "." + UUID.randomUUID() + ".partial");
+    Unfinished.FILES.add(partial);
     try {
       FileChannel channel =
           FileChannel.open(partial, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
@@ -66,8 +94,17 @@ public final class WeightWriter implements AutoCloseable {
         throw e;
       }
     } catch (IOException e) {
-      throw new FathomException(target + ": cannot be written (" + e.getMessage() + ")", e);
+      Unfinished.FILES.remove(partial);
+      throw new FathomException(target + ": " + reason(e), e);
     }
+  }
+
+  private static String reason(IOException e) {
+    return switch (e) {
+      case NoSuchFileException _ -> "cannot be written, its folder does not exist";
+      case AccessDeniedException _ -> "cannot be written, permission denied";
+      default -> "cannot be written (" + e.getMessage() + ")";
+    };
   }
 
   /// Appends the next bytes of a tensor, encoded as its type says (little-endian).
@@ -125,7 +162,7 @@ public final class WeightWriter implements AutoCloseable {
       move(partial, target);
       committed = true;
     } catch (IOException e) {
-      throw new FathomException(target + ": cannot be written (" + e.getMessage() + ")", e);
+      throw new FathomException(target + ": " + reason(e), e);
     }
   }
 
@@ -158,7 +195,7 @@ public final class WeightWriter implements AutoCloseable {
         }
       }
     } catch (IOException e) {
-      throw new FathomException(target + ": cannot be written (" + e.getMessage() + ")", e);
+      throw new FathomException(target + ": " + reason(e), e);
     }
   }
 
@@ -170,6 +207,7 @@ public final class WeightWriter implements AutoCloseable {
       if (!committed) {
         Files.deleteIfExists(partial);
       }
+      Unfinished.FILES.remove(partial);
     } catch (IOException e) {
       throw new FathomException(partial + ": cannot be removed (" + e.getMessage() + ")", e);
     }

@@ -9,7 +9,7 @@
 /// try (var checkpoint = Checkpoint.open(Path.of("SmolLM2-135M-Instruct.Q4_1.gguf"))) {
 ///   int layers = checkpoint.config().path("num_hidden_layers").asInt();
 ///   MemorySegment values = checkpoint.read("model.embed_tokens.weight");   // f32, row major
-///   Conversion.toSafetensors(checkpoint, Path.of("smollm2"), Optional.of(TensorType.BF16), Progress.NONE);
+///   Conversion.toSafetensors(checkpoint, Path.of("smollm2"), Optional.of(TensorType.BF16), Conversion.Progress.NONE);
 /// }
 /// ```
 ///

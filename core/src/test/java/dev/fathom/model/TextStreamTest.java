@@ -43,7 +43,8 @@ class TextStreamTest {
 
   @Test
   void bytesThatStayUnfinishedAreToldAtTheEnd() {
-    assertThat(told(decoding, new int[] {A}, B, EURO, EURO + 1)).containsExactly("B", "", "", "\uFFFD");
+    assertThat(told(decoding, new int[] {A}, B, EURO, EURO + 1))
+        .containsExactly("B", "", "", "\uFFFD");
     assertThat(told(decoding, new int[] {A}, EURO, A)).containsExactly("", "\uFFFDA", "");
   }
 
@@ -55,7 +56,8 @@ class TextStreamTest {
 
   @Test
   void aCharacterThatThePromptBeganIsFinished() {
-    assertThat(told(decoding, new int[] {A, EURO, EURO + 1}, EURO + 2, A)).containsExactly("€", "A", "");
+    assertThat(told(decoding, new int[] {A, EURO, EURO + 1}, EURO + 2, A))
+        .containsExactly("€", "A", "");
   }
 
   @Test
@@ -81,7 +83,9 @@ class TextStreamTest {
 
   @Test
   void theFirstOfSeveralStopTextsCuts() {
-    assertThat(String.join("", told(decoding.stopAt(List.of("P", "TO")), new int[] {A}, STOP_START, STOP_END)))
+    assertThat(
+            String.join(
+                "", told(decoding.stopAt(List.of("P", "TO")), new int[] {A}, STOP_START, STOP_END)))
         .isEqualTo("xS");
     assertThat(String.join("", told(decoding.stopAt(List.of("AAB")), new int[] {B}, A, A, A, B, B)))
         .isEqualTo("A");

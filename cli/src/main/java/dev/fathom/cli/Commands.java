@@ -29,6 +29,13 @@ final class Commands {
     return List.of(
         new Verb(Group.SEE, new ExplainCommand(console)),
         new Verb(Group.SEE, new LensCommand(console)),
+        new Verb(Group.SEE, new CaptureCommand(console)),
+        new Verb(Group.SEE, new TokenizeCommand(console)),
+        new Verb(Group.FILES, new ModelsCommand(console)),
+        new Verb(Group.FILES, new PullCommand(console)),
+        new Verb(Group.FILES, new ConvertCommand(console)),
+        new Verb(Group.FILES, new InspectCommand(console)),
+        new Verb(Group.FILES, new VerifyCommand(console)),
         new Verb(Group.RUN, new GenerateCommand(console)),
         new Verb(Group.RUN, new ChatCommand(console)),
         new Verb(Group.MACHINE, new DoctorCommand(console)),

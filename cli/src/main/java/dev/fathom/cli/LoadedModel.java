@@ -3,7 +3,6 @@ package dev.fathom.cli;
 import dev.fathom.FathomException;
 import dev.fathom.arch.Models;
 import dev.fathom.checkpoint.Checkpoint;
-import dev.fathom.checkpoint.GgufVocabulary;
 import dev.fathom.data.Prompt;
 import dev.fathom.data.Target;
 import dev.fathom.model.Transformer;
@@ -59,7 +58,6 @@ final class LoadedModel implements AutoCloseable {
     Checkpoint checkpoint = Checkpoint.open(path);
     try {
       Optional<Tokenizer> tokenizer = tokenizer(checkpoint);
-      Models.describe(checkpoint); // refuses what cannot be loaded before native code is unpacked
       NativeCache.here().announce(console);
       Threads.set(options.threads().orElse(Runtime.getRuntime().availableProcessors()));
       return new LoadedModel(console, checkpoint, Models.load(checkpoint, dtype), tokenizer);
@@ -88,7 +86,7 @@ final class LoadedModel implements AutoCloseable {
   ///
   /// @throws FathomException if there is one that is not understood
   static Optional<Tokenizer> tokenizer(Checkpoint checkpoint) {
-    Optional<Vocabulary> vocabulary = GgufVocabulary.of(checkpoint.tokenizerMetadata());
+    Optional<Vocabulary> vocabulary = checkpoint.vocabulary();
     if (vocabulary.isPresent()) return vocabulary.map(Tokenizers::of);
     return checkpoint
         .directory()

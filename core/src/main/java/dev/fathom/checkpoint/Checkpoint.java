@@ -1,6 +1,7 @@
 package dev.fathom.checkpoint;
 
 import dev.fathom.FathomException;
+import dev.fathom.text.Vocabulary;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -371,6 +372,13 @@ public final class Checkpoint implements AutoCloseable {
         .flatMap(file -> file.tensors().values().stream())
         .mapToLong(TensorInfo::bytes)
         .sum();
+  }
+
+  /// The vocabulary inside a GGUF file; empty for safetensors and for files without one.
+  ///
+  /// @throws FathomException if the vocabulary's entries are not sound
+  public Optional<Vocabulary> vocabulary() {
+    return GgufVocabulary.read(tokenizerMetadata());
   }
 
   /// The tokenizer's metadata of a GGUF file (`tokenizer.*`), in the file's order; empty for

@@ -123,8 +123,8 @@ public final class Conversion {
   /// not whole blocks of 32 becomes F16.
   ///
   /// @param type F32, F16, BF16 or Q8_0, for the matrices
-  /// @param tokenizer the `tokenizer.*` metadata; empty to take the checkpoint's own. Without any,
-  ///   the file holds a model that cannot read text
+  /// @param tokenizer the `tokenizer.*` metadata (see [GgufVocabulary#write]); empty to take the
+  ///   checkpoint's own. Without any, the file holds a model that cannot read text
   /// @throws FathomException if the architecture has no GGUF form or its configuration has settings
   ///   that GGUF cannot express, naming them all; or if the file cannot be written
   public static void toGguf(

@@ -3,11 +3,18 @@
 /// plain numbers.
 ///
 /// ```java
-/// LensResult lens = LogitLens.run(model, prompt, LogitLens.Config.of(target));
+/// var config = LogitLens.Config.standard().withTarget(target.id());
+/// LensResult lens = LogitLens.run(model, tokenizer, prompt, config);
 /// System.out.println(lens.targetProbability().at(model.layers(), prompt.length() - 1));
 /// ```
 ///
-/// Layer rows count as in the specification of the lens: row 0 is the embedding, row l the stream after
-/// block l - 1, so that a model of N blocks has N + 1 rows and row N is what the head reads.
+/// Start at [dev.fathom.explain.Explanation], the report that has them all, or at
+/// [dev.fathom.explain.LogitLens].
+///
+/// Row 0 of a result by layer is the embedding, row l the stream after block l - 1: a model of N blocks
+/// has N + 1 rows, and row N is what the head reads.
+///
+/// Methods may run in several threads at once. Their results are immutable and hold no native memory.
+/// Nothing is null.
 @org.jspecify.annotations.NullMarked
 package dev.fathom.explain;

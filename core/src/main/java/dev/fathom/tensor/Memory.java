@@ -9,6 +9,10 @@ import org.bytedeco.javacpp.Pointer;
 public final class Memory {
   private static final Path STATUS = Path.of("/proc/self/status");
 
+  static {
+    Libtorch.prepare();
+  }
+
   private Memory() {}
 
   /// Physical bytes of this process now.

@@ -92,7 +92,7 @@ final class Prepacked {
 
   /// `x Wᵀ + bias` for any leading axes of `x`, contiguous.
   Tensor linear(Tensor x, Tensor packed, @Nullable Tensor bias) {
-    MemorySegment added = bias == null ? MemorySegment.NULL : handle(bias);
+    MemorySegment added = bias == null ? MemorySegment.NULL : optional(handle(bias));
     MemorySegment out = SLOTS.get().asSlice(3 * JAVA_LONG.byteSize(), JAVA_LONG.byteSize());
     try {
       int failed =
@@ -106,13 +106,22 @@ final class Prepacked {
                   0L,
                   MemorySegment.NULL,
                   out);
-      check(failed, "multiply " + x + " by " + packed);
+      if (failed != 0) {
+        throw new IllegalStateException("libtorch could not multiply " + x + " by the weight");
+      }
       return adopt(out.get(JAVA_LONG, 0));
     } catch (RuntimeException e) {
       throw e;
     } catch (Throwable e) {
       throw new LinkageError("calling libtorch failed", e);
     }
+  }
+
+  /// Optional tensors are passed as a pointer to their handle.
+  private static MemorySegment optional(MemorySegment handle) {
+    MemorySegment slot = SLOTS.get().asSlice(2 * JAVA_LONG.byteSize(), JAVA_LONG.byteSize());
+    slot.set(JAVA_LONG, 0, handle.address());
+    return slot;
   }
 
   private static MemorySegment handle(Tensor tensor) {

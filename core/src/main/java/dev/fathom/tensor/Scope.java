@@ -8,8 +8,12 @@ import org.jspecify.annotations.Nullable;
 /// when it is made, and is freed when that scope closes; [#escape] hands one on to the scope outside.
 /// Open one per turn of a loop over prompts or layers.
 ///
-/// Without any open scope a tensor is freed by the garbage collector, late: always open one.
+/// A tensor made while no scope is open is never freed: always open one.
 public final class Scope implements AutoCloseable {
+  static {
+    Libtorch.prepare();
+  }
+
   private static final ThreadLocal<@Nullable Scope> INNERMOST = new ThreadLocal<>();
 
   private final PointerScope pointers;
@@ -47,7 +51,7 @@ public final class Scope implements AutoCloseable {
     return new Scope(true);
   }
 
-  /// Moves `tensor` to the enclosing scope (or, outside any, to the garbage collector) and returns it.
+  /// Moves `tensor` to the enclosing scope and returns it.
   public Tensor escape(Tensor tensor) {
     var pointer = tensor.pointer();
     pointer.retainReference(); // detach frees what nobody else holds

@@ -29,6 +29,10 @@ import org.jspecify.annotations.Nullable;
 /// Only the operations Fathom uses are here. Names are libtorch's in camel case; semantics are
 /// libtorch's: broadcasting, negative dimensions, type promotion.
 public final class Tensor {
+  static {
+    Libtorch.prepare();
+  }
+
   private final org.bytedeco.pytorch.Tensor pointer;
 
   Tensor(org.bytedeco.pytorch.Tensor pointer) {
@@ -482,6 +486,13 @@ public final class Tensor {
     return wrap(pointer.argmax(new LongOptional(dim), false));
   }
 
+  /// The Euclidean norm along `dim`.
+  public Tensor norm(long dim, boolean keep) {
+    return wrap(
+        torch.linalg_vector_norm(
+            pointer, new Scalar(2), new long[] {dim}, keep, new ScalarTypeOptional()));
+  }
+
   public Tensor softmax(long dim) {
     return wrap(pointer.softmax(dim));
   }
@@ -619,24 +630,14 @@ public final class Tensor {
 
   /// `x / √(mean(x²) + eps) ⊙ gain` over the last dimension (Zhang and Sennrich 2019).
   public Tensor rmsNorm(@Nullable Tensor gain, double eps) {
-    return wrap(
-        torch.rms_norm(pointer, new long[] {size(-1)}, optional(gain), new DoubleOptional(eps)));
+    return Kernels.rmsNorm(this, gain, eps);
   }
 
   /// softmax(q kᵀ scale + mask) v for `[…, heads, positions, width]`, without keeping the pattern.
   /// `mask` is added to the scores; `causal` masks keys after the query (equal lengths only).
   public static Tensor attention(
       Tensor q, Tensor k, Tensor v, @Nullable Tensor mask, boolean causal, double scale) {
-    return wrap(
-        torch.scaled_dot_product_attention(
-            q.pointer,
-            k.pointer,
-            v.pointer,
-            optional(mask),
-            0.0,
-            causal,
-            new DoubleOptional(scale),
-            q.size(1) != k.size(1)));
+    return Kernels.attention(q, k, v, mask, causal, scale);
   }
 
   static TensorOptional optional(@Nullable Tensor tensor) {

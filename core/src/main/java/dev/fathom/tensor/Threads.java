@@ -7,6 +7,10 @@ import org.bytedeco.pytorch.global.torch;
 /// libtorch's OpenMP threads do the work; OpenBLAS, which brings threads of its own that would fight
 /// them for the cores, is kept at one.
 public final class Threads {
+  static {
+    Libtorch.prepare();
+  }
+
   private Threads() {}
 
   /// Sets the number of kernel threads, 1 or more.

@@ -9,9 +9,13 @@ final class Fixtures {
   private Fixtures() {}
 
   static Path of(String name) {
-    URL url = Fixtures.class.getResource("/fixtures/" + name);
+    return resource("/fixtures/" + name);
+  }
+
+  static Path resource(String name) {
+    URL url = Fixtures.class.getResource(name);
     if (url == null) {
-      throw new IllegalArgumentException("no fixture " + name);
+      throw new IllegalArgumentException("no resource " + name);
     }
     try {
       return Path.of(url.toURI());

@@ -41,7 +41,7 @@ class NativeMemoryTest {
     List<Slice> slices = Sites.of(tiny.model()).stream().map(Slice::of).toList();
     for (int i = 0; i < times; i++) {
       long handles = Handles.open();
-      try (var scope = i % 2 == 0 ? Scope.withoutGradients() : Scope.withGradients()) {
+      try (var _ = i % 2 == 0 ? Scope.withoutGradients() : Scope.withGradients()) {
         var capture = Capture.of(slices.subList(i % 7 * 3, i % 7 * 3 + 6));
         Tensor leaf = Tensor.zeros(DType.F32, n, 16);
         if (i % 2 == 1) {
@@ -66,7 +66,7 @@ class NativeMemoryTest {
     long kilobytes = 0;
     boolean javaHeap = false;
     for (String line : Files.readAllLines(Path.of("/proc/self/smaps"))) {
-      String[] words = line.split("\\s+");
+      String[] words = line.split("\\s+", -1);
       if (words[0].equals("Rss:")) {
         kilobytes += javaHeap ? 0 : Long.parseLong(words[1]);
       } else if (!words[0].endsWith(":")) {

@@ -209,12 +209,11 @@ public final class HubClient {
             .commit(reference)
             .map(commit -> cache.files(cache.snapshot(reference, commit)))
             .filter(files -> !files.isEmpty())
-            .map(
-                files ->
-                    switch (filter.choose(files, files)) {
-                      case HubFilter.Choice.Files ignored -> "is not complete";
-                      case HubFilter.Choice.Insufficient no -> no.why();
-                    })
+            .map(files ->
+                switch (filter.choose(files, files)) {
+                  case HubFilter.Choice.Files ignored -> "is not complete";
+                  case HubFilter.Choice.Insufficient no -> no.why();
+                })
             .orElse("is not there");
     return new FathomException(
         "%s %s in the cache %s, and HF_HUB_OFFLINE forbids to fetch it; unset that,"

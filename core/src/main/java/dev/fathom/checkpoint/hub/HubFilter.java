@@ -128,12 +128,11 @@ public record HubFilter(Optional<String> gguf) {
     String wanted = choice.endsWith(".gguf") ? choice.substring(0, choice.length() - 5) : choice;
     Map<String, List<String>> models = ggufModels(all);
     Map<String, List<String>> matches = new LinkedHashMap<>();
-    models.forEach(
-        (stem, files) -> {
-          if (matches(stem, wanted)) {
-            matches.put(stem, files);
-          }
-        });
+    models.forEach((stem, files) -> {
+      if (matches(stem, wanted)) {
+        matches.put(stem, files);
+      }
+    });
     if (matches.containsKey(wanted)) {
       return whole(models.getOrDefault(wanted, List.of()));
     }
@@ -219,11 +218,10 @@ public record HubFilter(Optional<String> gguf) {
             .filter(name -> PICKLES.contains(name.substring(name.lastIndexOf('.') + 1)))
             .findFirst();
     return pickle
-        .map(
-            name ->
-                "has weights only in forms that can run code or are not read here (%s); look for a"
-                        .formatted(name)
-                    + " revision or a copy of it with safetensors")
+        .map(name ->
+            "has weights only in forms that can run code or are not read here (%s); look for a"
+                    .formatted(name)
+                + " revision or a copy of it with safetensors")
         .orElse("has no safetensors or GGUF weights");
   }
 

@@ -79,12 +79,11 @@ record HubListing(String commit, Map<String, Long> sizes) {
     }
     boolean forbidden =
         path.chars()
-            .anyMatch(
-                c ->
-                    c == '\\'
-                        || c == ':'
-                        || Character.isISOControl(c)
-                        || Character.getType(c) == Character.FORMAT);
+            .anyMatch(c ->
+                c == '\\'
+                    || c == ':'
+                    || Character.isISOControl(c)
+                    || Character.getType(c) == Character.FORMAT);
     if (forbidden) {
       return false;
     }

@@ -85,11 +85,10 @@ final class HubRefusals {
   private String noRevision() throws InterruptedException {
     List<String> names = new ArrayList<>();
     ask("/api/models/" + reference.repository() + "/refs")
-        .ifPresent(
-            root -> {
-              root.path("branches").forEach(branch -> add(names, branch.path("name")));
-              root.path("tags").forEach(tag -> add(names, tag.path("name")));
-            });
+        .ifPresent(root -> {
+          root.path("branches").forEach(branch -> add(names, branch.path("name")));
+          root.path("tags").forEach(tag -> add(names, tag.path("name")));
+        });
     return "%s has no revision '%s'%s"
         .formatted(reference.repository(), reference.revision(), didYouMean(names));
   }

@@ -70,11 +70,10 @@ public record HubSettings(URI endpoint, Optional<String> token, Path cache, bool
   public static HubSettings fromEnvironment(Map<String, String> env, Path home) {
     Path hfHome =
         path(env, home, "HF_HOME")
-            .orElseGet(
-                () ->
-                    path(env, home, "XDG_CACHE_HOME")
-                        .orElse(home.resolve(".cache"))
-                        .resolve("huggingface"));
+            .orElseGet(() ->
+                path(env, home, "XDG_CACHE_HOME")
+                    .orElse(home.resolve(".cache"))
+                    .resolve("huggingface"));
     Path cache =
         path(env, home, "HF_HUB_CACHE")
             .or(() -> path(env, home, "HUGGINGFACE_HUB_CACHE"))
@@ -85,10 +84,8 @@ public record HubSettings(URI endpoint, Optional<String> token, Path cache, bool
             ? Optional.empty()
             : value(env, "HF_TOKEN")
                 .or(() -> value(env, "HUGGING_FACE_HUB_TOKEN"))
-                .or(
-                    () ->
-                        readToken(
-                            path(env, home, "HF_TOKEN_PATH").orElse(hfHome.resolve("token"))));
+                .or(() ->
+                    readToken(path(env, home, "HF_TOKEN_PATH").orElse(hfHome.resolve("token"))));
     return new HubSettings(endpoint(env), token, cache, offline);
   }
 
@@ -127,27 +124,25 @@ public record HubSettings(URI endpoint, Optional<String> token, Path cache, bool
 
   private static Optional<Path> path(Map<String, String> env, Path home, String variable) {
     return value(env, variable)
-        .map(
-            text -> {
-              String expanded = expand(env, text);
-              if (expanded.equals("~")) {
-                return home;
-              }
-              return expanded.startsWith("~/")
-                  ? home.resolve(expanded.substring(2))
-                  : Path.of(expanded);
-            });
+        .map(text -> {
+          String expanded = expand(env, text);
+          if (expanded.equals("~")) {
+            return home;
+          }
+          return expanded.startsWith("~/")
+              ? home.resolve(expanded.substring(2))
+              : Path.of(expanded);
+        });
   }
 
   /// Unknown variables stay as they are written, as in Python.
   private static String expand(Map<String, String> env, String text) {
     return VARIABLE
         .matcher(text)
-        .replaceAll(
-            match -> {
-              String name = match.group(1) != null ? match.group(1) : match.group(2);
-              return Matcher.quoteReplacement(env.getOrDefault(name, match.group()));
-            });
+        .replaceAll(match -> {
+          String name = match.group(1) != null ? match.group(1) : match.group(2);
+          return Matcher.quoteReplacement(env.getOrDefault(name, match.group()));
+        });
   }
 
   private static boolean yes(Map<String, String> env, String variable) {

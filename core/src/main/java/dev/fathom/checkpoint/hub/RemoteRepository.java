@@ -90,12 +90,11 @@ final class RemoteRepository {
             .header("X-Linked-Etag")
             .or(() -> reply.header("ETag"))
             .flatMap(BlobId::ofTag)
-            .orElseThrow(
-                () ->
-                    new FathomException(
-                        "The hub gives no checksum (ETag) for %s of %s; check HF_ENDPOINT and"
-                                .formatted(name, reference)
-                            + " proxies"));
+            .orElseThrow(() ->
+                new FathomException(
+                    "The hub gives no checksum (ETag) for %s of %s; check HF_ENDPOINT and"
+                            .formatted(name, reference)
+                        + " proxies"));
     long ownSize = reply.status() < 300 ? reply.number("Content-Length").orElse(-1) : -1;
     long bytes = reply.number("X-Linked-Size").orElse(ownSize);
     boolean weights = name.endsWith(".safetensors") || name.endsWith(".gguf");

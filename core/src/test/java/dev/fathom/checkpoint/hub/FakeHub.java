@@ -137,10 +137,9 @@ final class FakeHub implements AutoCloseable {
 
   private String listing() {
     return files.entrySet().stream()
-        .map(
-            file ->
-                "{\"rfilename\":\"%s\",\"size\":%d}"
-                    .formatted(file.getKey().replace("\\", "\\\\"), file.getValue().length))
+        .map(file ->
+            "{\"rfilename\":\"%s\",\"size\":%d}"
+                .formatted(file.getKey().replace("\\", "\\\\"), file.getValue().length))
         .collect(Collectors.joining(",", "{\"sha\":\"%s\",\"siblings\":[".formatted(commit), "]}"));
   }
 

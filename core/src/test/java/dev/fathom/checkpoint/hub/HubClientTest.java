@@ -292,22 +292,21 @@ class HubClientTest {
       var interrupted = new AtomicBoolean();
       Thread[] puller = new Thread[1];
       Future<?> pull =
-          threads.submit(
-              () -> {
-                puller[0] = Thread.currentThread();
-                try {
-                  patient.pull(
-                      TINY,
-                      HubFilter.model(),
-                      (file, bytes, total) -> {
-                        if (file.equals("model.safetensors") && bytes == 1000) {
-                          arrived.countDown();
-                        }
-                      });
-                } finally {
-                  interrupted.set(Thread.currentThread().isInterrupted());
-                }
-              });
+          threads.submit(() -> {
+            puller[0] = Thread.currentThread();
+            try {
+              patient.pull(
+                  TINY,
+                  HubFilter.model(),
+                  (file, bytes, total) -> {
+                    if (file.equals("model.safetensors") && bytes == 1000) {
+                      arrived.countDown();
+                    }
+                  });
+            } finally {
+              interrupted.set(Thread.currentThread().isInterrupted());
+            }
+          });
       arrived.await();
       puller[0].interrupt();
       assertThatThrownBy(pull::get).hasRootCauseInstanceOf(InterruptedException.class);

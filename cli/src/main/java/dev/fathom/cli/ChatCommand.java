@@ -58,11 +58,10 @@ final class ChatCommand implements Callable<Integer> {
               .tokenizer()
               .chatTemplate()
               .map(ChatTemplate::parse)
-              .orElseThrow(
-                  () ->
-                      new IllegalArgumentException(
-                          "This model has no chat template, so it was not made for conversations:"
-                              + " use fathom generate."));
+              .orElseThrow(() ->
+                  new IllegalArgumentException(
+                      "This model has no chat template, so it was not made for conversations:"
+                          + " use fathom generate."));
       Decoding decoding = decodingOptions.decoding(StopTokens.of(model));
       new Conversation(model, session, template, decoding).run();
     }
@@ -149,8 +148,7 @@ final class ChatCommand implements Callable<Integer> {
     }
 
     private int[] ids() {
-      String prompt =
-          template.render(messages, true, Prompt.templateVariables(model.tokenizer()));
+      String prompt = template.render(messages, true, Prompt.templateVariables(model.tokenizer()));
       return model.tokenizer().encode(prompt, SpecialTokens.NONE).ids();
     }
 

@@ -71,8 +71,7 @@ final class GenerateCommand implements Callable<Integer> {
       String stop) {}
 
   /// The result, as JSON has it.
-  private record Document(
-      String model, List<Text> texts, double seconds, double tokensPerSecond) {}
+  private record Document(String model, List<Text> texts, double seconds, double tokensPerSecond) {}
 
   @Override
   public Integer call() {

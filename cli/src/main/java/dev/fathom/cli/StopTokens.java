@@ -14,8 +14,8 @@ import tools.jackson.databind.json.JsonMapper;
 
 /// The tokens with which a model ends what it says.
 final class StopTokens {
-  /// Ends of a turn or a text, as instruct models of many families write them. Their files often name
-  /// just one.
+  /// Ends of a turn or a text, as instruct models of many families write them. Their files often
+  /// name just one.
   private static final List<String> ENDS =
       List.of(
           "<|im_end|>",
@@ -42,9 +42,11 @@ final class StopTokens {
     Tokenizer tokenizer = model.tokenizer();
     tokenizer.specials().eos().ifPresent(ids::add);
     for (String end : ENDS) {
-      tokenizer.id(end).ifPresent(id -> {
-        if (tokenizer.isSpecial(id)) ids.add(id);
-      });
+      tokenizer
+          .id(end)
+          .ifPresent(id -> {
+            if (tokenizer.isSpecial(id)) ids.add(id);
+          });
     }
     return Set.copyOf(ids);
   }

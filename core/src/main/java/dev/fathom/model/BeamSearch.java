@@ -14,8 +14,8 @@ import java.util.function.Function;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/// Follows the `beams` most likely continuations at once and returns the best that ended, by its log
-/// probability over its length to the length penalty. Ends when none that is still open can get
+/// Follows the `beams` most likely continuations at once and returns the best that ended, by its
+/// log probability over its length to the length penalty. Ends when none that is still open can get
 /// better at its present length (transformers with `early_stopping=False`).
 ///
 /// Like there, the repetition penalty works on log probabilities, which are never positive.

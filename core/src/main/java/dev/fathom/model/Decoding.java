@@ -13,13 +13,13 @@ import java.util.Set;
 ///
 /// @param beams 1, or how many continuations beam search follows at once; with it nothing is drawn
 /// @param lengthPenalty beam search ranks continuations by their log probability divided by their
-///     length in tokens to this power: above 0 favours longer ones
+///   length in tokens to this power: above 0 favours longer ones
 /// @param maxTokens most tokens to generate for a row
 /// @param stopIds tokens that end a text; they count as generated, but are no part of the text
 /// @param stopTexts strings that end a text, and are cut off with what follows; they may begin and
-///     end within tokens
-/// @param showsControl whether control tokens, such as an end of text that was run through, are part
-///     of the text
+///   end within tokens
+/// @param showsControl whether control tokens, such as an end of text that was run through, are
+///   part of the text
 public record Decoding(
     Sampling sampling,
     int beams,
@@ -48,7 +48,8 @@ public record Decoding(
       throw new IllegalArgumentException("length penalty should be finite, found " + lengthPenalty);
     }
     if (stopTexts.stream().anyMatch(String::isEmpty)) {
-      throw new IllegalArgumentException("a stop text is empty, which would stop every text at once");
+      throw new IllegalArgumentException(
+          "a stop text is empty, which would stop every text at once");
     }
   }
 

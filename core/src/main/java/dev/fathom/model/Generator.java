@@ -70,8 +70,8 @@ public final class Generator {
   /// Continues prompts of any lengths together.
   ///
   /// @return one for each prompt, in their order
-  /// @throws IllegalArgumentException if the model does not predict next tokens, a prompt is empty or
-  ///     longer than the context, or stop texts are given without a tokenizer
+  /// @throws IllegalArgumentException if the model does not predict next tokens, a prompt is empty
+  ///   or longer than the context, or stop texts are given without a tokenizer
   public List<Generation> run(List<int[]> prompts, Decoding decoding, Listener listener) {
     var rows = new ArrayList<Row>();
     for (int i = 0; i < prompts.size(); i++) {
@@ -121,7 +121,8 @@ public final class Generator {
       for (int i = 0; i < chosen.length; i++) {
         open.get(i).accept(chosen[i]);
       }
-      int[] left = IntStream.range(0, chosen.length).filter(i -> open.get(i).stop == null).toArray();
+      int[] left =
+          IntStream.range(0, chosen.length).filter(i -> open.get(i).stop == null).toArray();
       if (left.length == 0) {
         return;
       }
@@ -152,8 +153,9 @@ public final class Generator {
     if (row.stop != null) {
       return;
     }
-    var best = new BeamSearch(model, tap, decoding, tokens -> stop(row.prompt, tokens, decoding))
-        .run(row.prompt);
+    var best =
+        new BeamSearch(model, tap, decoding, tokens -> stop(row.prompt, tokens, decoding))
+            .run(row.prompt);
     for (int id : best) {
       row.accept(id);
     }

@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /// Keys and values of everything that some rows have read so far, so that each next token costs one
-/// query only. Grows by doubling; what it hands out are views, never copies, as long as the rows that
-/// are computed together are neighbours.
+/// query only. Grows by doubling; what it hands out are views, never copies, as long as the rows
+/// that are computed together are neighbours.
 ///
 /// ```java
 /// try (var cache = new KvCache(1, model.card().context())) {
@@ -17,9 +17,9 @@ import java.util.stream.IntStream;
 /// }
 /// ```
 ///
-/// Every layer has its own lengths, and where tokens stand is what their [Segment] says: a layer that
-/// was left out for some tokens can be given them later, all before any that follow. Tokens that are
-/// given again replace the old ones and everything behind them.
+/// Every layer has its own lengths, and where tokens stand is what their [Segment] says: a layer
+/// that was left out for some tokens can be given them later, all before any that follow. Tokens
+/// that are given again replace the old ones and everything behind them.
 ///
 /// Its memory belongs to no scope: close it. Meant for passes without gradients, on one thread.
 public final class KvCache implements KvStore, AutoCloseable {
@@ -188,18 +188,17 @@ public final class KvCache implements KvStore, AutoCloseable {
       }
     }
     long[] index = Arrays.stream(chosen).asLongStream().toArray();
-    layers.replaceAll(
-        layer -> {
-          int[] lengths = Arrays.stream(chosen).map(row -> layer.lengths[row]).toArray();
-          var kept =
-              new Layer(
-                  lengths,
-                  layer.k.indexSelect(0, index).keep(),
-                  layer.v.indexSelect(0, index).keep(),
-                  layer.capacity);
-          layer.free();
-          return kept;
-        });
+    layers.replaceAll(layer -> {
+      int[] lengths = Arrays.stream(chosen).map(row -> layer.lengths[row]).toArray();
+      var kept =
+          new Layer(
+              lengths,
+              layer.k.indexSelect(0, index).keep(),
+              layer.v.indexSelect(0, index).keep(),
+              layer.capacity);
+      layer.free();
+      return kept;
+    });
     rows = chosen.length;
   }
 

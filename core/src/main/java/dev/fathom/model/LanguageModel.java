@@ -3,9 +3,9 @@ package dev.fathom.model;
 import dev.fathom.tensor.Tensor;
 import java.util.List;
 
-/// Whatever gives each next token a logit: a [Transformer], or something built around one that is not
-/// an overlay on its weights (a mixture of late layers, an early exit, a second prompt). Generation and
-/// evaluation take one of these; explanations take the transformer itself.
+/// Whatever gives each next token a logit: a [Transformer], or something built around one that is
+/// not an overlay on its weights (a mixture of late layers, an early exit, a second prompt).
+/// Generation and evaluation take one of these; explanations take the transformer itself.
 public interface LanguageModel {
   /// Name, context length and so on.
   Transformer.Card card();
@@ -16,8 +16,8 @@ public interface LanguageModel {
   /// Logits of whole rows: I64 ids `[tokens]` packed as `layout` says `-> [queries, columns]`.
   Tensor logits(Tensor ids, Layout layout, Wanted wanted);
 
-  /// Begins to read `rows` rows, token by token. The tap sees everything that is computed, each token
-  /// once, with its true position.
+  /// Begins to read `rows` rows, token by token. The tap sees everything that is computed, each
+  /// token once, with its true position.
   ///
   /// @throws IllegalArgumentException if the model does not predict next tokens
   Session session(int rows, Tap tap);
@@ -26,8 +26,8 @@ public interface LanguageModel {
     return session(rows, Tap.NONE);
   }
 
-  /// Rows that have been read up to some point and go on from there. Used by one thread; closed when
-  /// done.
+  /// Rows that have been read up to some point and go on from there. Used by one thread; closed
+  /// when done.
   interface Session extends AutoCloseable {
     int rows();
 

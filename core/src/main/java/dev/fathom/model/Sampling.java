@@ -7,9 +7,9 @@ import java.util.PriorityQueue;
 import java.util.Set;
 import java.util.random.RandomGenerator;
 
-/// How the next token is chosen from its logits. The filters, their defaults and their order are those
-/// of transformers: repetition penalty, temperature, top-k, top-p, min-p; then one of what is left is
-/// drawn by its probability.
+/// How the next token is chosen from its logits. The filters, their defaults and their order are
+/// those of transformers: repetition penalty, temperature, top-k, top-p, min-p; then one of what is
+/// left is drawn by its probability.
 ///
 /// | value | effect |
 /// |---|---|
@@ -38,7 +38,8 @@ public record Sampling(
 
   private static void require(boolean holds, String what, Number found, String expected) {
     if (!holds) {
-      throw new IllegalArgumentException("%s should be %s, found %s".formatted(what, expected, found));
+      throw new IllegalArgumentException(
+          "%s should be %s, found %s".formatted(what, expected, found));
     }
   }
 

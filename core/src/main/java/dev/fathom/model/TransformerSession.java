@@ -29,13 +29,12 @@ final class TransformerSession implements LanguageModel.Session {
   /// Whether the tap looks where otherwise only last tokens are computed.
   private boolean watchesEnd() {
     return tap.sites().stream()
-        .anyMatch(
-            site ->
-                site.layer() == model.layers() - 1
-                    || switch (site.kind()) {
-                      case NORM_SCALE_FINAL, FINAL_NORM, LOGITS -> true;
-                      default -> false;
-                    });
+        .anyMatch(site ->
+            site.layer() == model.layers() - 1
+                || switch (site.kind()) {
+                  case NORM_SCALE_FINAL, FINAL_NORM, LOGITS -> true;
+                  default -> false;
+                });
   }
 
   @Override
@@ -70,8 +69,7 @@ final class TransformerSession implements LanguageModel.Session {
       Pass pass = Pass.over(layout).with(cache).with(tap).with(wanted);
       Tensor logits = model.forward(Tensor.of(ids, ids.length), pass);
       read = extended;
-      return scope.escape(
-          wanted.lastOnly() ? logits : logits.indexSelect(0, layout.lastTokens()));
+      return scope.escape(wanted.lastOnly() ? logits : logits.indexSelect(0, layout.lastTokens()));
     }
   }
 

@@ -32,7 +32,11 @@ class BeamSearchTest {
             null,
             new Linear.Origin("few", 0, WORDS, false));
     return new Transformer(
-        model.card(), model.embedding(), model.blocks(), new Head.Unembedding(head.norm(), few, 1, 0), () -> {});
+        model.card(),
+        model.embedding(),
+        model.blocks(),
+        new Head.Unembedding(head.norm(), few, 1, 0),
+        () -> {});
   }
 
   private record Text(List<Integer> tokens, double logProbability) {
@@ -88,7 +92,9 @@ class BeamSearchTest {
             Generator.of(model)
                 .run(
                     prompt,
-                    Decoding.greedy(4).stopAt(stops).withBeams(WORDS * WORDS * WORDS, lengthPenalty));
+                    Decoding.greedy(4)
+                        .stopAt(stops)
+                        .withBeams(WORDS * WORDS * WORDS, lengthPenalty));
         assertThat(found.tokens()).isEqualTo(best.tokens);
       }
     }
@@ -117,10 +123,12 @@ class BeamSearchTest {
   void moreBeamsNeverFindLessLikelyTextsOfOneLength() {
     try (var tiny = TinyModels.gpt2(DType.F64)) {
       int[] prompt = TinyModel.idArray(5, 9);
-      double greedy = logProbability(tiny.model(), Generator.of(tiny.model()).run(prompt, Decoding.greedy(6)));
+      double greedy =
+          logProbability(tiny.model(), Generator.of(tiny.model()).run(prompt, Decoding.greedy(6)));
       double wide =
           logProbability(
-              tiny.model(), Generator.of(tiny.model()).run(prompt, Decoding.greedy(6).withBeams(16, 1)));
+              tiny.model(),
+              Generator.of(tiny.model()).run(prompt, Decoding.greedy(6).withBeams(16, 1)));
       assertThat(wide).isGreaterThanOrEqualTo(greedy);
     }
   }
@@ -133,7 +141,9 @@ class BeamSearchTest {
             .toArray();
     try (var scope = Scope.withoutGradients()) {
       Tensor all =
-          model.logits(Tensor.of(ids, ids.length), Layout.single(ids.length), Wanted.ALL).logSoftmax(-1);
+          model
+              .logits(Tensor.of(ids, ids.length), Layout.single(ids.length), Wanted.ALL)
+              .logSoftmax(-1);
       double sum = 0;
       for (int at = text.prompt().size(); at < ids.length; at++) {
         sum += all.select(0, at - 1).select(0, ids[at]).item();

@@ -10,8 +10,8 @@ import java.util.HexFormat;
 import java.util.Optional;
 import java.util.OptionalInt;
 
-/// A vocabulary of 50 for [TinyModels]: letters, a few longer pieces, parts of `€` and `😀`, and one
-/// control token. It only decodes.
+/// A vocabulary of 50 for [TinyModels]: letters, a few longer pieces, parts of `€` and `😀`, and
+/// one control token. It only decodes.
 final class ByteTokenizer implements Tokenizer {
   static final int STOP_START = 28; // "xSTO"
   static final int STOP_END = 29; // "Py"

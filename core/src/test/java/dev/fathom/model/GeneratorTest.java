@@ -45,7 +45,8 @@ class GeneratorTest {
     int[] ids = prompt;
     try (var scope = Scope.withoutGradients()) {
       for (int i = 0; i < tokens; i++) {
-        Tensor logits = model.logits(Tensor.of(ids, ids.length), Layout.single(ids.length), Wanted.ALL);
+        Tensor logits =
+            model.logits(Tensor.of(ids, ids.length), Layout.single(ids.length), Wanted.ALL);
         ids = Arrays.copyOf(ids, ids.length + 1);
         ids[ids.length - 1] = (int) logits.select(0, ids.length - 2).argmax(-1).toLongs()[0];
       }
@@ -92,7 +93,8 @@ class GeneratorTest {
       var sampled = TEN.with(Sampling.at(1, 5).withTopP(0.95));
       var first = generator.run(prompt, sampled);
       assertThat(generator.run(prompt, sampled)).isEqualTo(first);
-      assertThat(generator.run(prompt, TEN.with(Sampling.at(1, 6).withTopP(0.95)))).isNotEqualTo(first);
+      assertThat(generator.run(prompt, TEN.with(Sampling.at(1, 6).withTopP(0.95))))
+          .isNotEqualTo(first);
       var twins = generator.run(List.of(prompt, prompt), sampled, Generator.Listener.NONE);
       assertThat(twins.getFirst()).isEqualTo(first);
       assertThat(twins.getLast()).isNotEqualTo(first);
@@ -218,7 +220,8 @@ class GeneratorTest {
     var sites = new TreeSet<Site>();
     for (int layer = 0; layer < TinyModels.LAYERS; layer++) {
       sites.addAll(
-          Set.of(Site.of(Kind.RESID_POST, layer), Site.of(Kind.Z, layer), Site.of(Kind.K_ROT, layer)));
+          Set.of(
+              Site.of(Kind.RESID_POST, layer), Site.of(Kind.Z, layer), Site.of(Kind.K_ROT, layer)));
     }
     sites.add(Site.of(Kind.LOGITS));
     int[] prompt = TinyModel.idArray(5, 3);
@@ -231,27 +234,29 @@ class GeneratorTest {
       Tap steering = Taps.add(Slice.of(Kind.RESID_POST, 1), Tensor.of(push, push.length), 2);
       var stepwise = seen(sites);
       var text =
-          Generator.of(tiny.model()).with(steering.then(watching(stepwise))).run(prompt, TEN).tokens();
+          Generator.of(tiny.model())
+              .with(steering.then(watching(stepwise)))
+              .run(prompt, TEN)
+              .tokens();
       int[] whole =
-          IntStream.concat(Arrays.stream(prompt), text.stream().limit(9).mapToInt(Integer::intValue))
+          IntStream.concat(
+                  Arrays.stream(prompt), text.stream().limit(9).mapToInt(Integer::intValue))
               .toArray();
       var atOnce = seen(sites);
       var pass = Pass.over(Layout.single(14)).with(steering.then(watching(atOnce)));
       Tensor logits = tiny.model().forward(Tensor.of(whole, 14), pass);
       assertThat(logits.argmax(-1).toLongs()[13]).isEqualTo(text.getLast().longValue());
-      atOnce.forEach(
-          (site, byPosition) -> {
-            var found = stepwise.getOrDefault(site, Map.of());
-            assertThat(found).hasSameSizeAs(byPosition).hasSize(14);
-            byPosition.forEach(
-                (position, values) -> {
-                  for (int i = 0; i < values.length; i++) {
-                    assertThat(found.get(position)[i])
-                        .as("%s at %d", site, position)
-                        .isCloseTo(values[i], within(1e-5f));
-                  }
-                });
-          });
+      atOnce.forEach((site, byPosition) -> {
+        var found = stepwise.getOrDefault(site, Map.of());
+        assertThat(found).hasSameSizeAs(byPosition).hasSize(14);
+        byPosition.forEach((position, values) -> {
+          for (int i = 0; i < values.length; i++) {
+            assertThat(found.get(position)[i])
+                .as("%s at %d", site, position)
+                .isCloseTo(values[i], within(1e-5f));
+          }
+        });
+      });
       Tensor unsteered = tiny.model().logits(Tensor.of(whole, 14), Layout.single(14), Wanted.ALL);
       assertThat(unsteered.sub(logits).abs().max().item()).isGreaterThan(1e-3);
     }
@@ -260,8 +265,7 @@ class GeneratorTest {
   @Test
   void aSiteThatDoesNotExistIsRefusedBeforeAnythingIsRead() {
     try (var tiny = TinyModels.llama(DType.F32)) {
-      var generator =
-          Generator.of(tiny.model()).with(Taps.zero(Slice.of(Kind.RESID_POST, 77)));
+      var generator = Generator.of(tiny.model()).with(Taps.zero(Slice.of(Kind.RESID_POST, 77)));
       assertThatThrownBy(() -> generator.run(new int[] {1}, TEN))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessageContaining("resid_post.77");

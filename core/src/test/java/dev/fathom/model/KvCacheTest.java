@@ -33,8 +33,7 @@ class KvCacheTest {
     try (var tiny = TinyModels.of(variant);
         var scope = Scope.withoutGradients();
         var session = tiny.model().session(1)) {
-      Tensor all =
-          tiny.model().logits(Tensor.of(ids, 12), Layout.single(12), Wanted.ALL);
+      Tensor all = tiny.model().logits(Tensor.of(ids, 12), Layout.single(12), Wanted.ALL);
       int from = 0;
       for (int to : new int[] {5, 6, 7, 10, 11, 12}) {
         Tensor last = session.append(List.of(Arrays.copyOfRange(ids, from, to)));
@@ -54,17 +53,14 @@ class KvCacheTest {
     try (var tiny = TinyModels.gemma(DType.F64);
         var scope = Scope.withoutGradients();
         var together = tiny.model().session(4)) {
-      List<int[]> rows =
-          Stream.of(3, 7, 3, 5).map(n -> TinyModel.idArray(n, 10L * n)).toList();
+      List<int[]> rows = Stream.of(3, 7, 3, 5).map(n -> TinyModel.idArray(n, 10L * n)).toList();
       Tensor first = together.append(rows);
       List<int[]> more = Stream.of(1, 2, 1, 4).map(n -> TinyModel.idArray(n, n)).toList();
       Tensor second = together.append(more);
       for (int row = 0; row < 4; row++) {
         try (var alone = tiny.model().session(1)) {
-          assertClose(
-              first.narrow(0, row, 1), alone.append(List.of(rows.get(row))), 1e-10);
-          assertClose(
-              second.narrow(0, row, 1), alone.append(List.of(more.get(row))), 1e-10);
+          assertClose(first.narrow(0, row, 1), alone.append(List.of(rows.get(row))), 1e-10);
+          assertClose(second.narrow(0, row, 1), alone.append(List.of(more.get(row))), 1e-10);
         }
       }
     }
@@ -111,8 +107,7 @@ class KvCacheTest {
         int[] ids = TinyModel.idArray(10, 4);
         session.append(List.of(Arrays.copyOf(ids, 6), Arrays.copyOf(ids, 3)));
         Tensor crossed =
-            session.append(
-                List.of(Arrays.copyOfRange(ids, 6, 10), Arrays.copyOfRange(ids, 3, 5)));
+            session.append(List.of(Arrays.copyOfRange(ids, 6, 10), Arrays.copyOfRange(ids, 3, 5)));
         assertClose(crossed.narrow(0, 0, 1), last(model, ids), 1e-10);
         assertClose(crossed.narrow(0, 1, 1), last(model, Arrays.copyOf(ids, 5)), 1e-10);
         session.truncate(0, 5);
@@ -132,8 +127,7 @@ class KvCacheTest {
     List<Block> blocks =
         model.blocks().stream()
             .map(block -> (SequentialBlock) block)
-            .map(
-                b -> (Block) new SequentialBlock(b.norm1(), with(b, rotary), b.norm2(), b.mlp()))
+            .map(b -> (Block) new SequentialBlock(b.norm1(), with(b, rotary), b.norm2(), b.mlp()))
             .toList();
     return new Transformer(model.card(), model.embedding(), blocks, model.head(), () -> {});
   }
@@ -141,8 +135,18 @@ class KvCacheTest {
   private static Attention with(SequentialBlock block, Rotary rotary) {
     Attention a = block.attention();
     return new Attention(
-        a.heads(), a.kvHeads(), a.width(), a.projections(), a.norms(), rotary, a.alibi(),
-        a.window(), a.softCap(), a.scale(), a.causal(), a.out());
+        a.heads(),
+        a.kvHeads(),
+        a.width(),
+        a.projections(),
+        a.norms(),
+        rotary,
+        a.alibi(),
+        a.window(),
+        a.softCap(),
+        a.scale(),
+        a.causal(),
+        a.out());
   }
 
   @Test

@@ -84,7 +84,9 @@ class SamplingTest {
   @Test
   void impossibleTokensAreNeverKept() {
     assertThat(kept(Sampling.at(1, 0), 0, Float.NEGATIVE_INFINITY, 0)).containsExactly(0, 2);
-    assertThat(kept(Sampling.at(1, 0).withTopK(2), Float.NEGATIVE_INFINITY, 3, Float.NEGATIVE_INFINITY))
+    assertThat(
+            kept(
+                Sampling.at(1, 0).withTopK(2), Float.NEGATIVE_INFINITY, 3, Float.NEGATIVE_INFINITY))
         .containsExactly(1);
   }
 
@@ -138,7 +140,8 @@ class SamplingTest {
 
   @Test
   void valuesOutOfRangeAreRefused() {
-    assertThatThrownBy(() -> Sampling.at(-1, 0)).hasMessageContaining("temperature should be from 0");
+    assertThatThrownBy(() -> Sampling.at(-1, 0))
+        .hasMessageContaining("temperature should be from 0");
     assertThatThrownBy(() -> Sampling.at(Double.NaN, 0)).hasMessageContaining("temperature");
     assertThatThrownBy(() -> Sampling.GREEDY.withTopK(-1)).hasMessageContaining("top-k");
     assertThatThrownBy(() -> Sampling.GREEDY.withTopP(0)).hasMessageContaining("top-p");

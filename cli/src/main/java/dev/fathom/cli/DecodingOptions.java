@@ -20,8 +20,8 @@ final class DecodingOptions {
       names = "--temperature",
       paramLabel = "T",
       description =
-          "Draw tokens, the less likely ones more often above 1 and less often below; 0 always takes"
-              + " the likeliest. Default: 0, or 1 with --top-k, --top-p or --min-p.")
+          "Draw tokens, the less likely ones more often above 1 and less often below; 0 always"
+              + " takes the likeliest. Default: 0, or 1 with --top-k, --top-p or --min-p.")
   private @Nullable Double temperature;
 
   @Option(

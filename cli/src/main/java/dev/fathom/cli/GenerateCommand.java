@@ -5,11 +5,13 @@ import dev.fathom.model.Decoding;
 import dev.fathom.model.Generation;
 import dev.fathom.model.Generator;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -73,7 +75,7 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    decodingOptions.decoding(java.util.Set.of()).withBeams(beams, lengthPenalty); // refuse early
+    decodingOptions.decoding(Set.of()).withBeams(beams, lengthPenalty); // refuse early
     var source = promptOptions.source(console);
     try (var model = LoadedModel.open(console, modelOptions)) {
       Decoding decoding =
@@ -120,7 +122,7 @@ final class GenerateCommand implements Callable<Integer> {
         if (!line.isBlank()) prompts.add(named(model, file, number, line));
       }
     } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
+      throw new UncheckedIOException(e);
     }
     if (prompts.isEmpty()) throw new IllegalArgumentException(file + " has no prompts.");
     return prompts;

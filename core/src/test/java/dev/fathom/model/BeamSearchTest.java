@@ -7,6 +7,7 @@ import dev.fathom.model.TinyModels.TinyModel;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
+import dev.fathom.tensor.Weight;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -27,7 +28,7 @@ class BeamSearchTest {
     Linear out = head.out();
     Linear few =
         new Linear(
-            dev.fathom.tensor.Weight.of(out.weight().values().narrow(0, 0, WORDS)),
+            Weight.of(out.weight().values().narrow(0, 0, WORDS)),
             null,
             new Linear.Origin("few", 0, WORDS, false));
     return new Transformer(

@@ -368,7 +368,7 @@ public final class TinyModels {
             new Transformer.Card(
                 "tiny",
                 v.toString(),
-                "0".repeat(64),
+                () -> "0".repeat(64),
                 CONTEXT,
                 parameters,
                 v.dtype(),

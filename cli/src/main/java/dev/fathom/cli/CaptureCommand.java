@@ -51,9 +51,7 @@ final class CaptureCommand implements Callable<Integer> {
       description = "Many texts: one JSON object a line, with prompt, and perhaps id and subject.")
   private @Nullable Path prompts;
 
-  @Option(
-      names = "--chat",
-      description = "Put the prompt through the model's chat template.")
+  @Option(names = "--chat", description = "Put the prompt through the model's chat template.")
   private boolean chat;
 
   @Option(
@@ -188,8 +186,7 @@ final class CaptureCommand implements Callable<Integer> {
   /// The tokens of the last place where the prompt names its subject.
   private static PositionSpan span(Prompt prompt, String subject) {
     int from = prompt.text().lastIndexOf(subject);
-    int[] tokens =
-        from < 0 ? new int[0] : prompt.tokens().tokensIn(from, from + subject.length());
+    int[] tokens = from < 0 ? new int[0] : prompt.tokens().tokensIn(from, from + subject.length());
     if (tokens.length == 0) {
       throw new IllegalArgumentException(
           "the subject '%s' is not in the prompt".formatted(Table.harmless(subject, 60)));
@@ -236,13 +233,12 @@ final class CaptureCommand implements Callable<Integer> {
     if (output.wantsJson()) {
       var tensors =
           written.stream()
-              .map(
-                  spec ->
-                      Document.part()
-                          .put("name", spec.name())
-                          .put("type", spec.type().name())
-                          .put("shape", spec.shape())
-                          .put("bytes", spec.bytes()))
+              .map(spec ->
+                  Document.part()
+                      .put("name", spec.name())
+                      .put("type", spec.type().name())
+                      .put("shape", spec.shape())
+                      .put("bytes", spec.bytes()))
               .toList();
       output.writeJson(
           console,

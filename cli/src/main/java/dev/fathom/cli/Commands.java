@@ -27,6 +27,8 @@ final class Commands {
 
   private static List<Verb> verbs(Console console) {
     return List.of(
+        new Verb(Group.SEE, new ExplainCommand(console)),
+        new Verb(Group.SEE, new LensCommand(console)),
         new Verb(Group.SEE, new CaptureCommand(console)),
         new Verb(Group.SEE, new TokenizeCommand(console)),
         new Verb(Group.FILES, new ModelsCommand(console)),
@@ -34,6 +36,8 @@ final class Commands {
         new Verb(Group.FILES, new ConvertCommand(console)),
         new Verb(Group.FILES, new InspectCommand(console)),
         new Verb(Group.FILES, new VerifyCommand(console)),
+        new Verb(Group.RUN, new GenerateCommand(console)),
+        new Verb(Group.RUN, new ChatCommand(console)),
         new Verb(Group.MACHINE, new DoctorCommand(console)),
         new Verb(Group.MACHINE, new CompletionCommand(console)),
         new Verb(Group.MACHINE, new HelpCommand()),

@@ -85,7 +85,8 @@ final class ConvertCommand implements Callable<Integer> {
     }
     try (var checkpoint = Checkpoint.open(from);
         var progress = output.progress(console, "converting", written(checkpoint))) {
-      var told = new Conversion.Progress() {
+      var told =
+          new Conversion.Progress() {
             private long before;
 
             @Override
@@ -125,8 +126,7 @@ final class ConvertCommand implements Callable<Integer> {
     return checkpoint.tensors().values().stream()
         .filter(info -> info.type() != TensorType.F64 && info.type().floating())
         .collect(
-            Collectors.groupingBy(
-                TensorInfo::type, Collectors.summingLong(TensorInfo::elements)))
+            Collectors.groupingBy(TensorInfo::type, Collectors.summingLong(TensorInfo::elements)))
         .entrySet()
         .stream()
         .max(Map.Entry.comparingByValue())

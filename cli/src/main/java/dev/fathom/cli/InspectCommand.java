@@ -43,10 +43,7 @@ final class InspectCommand implements Callable<Integer> {
       description = "Write this tensor as f32; needs --out.")
   private @Nullable String extract;
 
-  @Option(
-      names = "--out",
-      paramLabel = "X.safetensors",
-      description = "Where --extract writes to.")
+  @Option(names = "--out", paramLabel = "X.safetensors", description = "Where --extract writes to.")
   private @Nullable Path out;
 
   @Mixin private final JsonOptions output = new JsonOptions();
@@ -67,9 +64,7 @@ final class InspectCommand implements Callable<Integer> {
         AtomicFile.write(path, temporary -> inventory.extract(name, temporary));
         if (output.showsText()) {
           var info = inventory.tensors().get(name).info();
-          console
-              .out()
-              .printf("%s %s -> %s%n", Table.harmless(name, 200), shape(info), path);
+          console.out().printf("%s %s -> %s%n", Table.harmless(name, 200), shape(info), path);
         }
       } else if (output.showsText()) {
         show(inventory);
@@ -119,8 +114,7 @@ final class InspectCommand implements Callable<Integer> {
   private static String text(Object value) {
     var items = items(value);
     if (items == null) return String.valueOf(value);
-    var shown =
-        items.first().stream().map(InspectCommand::text).collect(Collectors.joining(", "));
+    var shown = items.first().stream().map(InspectCommand::text).collect(Collectors.joining(", "));
     return items.length() > MOST_SHOWN
         ? "%,d entries: %s, …".formatted(items.length(), shown)
         : "[" + shown + "]";

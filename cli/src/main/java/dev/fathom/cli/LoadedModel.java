@@ -90,10 +90,8 @@ final class LoadedModel implements AutoCloseable {
     if (vocabulary.isPresent()) return vocabulary.map(Tokenizers::of);
     return checkpoint
         .directory()
-        .filter(
-            directory ->
-                TOKENIZER_FILES.stream()
-                    .anyMatch(file -> Files.isRegularFile(directory.resolve(file))))
+        .filter(directory ->
+            TOKENIZER_FILES.stream().anyMatch(file -> Files.isRegularFile(directory.resolve(file))))
         .map(Tokenizers::load);
   }
 
@@ -113,12 +111,11 @@ final class LoadedModel implements AutoCloseable {
 
   /// @throws FathomException if the model came without one
   Tokenizer tokenizer() {
-    return tokenizer.orElseThrow(
-        () ->
-            new FathomException(
-                checkpoint.path()
-                    + " has no tokenizer (tokenizer.json or tokenizer.model), so it cannot read text;"
-                    + " put one beside the weights, or give token ids where a command takes --ids."));
+    return tokenizer.orElseThrow(() ->
+        new FathomException(
+            checkpoint.path()
+                + " has no tokenizer (tokenizer.json or tokenizer.model), so it cannot read text;"
+                + " put one beside the weights, or give token ids where a command takes --ids."));
   }
 
   /// The prompt that `text` makes with these options; what was done to it is said on standard

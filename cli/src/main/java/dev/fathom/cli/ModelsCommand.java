@@ -73,14 +73,12 @@ final class ModelsCommand implements Callable<Integer> {
     if (output.wantsJson()) {
       var families =
           Models.families().stream()
-              .map(
-                  family ->
-                      Document.part()
-                          .put("model_type", family.modelType())
-                          .put("title", family.title()))
+              .map(family ->
+                  Document.part()
+                      .put("model_type", family.modelType())
+                      .put("title", family.title()))
               .toList();
-      output.writeJson(
-          console, Document.of("fathom.families/1").put("families", families).text());
+      output.writeJson(console, Document.of("fathom.families/1").put("families", families).text());
     }
   }
 
@@ -91,7 +89,8 @@ final class ModelsCommand implements Callable<Integer> {
       try (var described = Models.describe(checkpoint)) {
         var onDisk = onDisk(checkpoint);
         int[] lengths =
-            IntStream.of(SHORT, Math.min(2048, described.card().context()), described.card().context())
+            IntStream.of(
+                    SHORT, Math.min(2048, described.card().context()), described.card().context())
                 .filter(length -> length <= described.card().context())
                 .distinct()
                 .sorted()
@@ -121,7 +120,8 @@ final class ModelsCommand implements Callable<Integer> {
     var attention = model.blocks().getFirst().attention();
     var facts = Table.of("", "");
     facts.add("family", card.family());
-    facts.add("kind", card.causal() ? "decoder" : card.labels().isEmpty() ? "encoder" : "classifier");
+    facts.add(
+        "kind", card.causal() ? "decoder" : card.labels().isEmpty() ? "encoder" : "classifier");
     facts.add("parameters", "%,d".formatted(card.parameters()));
     facts.add("layers", model.layers());
     facts.add("d_model", model.dModel());
@@ -170,21 +170,19 @@ final class ModelsCommand implements Callable<Integer> {
     var attention = model.blocks().getFirst().attention();
     var memory =
         Stream.of(DType.F32, DType.BF16)
-            .flatMap(
-                dtype ->
-                    IntStream.of(lengths)
-                        .mapToObj(
-                            length -> {
-                              var footprint = Footprint.of(model, checkpoint, dtype, length);
-                              return Document.part()
-                                  .put("dtype", dtype.name().toLowerCase(Locale.ROOT))
-                                  .put("tokens", length)
-                                  .put("weights_bytes", footprint.weights())
-                                  .put("prepared_bytes", footprint.prepared())
-                                  .put("kv_cache_bytes", footprint.kvCache())
-                                  .put("activations_bytes", footprint.activations())
-                                  .put("total_bytes", footprint.total());
-                            }))
+            .flatMap(dtype ->
+                IntStream.of(lengths)
+                    .mapToObj(length -> {
+                      var footprint = Footprint.of(model, checkpoint, dtype, length);
+                      return Document.part()
+                          .put("dtype", dtype.name().toLowerCase(Locale.ROOT))
+                          .put("tokens", length)
+                          .put("weights_bytes", footprint.weights())
+                          .put("prepared_bytes", footprint.prepared())
+                          .put("kv_cache_bytes", footprint.kvCache())
+                          .put("activations_bytes", footprint.activations())
+                          .put("total_bytes", footprint.total());
+                    }))
             .toList();
     return Document.of("fathom.model/1")
         .put("model", checkpoint.path().toString())

@@ -23,9 +23,7 @@ import picocli.CommandLine.Parameters;
 final class PullCommand implements Callable<Integer> {
   private final Console console;
 
-  @Parameters(
-      paramLabel = "MODEL",
-      description = "hf:owner/name, or hf:owner/name@revision.")
+  @Parameters(paramLabel = "MODEL", description = "hf:owner/name, or hf:owner/name@revision.")
   private String model = "";
 
   @Option(

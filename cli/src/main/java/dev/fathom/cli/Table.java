@@ -5,8 +5,8 @@ import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
 
-/// A table in plain text: columns as wide as their longest cell, numbers to the right. Cells are made
-/// harmless first: whatever a file or model says, it cannot steer the terminal.
+/// A table in plain text: columns as wide as their longest cell, numbers to the right. Cells are
+/// made harmless first: whatever a file or model says, it cannot steer the terminal.
 final class Table {
   private static final int LONGEST_CELL = 60;
 

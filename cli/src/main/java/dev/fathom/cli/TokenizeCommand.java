@@ -85,10 +85,9 @@ final class TokenizeCommand implements Callable<Integer> {
     if (tokenizer != null) return Tokenizers.load(path);
     try (var checkpoint = Checkpoint.open(path)) {
       return LoadedModel.tokenizer(checkpoint)
-          .orElseThrow(
-              () ->
-                  new FathomException(
-                      path + " has no tokenizer: expected a tokenizer.json or a tokenizer.model."));
+          .orElseThrow(() ->
+              new FathomException(
+                  path + " has no tokenizer: expected a tokenizer.json or a tokenizer.model."));
     }
   }
 
@@ -132,9 +131,7 @@ final class TokenizeCommand implements Callable<Integer> {
         .put("text", text)
         .put("ids", Arrays.stream(tokens.ids()).boxed().toList())
         .put("pieces", tokens.pieces())
-        .put(
-            "offsets",
-            each.mapToObj(i -> List.of(tokens.start(i), tokens.end(i))).toList())
+        .put("offsets", each.mapToObj(i -> List.of(tokens.start(i), tokens.end(i))).toList())
         .put("tokens", Arrays.stream(tokens.ids()).mapToObj(with::display).toList())
         .text();
   }

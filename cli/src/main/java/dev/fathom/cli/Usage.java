@@ -25,6 +25,7 @@ final class Usage {
   static {
     HEADINGS.put(ModelOptions.class, "Model");
     HEADINGS.put(PromptOptions.class, "Prompt");
+    HEADINGS.put(DecodingOptions.class, "Generation");
     HEADINGS.put(SeedOption.class, "Chance");
     HEADINGS.put(JsonOptions.class, "Output");
     HEADINGS.put(OutputOptions.class, "Output");

@@ -143,8 +143,7 @@ final class VerifyCommand implements Callable<Integer> {
           gap(ledger.divergence()), 100 * ledger.agreement());
     }
     if (!ledger.ignored().isEmpty()) {
-      out.println(
-          "not compared: " + Table.harmless(String.join(", ", ledger.ignored()), 200));
+      out.println("not compared: " + Table.harmless(String.join(", ", ledger.ignored()), 200));
     }
   }
 
@@ -157,14 +156,12 @@ final class VerifyCommand implements Callable<Integer> {
     }
     byName
         .values()
-        .forEach(
-            list ->
-                list.sort(
-                    Comparator.comparingDouble(
-                        (Invariants.Check check) ->
-                            Double.isNaN(check.gap())
-                                ? Double.NEGATIVE_INFINITY
-                                : -check.gap() / check.tolerance())));
+        .forEach(list ->
+            list.sort(
+                Comparator.comparingDouble((Invariants.Check check) ->
+                    Double.isNaN(check.gap())
+                        ? Double.NEGATIVE_INFINITY
+                        : -check.gap() / check.tolerance())));
     return byName;
   }
 
@@ -181,24 +178,22 @@ final class VerifyCommand implements Callable<Integer> {
   private static String json(Findings findings) {
     var device =
         findings.device().stream()
-            .map(
-                row ->
-                    Document.part()
-                        .put("name", row.name())
-                        .put("gap", row.gap())
-                        .put("limit", row.limit())
-                        .put("passed", row.passed()))
+            .map(row ->
+                Document.part()
+                    .put("name", row.name())
+                    .put("gap", row.gap())
+                    .put("limit", row.limit())
+                    .put("passed", row.passed()))
             .toList();
     var invariants =
         findings.invariants().stream()
-            .map(
-                check ->
-                    Document.part()
-                        .put("name", check.name())
-                        .put("site", check.site().toString())
-                        .put("gap", check.gap())
-                        .put("limit", check.tolerance())
-                        .put("passed", check.passed()))
+            .map(check ->
+                Document.part()
+                    .put("name", check.name())
+                    .put("site", check.site().toString())
+                    .put("gap", check.gap())
+                    .put("limit", check.tolerance())
+                    .put("passed", check.passed()))
             .toList();
     return Document.of("fathom.verify/1")
         .put("passed", findings.passed())
@@ -212,17 +207,16 @@ final class VerifyCommand implements Callable<Integer> {
   private static Document document(Parity.Ledger ledger) {
     var rows =
         ledger.rows().stream()
-            .map(
-                row ->
-                    Document.part()
-                        .put("name", row.name())
-                        .put("gap", row.gap())
-                        .put("largest", row.largest())
-                        .put("limit", row.limit())
-                        .put("gap_in_f64", row.gapInF64())
-                        .put("verdict", row.verdict().name().toLowerCase(Locale.ROOT))
-                        .put("note", row.note())
-                        .put("passed", row.passed()))
+            .map(row ->
+                Document.part()
+                    .put("name", row.name())
+                    .put("gap", row.gap())
+                    .put("largest", row.largest())
+                    .put("limit", row.limit())
+                    .put("gap_in_f64", row.gapInF64())
+                    .put("verdict", row.verdict().name().toLowerCase(Locale.ROOT))
+                    .put("note", row.note())
+                    .put("passed", row.passed()))
             .toList();
     return Document.part()
         .put("passed", ledger.passed())

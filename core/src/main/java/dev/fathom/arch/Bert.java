@@ -16,8 +16,8 @@ import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
-/// BERT: post-norm encoder with learned positions and segment embeddings; masked-LM head or classifier
-/// (Devlin et al. 2019).
+/// BERT: post-norm encoder with learned positions and segment embeddings; masked-LM head or
+/// classifier (Devlin et al. 2019).
 final class Bert {
   static final Family FAMILY =
       new Family(
@@ -100,7 +100,15 @@ final class Bert {
         classifier
             ? classifier(weights, base, d)
             : base.equals("bert")
-                ? maskedLm(weights, "cls.predictions", "transform.", "transform.LayerNorm", activation, eps, s, table)
+                ? maskedLm(
+                    weights,
+                    "cls.predictions",
+                    "transform.",
+                    "transform.LayerNorm",
+                    activation,
+                    eps,
+                    s,
+                    table)
                 : maskedLm(weights, "lm_head", "", "layer_norm", Activation.GELU, eps, s, table);
     if (!classifier) {
       weights.ledger().harmless(base + "\\.pooler\\.dense\\.(weight|bias)");

@@ -2,22 +2,20 @@ package dev.fathom.arch;
 
 import dev.fathom.checkpoint.ConfigReader;
 import dev.fathom.model.Activation;
-import dev.fathom.model.Attention;
 import dev.fathom.model.Attention.Projections;
 import dev.fathom.model.Block;
 import dev.fathom.model.Embedding;
 import dev.fathom.model.Head;
 import dev.fathom.model.Mlp;
 import dev.fathom.model.SequentialBlock;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
-/// BLOOM: pre-norm with ALiBi, normalised embeddings, q/k/v fused head by head (Workshop et al. 2022).
+/// BLOOM: pre-norm with ALiBi, normalised embeddings, q/k/v fused head by head (Workshop et al.
+/// 2022).
 final class Bloom {
   static final Family FAMILY =
-      new Family(
-          "bloom", "BLOOM", List.of("BloomForCausalLM"), Bloom::read);
+      new Family("bloom", "BLOOM", List.of("BloomForCausalLM"), Bloom::read);
 
   private Bloom() {}
 
@@ -41,8 +39,13 @@ final class Bloom {
     config
         .mustBe("apply_residual_connection_post_layernorm", false)
         .harmless(
-            "attention_softmax_in_fp32", "bias_dropout_fusion", "masked_softmax_fusion",
-            "offset_alibi", "skip_bias_add", "skip_bias_add_qkv", "unk_token_id");
+            "attention_softmax_in_fp32",
+            "bias_dropout_fusion",
+            "masked_softmax_fusion",
+            "offset_alibi",
+            "skip_bias_add",
+            "skip_bias_add_qkv",
+            "unk_token_id");
     config.finish();
 
     weights.ledger().optionalPrefix("transformer.");

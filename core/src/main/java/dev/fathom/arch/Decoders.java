@@ -50,9 +50,25 @@ final class Decoders {
 
   /// Causal attention without rotary positions; as many key/value heads as heads.
   static Attention absolute(
-      Shapes s, Projections projections, float @Nullable [] alibi, int window, double scale, Linear out) {
+      Shapes s,
+      Projections projections,
+      float @Nullable [] alibi,
+      int window,
+      double scale,
+      Linear out) {
     return new Attention(
-        s.heads(), s.kvHeads(), s.width(), projections, null, null, alibi, window, 0, scale, true, out);
+        s.heads(),
+        s.kvHeads(),
+        s.width(),
+        projections,
+        null,
+        null,
+        alibi,
+        window,
+        0,
+        scale,
+        true,
+        out);
   }
 
   /// `o_proj` below `prefix`.
@@ -61,8 +77,7 @@ final class Decoders {
   }
 
   /// `gate_proj`, `up_proj`, `down_proj` below `prefix`.
-  static Mlp gated(
-      Weights weights, String prefix, Shapes s, Activation activation, boolean bias) {
+  static Mlp gated(Weights weights, String prefix, Shapes s, Activation activation, boolean bias) {
     return new Mlp.Gated(
         weights.linear(prefix + ".gate_proj", s.dMlp(), s.dModel(), bias),
         weights.linear(prefix + ".up_proj", s.dMlp(), s.dModel(), bias),
@@ -75,7 +90,8 @@ final class Decoders {
     return weights.tensor(name, s.vocab(), s.dModel());
   }
 
-  /// The head: its own matrix, or the table again when tied (a stored copy of it is then passed over).
+  /// The head: its own matrix, or the table again when tied (a stored copy of it is then passed
+  /// over).
   static Linear head(
       Weights weights, String prefix, String table, Shapes s, boolean tied, boolean bias) {
     if (!tied) {
@@ -95,8 +111,8 @@ final class Decoders {
     return Embedding.plain(table);
   }
 
-  /// Slopes of ALiBi, one a head (Press et al. 2021, section 3): powers of 2^(-8/n) for n heads; for
-  /// other n than a power of two the missing ones come from twice the next lower power.
+  /// Slopes of ALiBi, one a head (Press et al. 2021, section 3): powers of 2^(-8/n) for n heads;
+  /// for other n than a power of two the missing ones come from twice the next lower power.
   static float[] alibiSlopes(int heads) {
     int power = Integer.highestOneBit(heads);
     float[] slopes = new float[heads];

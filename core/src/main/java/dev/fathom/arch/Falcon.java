@@ -13,7 +13,6 @@ import dev.fathom.model.Norm;
 import dev.fathom.model.ParallelBlock;
 import dev.fathom.model.Rotary;
 import dev.fathom.model.SequentialBlock;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -21,8 +20,7 @@ import java.util.List;
 /// (Almazrouei et al. 2023).
 final class Falcon {
   static final Family FAMILY =
-      new Family(
-          "falcon", "Falcon", List.of("FalconForCausalLM"), Falcon::read);
+      new Family("falcon", "Falcon", List.of("FalconForCausalLM"), Falcon::read);
 
   private Falcon() {}
 
@@ -117,10 +115,7 @@ final class Falcon {
     return parallel
         ? new ParallelBlock(norm, attention, norm, mlp)
         : new SequentialBlock(
-            norm,
-            attention,
-            weights.layerNorm(layer + ".post_attention_layernorm", d, eps),
-            mlp);
+            norm, attention, weights.layerNorm(layer + ".post_attention_layernorm", d, eps), mlp);
   }
 
   /// This family scales its scores after adding the bias, so the bias is scaled too.

@@ -22,6 +22,5 @@ record Family(String modelType, String title, List<String> architectures, Reader
   ///
   /// @param context positions a row may have
   /// @param causal decoder or encoder
-  record Parts(
-      Embedding embedding, List<Block> blocks, Head head, int context, boolean causal) {}
+  record Parts(Embedding embedding, List<Block> blocks, Head head, int context, boolean causal) {}
 }

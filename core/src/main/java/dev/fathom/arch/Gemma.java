@@ -3,13 +3,11 @@ package dev.fathom.arch;
 import dev.fathom.checkpoint.ConfigReader;
 import dev.fathom.checkpoint.RopeConfig;
 import dev.fathom.model.Activation;
-import dev.fathom.model.Attention;
 import dev.fathom.model.Block;
 import dev.fathom.model.Embedding;
 import dev.fathom.model.Head;
 import dev.fathom.model.Rotary;
 import dev.fathom.model.SequentialBlock;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -17,8 +15,7 @@ import java.util.List;
 /// (Gemma Team 2024).
 final class Gemma {
   static final Family FAMILY =
-      new Family(
-          "gemma", "Gemma 1", List.of("GemmaForCausalLM"), Gemma::read);
+      new Family("gemma", "Gemma 1", List.of("GemmaForCausalLM"), Gemma::read);
 
   private Gemma() {}
 
@@ -54,8 +51,7 @@ final class Gemma {
     }
     String table = "model.embed_tokens.weight";
     return new Family.Parts(
-        new Embedding(
-            Decoders.table(weights, table, s), Math.sqrt(s.dModel()), null, null, null),
+        new Embedding(Decoders.table(weights, table, s), Math.sqrt(s.dModel()), null, null, null),
         blocks,
         new Head.Unembedding(
             weights.rmsNormPlusOne("model.norm", s.dModel(), eps),

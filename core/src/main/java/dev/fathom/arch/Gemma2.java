@@ -9,16 +9,14 @@ import dev.fathom.model.Embedding;
 import dev.fathom.model.Head;
 import dev.fathom.model.Rotary;
 import dev.fathom.model.SandwichBlock;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Gemma 2: norms before and after each sublayer, soft-capped scores and logits, a window in every other
-/// layer (Gemma Team 2024b).
+/// Gemma 2: norms before and after each sublayer, soft-capped scores and logits, a window in every
+/// other layer (Gemma Team 2024b).
 final class Gemma2 {
   static final Family FAMILY =
-      new Family(
-          "gemma2", "Gemma 2", List.of("Gemma2ForCausalLM"), Gemma2::read);
+      new Family("gemma2", "Gemma 2", List.of("Gemma2ForCausalLM"), Gemma2::read);
 
   private Gemma2() {}
 
@@ -32,8 +30,7 @@ final class Gemma2 {
     double scale = 1 / Math.sqrt(config.doubleOr(256, "query_pre_attn_scalar"));
     int window = config.intOr(4096, "sliding_window");
     int[] windows = Windows.read(config, s.layers(), window, l -> l % 2 == 0);
-    Activation activation =
-        Shapes.activation(config, "gelu_pytorch_tanh", "hidden_activation");
+    Activation activation = Shapes.activation(config, "gelu_pytorch_tanh", "hidden_activation");
     RopeConfig rope = config.rope(10_000);
     config.harmless("hidden_act", "sliding_window_size");
     config.mustBe("use_bidirectional_attention", false);
@@ -67,8 +64,7 @@ final class Gemma2 {
     }
     String table = "model.embed_tokens.weight";
     return new Family.Parts(
-        new Embedding(
-            Decoders.table(weights, table, s), Math.sqrt(s.dModel()), null, null, null),
+        new Embedding(Decoders.table(weights, table, s), Math.sqrt(s.dModel()), null, null, null),
         blocks,
         new Head.Unembedding(
             weights.rmsNormPlusOne("model.norm", s.dModel(), eps),

@@ -10,18 +10,16 @@ import dev.fathom.model.Embedding;
 import dev.fathom.model.Head;
 import dev.fathom.model.Rotary;
 import dev.fathom.model.SandwichBlock;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 
-/// Gemma 3: Gemma 2's block with query and key norms instead of soft-caps, and five window layers with
-/// a lower rotary base between full ones (Gemma Team 2025).
+/// Gemma 3: Gemma 2's block with query and key norms instead of soft-caps, and five window layers
+/// with a lower rotary base between full ones (Gemma Team 2025).
 final class Gemma3 {
   static final Family FAMILY =
-      new Family(
-          "gemma3_text", "Gemma 3 (text)", List.of("Gemma3ForCausalLM"), Gemma3::read);
+      new Family("gemma3_text", "Gemma 3 (text)", List.of("Gemma3ForCausalLM"), Gemma3::read);
 
   private Gemma3() {}
 
@@ -36,8 +34,7 @@ final class Gemma3 {
     int window = config.intOr(4096, "sliding_window");
     int pattern = Math.max(1, config.intOr(6, "sliding_window_pattern", "_sliding_window_pattern"));
     int[] windows = Windows.read(config, s.layers(), window, l -> (l + 1) % pattern != 0);
-    Activation activation =
-        Shapes.activation(config, "gelu_pytorch_tanh", "hidden_activation");
+    Activation activation = Shapes.activation(config, "gelu_pytorch_tanh", "hidden_activation");
     Map<String, RopeConfig> ropes = config.ropeByLayerType(1_000_000, 10_000);
     config.harmless("hidden_act");
     config.mustBe("use_bidirectional_attention", false);
@@ -75,8 +72,7 @@ final class Gemma3 {
     }
     String table = "model.embed_tokens.weight";
     return new Family.Parts(
-        new Embedding(
-            Decoders.table(weights, table, s), Math.sqrt(s.dModel()), null, null, null),
+        new Embedding(Decoders.table(weights, table, s), Math.sqrt(s.dModel()), null, null, null),
         blocks,
         new Head.Unembedding(
             weights.rmsNormPlusOne("model.norm", s.dModel(), eps),

@@ -2,7 +2,6 @@ package dev.fathom.arch;
 
 import dev.fathom.checkpoint.ConfigReader;
 import dev.fathom.model.Activation;
-import dev.fathom.model.Attention;
 import dev.fathom.model.Attention.Projections;
 import dev.fathom.model.Block;
 import dev.fathom.model.Embedding;
@@ -10,16 +9,13 @@ import dev.fathom.model.Head;
 import dev.fathom.model.Mlp;
 import dev.fathom.model.Positions;
 import dev.fathom.model.SequentialBlock;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
-/// GPT-2: pre-norm with LayerNorm, learned positions, plain MLP; weights stored transposed (Radford et
-/// al. 2019).
+/// GPT-2: pre-norm with LayerNorm, learned positions, plain MLP; weights stored transposed (Radford
+/// et al. 2019).
 final class Gpt2 {
-  static final Family FAMILY =
-      new Family(
-          "gpt2", "GPT-2", List.of("GPT2LMHeadModel"), Gpt2::read);
+  static final Family FAMILY = new Family("gpt2", "GPT-2", List.of("GPT2LMHeadModel"), Gpt2::read);
 
   private Gpt2() {}
 

@@ -3,7 +3,6 @@ package dev.fathom.arch;
 import dev.fathom.checkpoint.ConfigReader;
 import dev.fathom.checkpoint.RopeConfig;
 import dev.fathom.model.Activation;
-import dev.fathom.model.Attention;
 import dev.fathom.model.Block;
 import dev.fathom.model.Embedding;
 import dev.fathom.model.Head;
@@ -11,15 +10,13 @@ import dev.fathom.model.Mlp;
 import dev.fathom.model.Norm;
 import dev.fathom.model.ParallelBlock;
 import dev.fathom.model.Rotary;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
-/// GPT-J: parallel block with one norm, rotary pairs that are neighbours (Wang and Komatsuzaki 2021).
+/// GPT-J: parallel block with one norm, rotary pairs that are neighbours (Wang and Komatsuzaki
+/// 2021).
 final class GptJ {
-  static final Family FAMILY =
-      new Family(
-          "gptj", "GPT-J", List.of("GPTJForCausalLM"), GptJ::read);
+  static final Family FAMILY = new Family("gptj", "GPT-J", List.of("GPTJForCausalLM"), GptJ::read);
 
   private GptJ() {}
 
@@ -45,13 +42,12 @@ final class GptJ {
     boolean tied = config.boolOr(false, "tie_word_embeddings");
     config.harmless("scale_attn_weights", "rotary");
     if (rotated < 2 || rotated > width || rotated % 2 != 0) {
-      config.refuse("rotary_dim", "is %d, expected an even number up to %d".formatted(rotated, width));
+      config.refuse(
+          "rotary_dim", "is %d, expected an even number up to %d".formatted(rotated, width));
     }
     config.finish();
 
-    weights
-        .ledger()
-        .harmless("transformer\\.h\\.\\d+\\.attn\\.(bias|masked_bias|embed_positions)");
+    weights.ledger().harmless("transformer\\.h\\.\\d+\\.attn\\.(bias|masked_bias|embed_positions)");
     Rotary rotary = Ropes.of(RopeConfig.plain(10_000), rotated, true);
     var blocks = new ArrayList<Block>();
     for (int l = 0; l < s.layers(); l++) {

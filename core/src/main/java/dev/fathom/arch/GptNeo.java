@@ -2,23 +2,21 @@ package dev.fathom.arch;
 
 import dev.fathom.checkpoint.ConfigReader;
 import dev.fathom.model.Activation;
-import dev.fathom.model.Attention;
 import dev.fathom.model.Block;
 import dev.fathom.model.Embedding;
 import dev.fathom.model.Head;
 import dev.fathom.model.Mlp;
 import dev.fathom.model.Positions;
 import dev.fathom.model.SequentialBlock;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 import tools.jackson.databind.JsonNode;
 
-/// GPT-Neo: GPT-2's block with unscaled scores and a window in every other layer (Black et al. 2021).
+/// GPT-Neo: GPT-2's block with unscaled scores and a window in every other layer (Black et al.
+/// 2021).
 final class GptNeo {
   static final Family FAMILY =
-      new Family(
-          "gpt_neo", "GPT-Neo", List.of("GPTNeoForCausalLM"), GptNeo::read);
+      new Family("gpt_neo", "GPT-Neo", List.of("GPTNeoForCausalLM"), GptNeo::read);
 
   private GptNeo() {}
 
@@ -86,21 +84,21 @@ final class GptNeo {
         true);
   }
 
-  /// `global` or `local` for each layer: listed, or as repeated patterns `[[["global", "local"], 12]]`.
+  /// `global` or `local` for each layer: listed, or as repeated patterns `[[["global", "local"],
+  /// 12]]`.
   private static List<String> attentionLayers(ConfigReader config, int layers) {
     var listed = config.strings("attention_layers");
     var expanded = new ArrayList<String>();
     config
         .node("attention_types")
-        .ifPresent(
-            types -> {
-              for (JsonNode pair : types) {
-                int times = pair.path(1).asInt(0);
-                for (int i = 0; i < times && expanded.size() <= layers; i++) {
-                  pair.path(0).forEach(kind -> expanded.add(kind.asString("")));
-                }
-              }
-            });
+        .ifPresent(types -> {
+          for (JsonNode pair : types) {
+            int times = pair.path(1).asInt(0);
+            for (int i = 0; i < times && expanded.size() <= layers; i++) {
+              pair.path(0).forEach(kind -> expanded.add(kind.asString("")));
+            }
+          }
+        });
     List<String> kinds = listed.orElse(expanded);
     if (kinds.size() != layers
         || !kinds.stream().allMatch(kind -> kind.equals("global") || kind.equals("local"))) {

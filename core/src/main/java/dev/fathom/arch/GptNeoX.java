@@ -13,16 +13,14 @@ import dev.fathom.model.Norm;
 import dev.fathom.model.ParallelBlock;
 import dev.fathom.model.Rotary;
 import dev.fathom.model.SequentialBlock;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
-/// GPT-NeoX and Pythia: parallel block with two norms, partial rotary positions, q/k/v fused head by head
-/// (Black et al. 2022).
+/// GPT-NeoX and Pythia: parallel block with two norms, partial rotary positions, q/k/v fused head
+/// by head (Black et al. 2022).
 final class GptNeoX {
   static final Family FAMILY =
-      new Family(
-          "gpt_neox", "GPT-NeoX, Pythia", List.of("GPTNeoXForCausalLM"), GptNeoX::read);
+      new Family("gpt_neox", "GPT-NeoX, Pythia", List.of("GPTNeoXForCausalLM"), GptNeoX::read);
 
   private GptNeoX() {}
 

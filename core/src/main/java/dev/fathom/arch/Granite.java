@@ -9,15 +9,14 @@ import dev.fathom.model.Embedding;
 import dev.fathom.model.Head;
 import dev.fathom.model.Rotary;
 import dev.fathom.model.SequentialBlock;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Granite: LLaMA's block with four multipliers: on embeddings, scores, what sublayers add, and logits.
+/// Granite: LLaMA's block with four multipliers: on embeddings, scores, what sublayers add, and
+/// logits.
 final class Granite {
   static final Family FAMILY =
-      new Family(
-          "granite", "Granite 3", List.of("GraniteForCausalLM"), Granite::read);
+      new Family("granite", "Granite 3", List.of("GraniteForCausalLM"), Granite::read);
 
   private Granite() {}
 

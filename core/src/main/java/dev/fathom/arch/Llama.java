@@ -3,22 +3,19 @@ package dev.fathom.arch;
 import dev.fathom.checkpoint.ConfigReader;
 import dev.fathom.checkpoint.RopeConfig;
 import dev.fathom.model.Activation;
-import dev.fathom.model.Attention;
 import dev.fathom.model.Block;
 import dev.fathom.model.Embedding;
 import dev.fathom.model.Head;
 import dev.fathom.model.Rotary;
 import dev.fathom.model.SequentialBlock;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
-/// LLaMA: pre-norm with RMSNorm, rotary positions, gated MLP (Touvron et al. 2023); grouped keys and
-/// values and stretched rotary frequencies in LLaMA 2 and 3.
+/// LLaMA: pre-norm with RMSNorm, rotary positions, gated MLP (Touvron et al. 2023); grouped keys
+/// and values and stretched rotary frequencies in LLaMA 2 and 3.
 final class Llama {
   static final Family FAMILY =
-      new Family(
-          "llama", "LLaMA 1, 2, 3 and its kin", List.of("LlamaForCausalLM"), Llama::read);
+      new Family("llama", "LLaMA 1, 2, 3 and its kin", List.of("LlamaForCausalLM"), Llama::read);
 
   private Llama() {}
 

@@ -3,21 +3,18 @@ package dev.fathom.arch;
 import dev.fathom.checkpoint.ConfigReader;
 import dev.fathom.checkpoint.RopeConfig;
 import dev.fathom.model.Activation;
-import dev.fathom.model.Attention;
 import dev.fathom.model.Block;
 import dev.fathom.model.Embedding;
 import dev.fathom.model.Head;
 import dev.fathom.model.Rotary;
 import dev.fathom.model.SequentialBlock;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
 /// Mistral: LLaMA's block with a sliding window over the keys (Jiang et al. 2023).
 final class Mistral {
   static final Family FAMILY =
-      new Family(
-          "mistral", "Mistral", List.of("MistralForCausalLM"), Mistral::read);
+      new Family("mistral", "Mistral", List.of("MistralForCausalLM"), Mistral::read);
 
   private Mistral() {}
 

@@ -6,7 +6,6 @@ import dev.fathom.checkpoint.ConfigReader;
 import dev.fathom.checkpoint.TensorLedger;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
-import dev.fathom.tensor.Scope;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -28,7 +27,8 @@ public final class Models {
   /// this element type are mapped, not copied.
   ///
   /// @param dtype F32 or BF16 (F64 for oracles)
-  /// @throws FathomException if the checkpoint is damaged, or holds anything its family does not know
+  /// @throws FathomException if the checkpoint is damaged, or holds anything its family does not
+  ///   know
   public static Transformer load(Path path, DType dtype) {
     Checkpoint checkpoint = Checkpoint.open(path);
     try {
@@ -93,16 +93,14 @@ public final class Models {
     String type = config.path("model_type").asString("");
     Family family =
         Families.of(type)
-            .orElseThrow(
-                () ->
-                    new FathomException(
-                        "%s: model_type is '%s', which is not one of the families Fathom reads: %s"
-                            .formatted(
-                                checkpoint.path(),
-                                type,
-                                String.join(
-                                    ", ",
-                                    Families.ALL.stream().map(Family::modelType).toList()))));
+            .orElseThrow(() ->
+                new FathomException(
+                    "%s: model_type is '%s', which is not one of the families Fathom reads: %s"
+                        .formatted(
+                            checkpoint.path(),
+                            type,
+                            String.join(
+                                ", ", Families.ALL.stream().map(Family::modelType).toList()))));
     for (JsonNode architecture : config.path("architectures")) {
       String name = architecture.asString("");
       if (!family.architectures().contains(name)) {

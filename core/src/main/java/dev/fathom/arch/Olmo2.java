@@ -3,22 +3,19 @@ package dev.fathom.arch;
 import dev.fathom.checkpoint.ConfigReader;
 import dev.fathom.checkpoint.RopeConfig;
 import dev.fathom.model.Activation;
-import dev.fathom.model.Attention;
 import dev.fathom.model.Attention.QkNorm;
 import dev.fathom.model.Block;
 import dev.fathom.model.Embedding;
 import dev.fathom.model.Head;
 import dev.fathom.model.Rotary;
 import dev.fathom.model.SandwichBlock;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
 /// OLMo 2: norms only after the sublayers, and norms over whole queries and keys (OLMo Team 2024).
 final class Olmo2 {
   static final Family FAMILY =
-      new Family(
-          "olmo2", "OLMo 2", List.of("Olmo2ForCausalLM"), Olmo2::read);
+      new Family("olmo2", "OLMo 2", List.of("Olmo2ForCausalLM"), Olmo2::read);
 
   private Olmo2() {}
 

@@ -2,23 +2,20 @@ package dev.fathom.arch;
 
 import dev.fathom.checkpoint.ConfigReader;
 import dev.fathom.model.Activation;
-import dev.fathom.model.Attention;
 import dev.fathom.model.Block;
 import dev.fathom.model.Embedding;
 import dev.fathom.model.Head;
 import dev.fathom.model.Mlp;
 import dev.fathom.model.Positions;
 import dev.fathom.model.SequentialBlock;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
-/// OPT: GPT-2's block with ReLU, learned positions from row 2 of their table (Zhang et al. 2022). The 350M
-/// one, which normalises after its sublayers and projects its embeddings, is refused by name.
+/// OPT: GPT-2's block with ReLU, learned positions from row 2 of their table (Zhang et al. 2022).
+/// The 350M one, which normalises after its sublayers and projects its embeddings, is refused by
+/// name.
 final class Opt {
-  static final Family FAMILY =
-      new Family(
-          "opt", "OPT", List.of("OPTForCausalLM"), Opt::read);
+  static final Family FAMILY = new Family("opt", "OPT", List.of("OPTForCausalLM"), Opt::read);
 
   private Opt() {}
 

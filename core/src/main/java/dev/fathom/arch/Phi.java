@@ -3,7 +3,6 @@ package dev.fathom.arch;
 import dev.fathom.checkpoint.ConfigReader;
 import dev.fathom.checkpoint.RopeConfig;
 import dev.fathom.model.Activation;
-import dev.fathom.model.Attention;
 import dev.fathom.model.Block;
 import dev.fathom.model.Embedding;
 import dev.fathom.model.Head;
@@ -11,7 +10,6 @@ import dev.fathom.model.Mlp;
 import dev.fathom.model.Norm;
 import dev.fathom.model.ParallelBlock;
 import dev.fathom.model.Rotary;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -19,8 +17,7 @@ import java.util.List;
 /// 2023).
 final class Phi {
   static final Family FAMILY =
-      new Family(
-          "phi", "Phi 1, 1.5, 2", List.of("PhiForCausalLM"), Phi::read);
+      new Family("phi", "Phi 1, 1.5, 2", List.of("PhiForCausalLM"), Phi::read);
 
   private Phi() {}
 

@@ -3,7 +3,6 @@ package dev.fathom.arch;
 import dev.fathom.checkpoint.ConfigReader;
 import dev.fathom.checkpoint.RopeConfig;
 import dev.fathom.model.Activation;
-import dev.fathom.model.Attention;
 import dev.fathom.model.Attention.Projections;
 import dev.fathom.model.Block;
 import dev.fathom.model.Embedding;
@@ -11,16 +10,14 @@ import dev.fathom.model.Head;
 import dev.fathom.model.Mlp;
 import dev.fathom.model.Rotary;
 import dev.fathom.model.SequentialBlock;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Phi-3: LLaMA's block with fused projections, and LongRoPE frequencies in the long-context ones (Abdin
-/// et al. 2024).
+/// Phi-3: LLaMA's block with fused projections, and LongRoPE frequencies in the long-context ones
+/// (Abdin et al. 2024).
 final class Phi3 {
   static final Family FAMILY =
-      new Family(
-          "phi3", "Phi 3, 3.5, 4", List.of("Phi3ForCausalLM"), Phi3::read);
+      new Family("phi3", "Phi 3, 3.5, 4", List.of("Phi3ForCausalLM"), Phi3::read);
 
   private Phi3() {}
 

@@ -3,22 +3,19 @@ package dev.fathom.arch;
 import dev.fathom.checkpoint.ConfigReader;
 import dev.fathom.checkpoint.RopeConfig;
 import dev.fathom.model.Activation;
-import dev.fathom.model.Attention;
 import dev.fathom.model.Block;
 import dev.fathom.model.Embedding;
 import dev.fathom.model.Head;
 import dev.fathom.model.Rotary;
 import dev.fathom.model.SequentialBlock;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Qwen 2: LLaMA's block with biases on queries, keys and values, and an optional window in the upper
-/// layers (Yang et al. 2024).
+/// Qwen 2: LLaMA's block with biases on queries, keys and values, and an optional window in the
+/// upper layers (Yang et al. 2024).
 final class Qwen2 {
   static final Family FAMILY =
-      new Family(
-          "qwen2", "Qwen 1.5, 2, 2.5", List.of("Qwen2ForCausalLM"), Qwen2::read);
+      new Family("qwen2", "Qwen 1.5, 2, 2.5", List.of("Qwen2ForCausalLM"), Qwen2::read);
 
   private Qwen2() {}
 
@@ -28,8 +25,7 @@ final class Qwen2 {
     boolean sliding = config.boolOr(false, "use_sliding_window");
     int window = config.intOr(0, "sliding_window");
     int firstSliding = config.intOr(28, "max_window_layers");
-    int[] windows =
-        Windows.read(config, s.layers(), sliding ? window : 0, l -> l >= firstSliding);
+    int[] windows = Windows.read(config, s.layers(), sliding ? window : 0, l -> l >= firstSliding);
     boolean tied = config.boolOr(false, "tie_word_embeddings");
     Activation activation = Shapes.activation(config, "silu", "hidden_act");
     RopeConfig rope = config.rope(10_000);

@@ -3,22 +3,19 @@ package dev.fathom.arch;
 import dev.fathom.checkpoint.ConfigReader;
 import dev.fathom.checkpoint.RopeConfig;
 import dev.fathom.model.Activation;
-import dev.fathom.model.Attention;
 import dev.fathom.model.Attention.QkNorm;
 import dev.fathom.model.Block;
 import dev.fathom.model.Embedding;
 import dev.fathom.model.Head;
 import dev.fathom.model.Rotary;
 import dev.fathom.model.SequentialBlock;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
 /// Qwen 3: LLaMA's block with a norm on every head's query and key (Yang et al. 2025).
 final class Qwen3 {
   static final Family FAMILY =
-      new Family(
-          "qwen3", "Qwen 3", List.of("Qwen3ForCausalLM"), Qwen3::read);
+      new Family("qwen3", "Qwen 3", List.of("Qwen3ForCausalLM"), Qwen3::read);
 
   private Qwen3() {}
 
@@ -28,8 +25,7 @@ final class Qwen3 {
     boolean sliding = config.boolOr(false, "use_sliding_window");
     int window = config.intOr(0, "sliding_window");
     int firstSliding = config.intOr(28, "max_window_layers");
-    int[] windows =
-        Windows.read(config, s.layers(), sliding ? window : 0, l -> l >= firstSliding);
+    int[] windows = Windows.read(config, s.layers(), sliding ? window : 0, l -> l >= firstSliding);
     boolean tied = config.boolOr(false, "tie_word_embeddings");
     boolean bias = config.boolOr(false, "attention_bias");
     Activation activation = Shapes.activation(config, "silu", "hidden_act");

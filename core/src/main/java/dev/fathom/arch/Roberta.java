@@ -2,8 +2,8 @@ package dev.fathom.arch;
 
 import java.util.List;
 
-/// RoBERTa: BERT's encoder with positions from row 2 of their table and a head of its own (Liu et al.
-/// 2019).
+/// RoBERTa: BERT's encoder with positions from row 2 of their table and a head of its own (Liu et
+/// al. 2019).
 final class Roberta {
   static final Family FAMILY =
       new Family(

@@ -31,8 +31,8 @@ final class Ropes {
     };
   }
 
-  /// theta^(-2i / rotated) for pair i (Su et al. 2021, section 3.2.2). An odd width turns one channel more,
-  /// as transformers does.
+  /// theta^(-2i / rotated) for pair i (Su et al. 2021, section 3.2.2). An odd width turns one
+  /// channel more, as transformers does.
   private static float[] plain(double theta, int rotated) {
     float[] frequencies = new float[(rotated + 1) / 2];
     for (int i = 0; i < frequencies.length; i++) {
@@ -98,8 +98,7 @@ final class Ropes {
     float[] result = frequencies.clone();
     for (int i = 0; i < result.length; i++) {
       double stretched = Math.clamp((i - low) / (high - low), 0.0, 1.0);
-      result[i] =
-          (float) (result[i] / rope.factor() * stretched + result[i] * (1 - stretched));
+      result[i] = (float) (result[i] / rope.factor() * stretched + result[i] * (1 - stretched));
     }
     return result;
   }
@@ -128,10 +127,9 @@ final class Ropes {
   /// √(1 + ln(factor) / ln(original length)) (Phi-3).
   private static double longRopeGain(RopeConfig rope) {
     return rope.attentionFactor()
-        .orElseGet(
-            () ->
-                rope.factor() <= 1
-                    ? 1
-                    : Math.sqrt(1 + Math.log(rope.factor()) / Math.log(rope.originalMaxPositions())));
+        .orElseGet(() ->
+            rope.factor() <= 1
+                ? 1
+                : Math.sqrt(1 + Math.log(rope.factor()) / Math.log(rope.originalMaxPositions())));
   }
 }

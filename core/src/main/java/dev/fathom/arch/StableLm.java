@@ -12,16 +12,14 @@ import dev.fathom.model.Norm;
 import dev.fathom.model.ParallelBlock;
 import dev.fathom.model.Rotary;
 import dev.fathom.model.SequentialBlock;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
-/// StableLM: LLaMA's block with LayerNorm and partial rotary positions; in the larger ones parallel with
-/// one norm (Bellagente et al. 2024).
+/// StableLM: LLaMA's block with LayerNorm and partial rotary positions; in the larger ones parallel
+/// with one norm (Bellagente et al. 2024).
 final class StableLm {
   static final Family FAMILY =
-      new Family(
-          "stablelm", "StableLM", List.of("StableLmForCausalLM"), StableLm::read);
+      new Family("stablelm", "StableLM", List.of("StableLmForCausalLM"), StableLm::read);
 
   private StableLm() {}
 

@@ -3,23 +3,20 @@ package dev.fathom.arch;
 import dev.fathom.checkpoint.ConfigReader;
 import dev.fathom.checkpoint.RopeConfig;
 import dev.fathom.model.Activation;
-import dev.fathom.model.Attention;
 import dev.fathom.model.Block;
 import dev.fathom.model.Embedding;
 import dev.fathom.model.Head;
 import dev.fathom.model.Mlp;
 import dev.fathom.model.Rotary;
 import dev.fathom.model.SequentialBlock;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
-/// StarCoder 2: pre-norm with LayerNorm, plain MLP, biases, grouped keys and a window (Lozhkov et al.
-/// 2024).
+/// StarCoder 2: pre-norm with LayerNorm, plain MLP, biases, grouped keys and a window (Lozhkov et
+/// al. 2024).
 final class StarCoder2 {
   static final Family FAMILY =
-      new Family(
-          "starcoder2", "StarCoder 2", List.of("Starcoder2ForCausalLM"), StarCoder2::read);
+      new Family("starcoder2", "StarCoder 2", List.of("Starcoder2ForCausalLM"), StarCoder2::read);
 
   private StarCoder2() {}
 

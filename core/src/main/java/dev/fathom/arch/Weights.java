@@ -141,7 +141,8 @@ final class Weights implements AutoCloseable {
         new Linear.Origin(name, from, to, false));
   }
 
-  /// Outputs `from` to `to` of GPT-2's Conv1D `prefix.weight [in, total]`, which is stored transposed.
+  /// Outputs `from` to `to` of GPT-2's Conv1D `prefix.weight [in, total]`, which is stored
+  /// transposed.
   Linear conv1d(String prefix, long in, long total, long from, long to) {
     String name = prefix + ".weight";
     Tensor whole = tensor(name, in, total);
@@ -157,8 +158,7 @@ final class Weights implements AutoCloseable {
 
   /// The map to the vocabulary that shares the embedding's table.
   Linear tied(Tensor table, String name, @Nullable Tensor bias) {
-    return new Linear(
-        matrix(table), bias, new Linear.Origin(name, 0, table.size(0), false));
+    return new Linear(matrix(table), bias, new Linear.Origin(name, 0, table.size(0), false));
   }
 
   private Weight matrix(Tensor values) {
@@ -177,8 +177,7 @@ final class Weights implements AutoCloseable {
   }
 
   Norm.LayerNorm layerNorm(String prefix, long d, double eps) {
-    return new Norm.LayerNorm(
-        tensor(prefix + ".weight", d), tensor(prefix + ".bias", d), eps);
+    return new Norm.LayerNorm(tensor(prefix + ".weight", d), tensor(prefix + ".bias", d), eps);
   }
 
   Norm.RmsNorm rmsNorm(String prefix, long d, double eps) {

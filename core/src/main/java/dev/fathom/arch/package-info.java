@@ -1,6 +1,6 @@
 /// Families: one file each reads a `config.json`, names the weights, and returns the parts of a
-/// [dev.fathom.model.Transformer]. No family file computes anything of the forward pass, and nothing
-/// outside this package names a family.
+/// [dev.fathom.model.Transformer]. No family file computes anything of the forward pass, and
+/// nothing outside this package names a family.
 ///
 /// Start with [Models]:
 ///

@@ -85,6 +85,10 @@ final class GgufConfig {
         config.put(entry.getKey(), id);
       }
     }
+    if (!config.has("pad_token_id")) {
+      // Said aloud, because the default of some model classes lies outside small vocabularies.
+      config.putNull("pad_token_id");
+    }
     TensorInfo embedding = file.tensors().get("token_embd.weight");
     if (embedding == null || embedding.shape().size() != 2) {
       problems.add("the tensor token_embd.weight is missing or not a matrix");

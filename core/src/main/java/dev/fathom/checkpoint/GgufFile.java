@@ -5,6 +5,8 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.math.BigInteger;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -162,24 +164,36 @@ public final class GgufFile implements WeightFile {
   /// Reads forward through the mapped bytes; every length is checked against what is left before
   /// use.
   private static final class HeaderReader {
-    private static final ValueLayout.OfShort SHORT =
-        ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfInt INT =
+    private static final VarHandle SHORT_AT =
+        MethodHandles.byteArrayViewVarHandle(short[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle INT_AT =
+        MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle LONG_AT =
+        MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfInt INTS =
         ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfLong LONG =
-        ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfFloat FLOATS =
+        ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    /// Bytes copied from the file at a time: a vocabulary is a hundred thousand short strings.
+    private static final int WINDOW = 1 << 16;
+
     private static final GgufValue.Type[] TYPES = GgufValue.Type.values();
 
     private final MemorySegment file;
     private final String label;
     private final Map<String, GgufValue> fields = new LinkedHashMap<>();
     private final Map<String, TensorInfo> tensors = new LinkedHashMap<>();
+    private final byte[] window;
+    private long windowStart;
+    private int windowLength;
     private long position;
     private int values;
 
     HeaderReader(MemorySegment file, String label) {
       this.file = file;
       this.label = label;
+      this.window = new byte[(int) Math.min(WINDOW, file.byteSize())];
     }
 
     Header read() {
@@ -386,12 +400,11 @@ public final class GgufFile implements WeightFile {
       return switch (elements) {
         case FLOAT32 -> {
           values += n;
-          yield take(4L * n, key)
-              .toArray(ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN));
+          yield take(4L * n, key).toArray(FLOATS);
         }
         case INT32 -> {
           values += n;
-          yield take(4L * n, key).toArray(INT);
+          yield take(4L * n, key).toArray(INTS);
         }
         case ARRAY -> {
           var list = new ArrayList<Object>();
@@ -437,30 +450,66 @@ public final class GgufFile implements WeightFile {
             "%s claims %s bytes of text, %d are left in the file"
                 .formatted(what, Long.toUnsignedString(length), file.byteSize() - position));
       }
-      byte[] bytes = take(length, what).toArray(ValueLayout.JAVA_BYTE);
-      try {
-        return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
-      } catch (CharacterCodingException e) {
+      byte[] bytes = window;
+      int at;
+      if (length <= WINDOW) {
+        at = need((int) length, what);
+      } else {
+        bytes = file.asSlice(position, length).toArray(ValueLayout.JAVA_BYTE);
+        at = 0;
+        position += length;
+      }
+      String text = new String(bytes, at, (int) length, StandardCharsets.UTF_8);
+      // The replacement character stands for malformed bytes, or for itself.
+      if (text.indexOf('\uFFFD') >= 0 && !wellFormed(bytes, at, (int) length)) {
         throw MappedFile.malformed(label, what + " is not UTF-8 text");
+      }
+      return text;
+    }
+
+    private static boolean wellFormed(byte[] utf8, int at, int length) {
+      try {
+        StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(utf8, at, length));
+        return true;
+      } catch (CharacterCodingException e) {
+        return false;
       }
     }
 
     private byte nextByte(String what) {
-      return take(1, what).get(ValueLayout.JAVA_BYTE, 0);
+      return window[need(1, what)];
     }
 
     private short nextShort(String what) {
-      return take(2, what).get(SHORT, 0);
+      return (short) SHORT_AT.get(window, need(2, what));
     }
 
     private int nextInt(String what) {
-      return take(4, what).get(INT, 0);
+      return (int) INT_AT.get(window, need(4, what));
     }
 
     private long nextLong(String what) {
-      return take(8, what).get(LONG, 0);
+      return (long) LONG_AT.get(window, need(8, what));
     }
 
+    /// Makes the next `bytes` bytes available in the window and steps over them.
+    ///
+    /// @return where in the window they start
+    private int need(int bytes, String what) {
+      if (bytes > file.byteSize() - position) {
+        throw MappedFile.malformed(label, "the file ends inside " + what);
+      }
+      if (position < windowStart || position + bytes > windowStart + windowLength) {
+        windowStart = position;
+        windowLength = (int) Math.min(WINDOW, file.byteSize() - position);
+        MemorySegment.copy(file, ValueLayout.JAVA_BYTE, position, window, 0, windowLength);
+      }
+      int at = (int) (position - windowStart);
+      position += bytes;
+      return at;
+    }
+
+    /// The next `bytes` bytes, too many for the window.
     private MemorySegment take(long bytes, String what) {
       if (bytes > file.byteSize() - position) {
         throw MappedFile.malformed(label, "the file ends inside " + what);

@@ -45,8 +45,8 @@ public final class Inventory implements AutoCloseable {
     }
   }
 
-  /// Opens a safetensors file, a GGUF file, an index of shards (`….index.json`), or a directory with
-  /// any of these.
+  /// Opens a safetensors file, a GGUF file, an index of shards (`….index.json`), or a directory
+  /// with any of these.
   ///
   /// @throws FathomException if there is none, or one is not sound
   public static Inventory open(Path path) {

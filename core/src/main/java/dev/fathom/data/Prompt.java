@@ -17,8 +17,8 @@ import java.util.OptionalInt;
 /// A text as a model reads it.
 ///
 /// Trailing spaces are taken off: they would become a token of their own, after which a model
-/// rarely expects a word. The start token is added exactly when the tokenizer's own files say so; an
-/// end token that they add is left out where the text is to go on.
+/// rarely expects a word. The start token is added exactly when the tokenizer's own files say so;
+/// an end token that they add is left out where the text is to go on.
 ///
 /// @param text what was tokenized: after the chat template, without trailing spaces
 /// @param tokens its tokens, special ones included
@@ -38,7 +38,8 @@ public record Prompt(
   ///
   /// @param chat whether it goes through the tokenizer's chat template as a user's message
   /// @param system the system message of the chat template; only with `chat`
-  /// @param startToken whether to begin with the start token; empty for as the tokenizer's files say
+  /// @param startToken whether to begin with the start token; empty for as the tokenizer's files
+  ///   say
   /// @param goesOn whether the text is to be continued (decoders): no end token is added
   public record Options(
       boolean chat, Optional<String> system, Optional<Boolean> startToken, boolean goesOn) {
@@ -89,7 +90,8 @@ public record Prompt(
     int[] ends = new int[ids.length];
     for (int i = 0; i < ids.length; i++) {
       if (ids[i] < 0) {
-        throw new IllegalArgumentException("%d is not a token id: ids start at 0.".formatted(ids[i]));
+        throw new IllegalArgumentException(
+            "%d is not a token id: ids start at 0.".formatted(ids[i]));
       }
       String display = tokenizer.display(ids[i]);
       pieces.add(ids[i] < tokenizer.size() ? tokenizer.piece(ids[i]) : display);
@@ -146,10 +148,9 @@ public record Prompt(
     String template =
         tokenizer
             .chatTemplate()
-            .orElseThrow(
-                () ->
-                    new IllegalArgumentException(
-                        "This model's tokenizer has no chat template: leave out --chat and --system."));
+            .orElseThrow(() ->
+                new IllegalArgumentException(
+                    "This model's tokenizer has no chat template: leave out --chat and --system."));
     var messages = new ArrayList<Message>();
     system.ifPresent(content -> messages.add(new Message("system", content)));
     messages.add(new Message("user", text));
@@ -208,15 +209,17 @@ public record Prompt(
     }
     int start =
         startOf(tokenizer.specials())
-            .orElseThrow(
-                () ->
-                    new IllegalArgumentException(
-                        "This model's tokenizer has no start token: leave out --bos."));
+            .orElseThrow(() ->
+                new IllegalArgumentException(
+                    "This model's tokenizer has no start token: leave out --bos."));
     var pieces = new ArrayList<String>();
     pieces.add(tokenizer.piece(start));
     pieces.addAll(tokens.pieces());
     return new Encoding(
-        shifted(tokens.ids(), start), pieces, shifted(tokens.starts(), 0), shifted(tokens.ends(), 0));
+        shifted(tokens.ids(), start),
+        pieces,
+        shifted(tokens.starts(), 0),
+        shifted(tokens.ends(), 0));
   }
 
   private static int[] shifted(int[] values, int first) {

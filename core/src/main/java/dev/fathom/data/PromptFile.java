@@ -17,8 +17,9 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
-/// A file of prompts: JSON lines, each an object with `prompt`, and what an analysis may want beside
-/// it: `id`, `target`, `foil`, `corrupt`, `subject`. Other fields are left alone, empty lines too.
+/// A file of prompts: JSON lines, each an object with `prompt`, and what an analysis may want
+/// beside it: `id`, `target`, `foil`, `corrupt`, `subject`. Other fields are left alone, empty
+/// lines too.
 public final class PromptFile {
   private static final int LONGEST_LINE = 16 << 20;
 
@@ -82,8 +83,7 @@ public final class PromptFile {
   }
 
   /// A line without its end, refused as soon as it is too long.
-  private static @Nullable String next(BufferedReader reader, Path file)
-      throws IOException {
+  private static @Nullable String next(BufferedReader reader, Path file) throws IOException {
     var line = new StringBuilder();
     int c = reader.read();
     if (c < 0) {

@@ -10,7 +10,8 @@
 /// int id = target.id();
 /// ```
 ///
-/// Everything public is immutable and safe for use by many threads. No null is accepted or returned.
+/// Everything public is immutable and safe for use by many threads. No null is accepted or
+/// returned.
 @NullMarked
 package dev.fathom.data;
 

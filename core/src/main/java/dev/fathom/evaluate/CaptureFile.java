@@ -32,8 +32,8 @@ import java.util.function.IntConsumer;
 /// does not grow with their number.
 ///
 /// Each slice is one F32 tensor named by its address (`resid_post.3`, `z.10.h7@last`), of shape
-/// `[prompts, positions, …]`, or at pairwise sites `[prompts, heads, queries, keys]`. Shorter prompts
-/// are filled up on the right with zeros.
+/// `[prompts, positions, …]`, or at pairwise sites `[prompts, heads, queries, keys]`. Shorter
+/// prompts are filled up on the right with zeros.
 public final class CaptureFile {
   /// The names of the token ids and of what of them is no padding, both I64 `[prompts, positions]`.
   public static final String INPUT_IDS = "input_ids";
@@ -137,12 +137,11 @@ public final class CaptureFile {
     int last(int layers) {
       return byName.values().stream()
           .map(Slice::site)
-          .mapToInt(
-              site ->
-                  switch (site.kind()) {
-                    case FINAL_NORM, NORM_SCALE_FINAL, LOGITS -> layers;
-                    default -> site.layer();
-                  })
+          .mapToInt(site ->
+              switch (site.kind()) {
+                case FINAL_NORM, NORM_SCALE_FINAL, LOGITS -> layers;
+                default -> site.layer();
+              })
           .max()
           .orElseThrow();
     }

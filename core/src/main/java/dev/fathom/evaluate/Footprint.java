@@ -21,7 +21,8 @@ public record Footprint(long weights, long prepared, long kvCache, long activati
   /// Linear maps with fewer numbers have no second copy.
   private static final long SMALLEST_PREPARED = 1 << 16;
 
-  /// Values of the width of the stream that a block holds at once: the stream, its norm, q, k, v, z.
+  /// Values of the width of the stream that a block holds at once: the stream, its norm, q, k, v,
+  /// z.
   private static final int STREAMS = 6;
 
   /// Everything together.
@@ -33,8 +34,7 @@ public record Footprint(long weights, long prepared, long kvCache, long activati
   ///
   /// @param dtype F32 or BF16
   /// @param tokens length of the row
-  public static Footprint of(
-      Transformer model, Checkpoint checkpoint, DType dtype, int tokens) {
+  public static Footprint of(Transformer model, Checkpoint checkpoint, DType dtype, int tokens) {
     long size = dtype.bytes();
     long kvWidth = 0;
     long widest = 0;

@@ -260,7 +260,7 @@ public final class Invariants {
     }
 
     private void compare(String name, Site site, Tensor found, Tensor expected) {
-      try (var scope = Scope.open()) {
+      try (var _ = Scope.open()) {
         Tensor wide = expected.to(DType.F64);
         double gap = found.to(DType.F64).sub(wide).abs().max().item();
         double size = wide.abs().max().item();

@@ -80,12 +80,7 @@ public final class Parity {
   /// @param gapInF64 the gap when computed in F64; empty when it was not needed
   /// @param note what to know about the comparison; empty for nothing
   public record Row(
-      String name,
-      double gap,
-      double largest,
-      double limit,
-      OptionalDouble gapInF64,
-      String note) {
+      String name, double gap, double largest, double limit, OptionalDouble gapInF64, String note) {
     public Verdict verdict() {
       if (gap <= limit) {
         return Verdict.PASSED;
@@ -108,8 +103,7 @@ public final class Parity {
   /// @param agreement share of tokens at which both have the same most likely token; NaN without
   ///   logits
   /// @param ignored tensors of the file that mean nothing here
-  public record Ledger(
-      List<Row> rows, double divergence, double agreement, List<String> ignored) {
+  public record Ledger(List<Row> rows, double divergence, double agreement, List<String> ignored) {
     public Ledger {
       rows = List.copyOf(rows);
       ignored = List.copyOf(ignored);
@@ -328,8 +322,7 @@ public final class Parity {
 
     /// `value [tokens, width]` against `[b, p, width]`; returns the reference.
     private float[] tokens(String name, Tensor value, Layout rows, int width) {
-      float[] expected =
-          reference.floats(name, reference.rows.length, reference.width, width);
+      float[] expected = reference.floats(name, reference.rows.length, reference.width, width);
       double[] found = value.to(DType.F64).toDoubles();
       Gap gap = gap(name);
       int t = 0;
@@ -435,7 +428,8 @@ public final class Parity {
       gradientRank = rank;
     }
 
-    /// The gradient of the log probability of the token of this rank after `ids`, `[tokens, dModel]`.
+    /// The gradient of the log probability of the token of this rank after `ids`, `[tokens,
+    /// dModel]`.
     private double[] gradient(int[] ids, int rank) {
       double factor = model.card().family().equals("granite") ? model.embedding().scale() : 1;
       try (var scope = Scope.withGradients()) {

@@ -8,8 +8,8 @@ import java.util.List;
 import java.util.function.IntToDoubleFunction;
 
 /// Whether the kernels of this machine compute what they should: a few small operations against the
-/// same sums in plain Java doubles. A wrong build of a native library, or a device that is not well,
-/// shows here before it shows in a result.
+/// same sums in plain Java doubles. A wrong build of a native library, or a device that is not
+/// well, shows here before it shows in a result.
 public final class SelfTest {
   private static final double F32_LIMIT = 1e-5;
   private static final double BF16_LIMIT = 2e-2;
@@ -103,11 +103,7 @@ public final class SelfTest {
     Tensor read = strided ? input.transpose(0, 1).contiguous().transpose(0, 1) : input;
     Weight weight = Weight.of(Tensor.of(w, out, in).to(DType.F32));
     Row row =
-        row(
-            name,
-            weight.apply(read, Tensor.of(bias, out).to(DType.F32)),
-            expected,
-            F32_LIMIT);
+        row(name, weight.apply(read, Tensor.of(bias, out).to(DType.F32)), expected, F32_LIMIT);
     weight.unpack();
     return row;
   }

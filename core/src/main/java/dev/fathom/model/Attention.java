@@ -54,8 +54,8 @@ public record Attention(
     record Fused(Linear qkv, int groups) implements Projections {}
   }
 
-  /// Norms of queries and keys before the rotation: over each head's width (Qwen 3, Gemma 3) or over
-  /// all heads together (OLMo 2).
+  /// Norms of queries and keys before the rotation: over each head's width (Qwen 3, Gemma 3) or
+  /// over all heads together (OLMo 2).
   public record QkNorm(Norm q, Norm k, boolean perHead) {}
 
   private record Qkv(Tensor q, Tensor k, Tensor v) {}
@@ -176,8 +176,7 @@ public record Attention(
   }
 
   /// The kernel that never builds the pattern.
-  private Tensor fused(
-      Tensor q, KvStore.Keys seen, Segment asking, Segment own, Pass pass) {
+  private Tensor fused(Tensor q, KvStore.Keys seen, Segment asking, Segment own, Pass pass) {
     int keys = (int) seen.k().size(2);
     int length = asking.length();
     if (length == 1 && heads != kvHeads && !masked(asking, keys) && alibi == null) {
@@ -218,8 +217,7 @@ public record Attention(
     Layout rows = new Layout(group.stream().map(queries.segments()::get).toList());
     scores = pass.at(SCORES, layer, scores, rows);
     DType wide = q.dtype() == DType.F64 ? DType.F64 : DType.F32;
-    Tensor pattern =
-        pass.at(PATTERN, layer, scores.to(wide).softmax(-1).to(q.dtype()), rows);
+    Tensor pattern = pass.at(PATTERN, layer, scores.to(wide).softmax(-1).to(q.dtype()), rows);
     return pattern
         .reshape(n, kvHeads, each * length, keys)
         .matmul(seen.v())
@@ -235,8 +233,8 @@ public record Attention(
     return window > 0 && Math.max(asking.end(), keys) > window;
   }
 
-  /// What is added to the scores, `[queries, keys]` or with ALiBi `[heads, queries, keys]`; null when
-  /// every query sees every key.
+  /// What is added to the scores, `[queries, keys]` or with ALiBi `[heads, queries, keys]`; null
+  /// when every query sees every key.
   private @Nullable Tensor mask(Segment asking, int keys, DType dtype, Pass pass) {
     boolean hides = (causal && asking.start() + 1 < keys) || beyondWindow(asking, keys);
     if (!hides && alibi == null) {
@@ -273,8 +271,8 @@ public record Attention(
     return out.bias() == null ? sum : sum.add(out.bias());
   }
 
-  /// Each head's own contribution to the stream, `z [tokens, heads, width] -> [tokens, heads, dModel]`,
-  /// without the bias.
+  /// Each head's own contribution to the stream, `z [tokens, heads, width] -> [tokens, heads,
+  /// dModel]`, without the bias.
   public Tensor headOut(Tensor z) {
     Tensor blocks =
         out.weight().values().view(out.out(), heads, width).permute(1, 2, 0); // [heads, width, d]

@@ -3,10 +3,11 @@ package dev.fathom.model;
 import dev.fathom.tensor.Tensor;
 import java.util.Optional;
 
-/// One layer of a transformer. The four orders of steps are four records; they differ in nothing else.
+/// One layer of a transformer. The four orders of steps are four records; they differ in nothing
+/// else.
 public sealed interface Block permits SequentialBlock, ParallelBlock, SandwichBlock, PostNormBlock {
-  /// `x [tokens, dModel] -> [queries, dModel]`, where queries are the tokens except in a last block of
-  /// which only some are wanted.
+  /// `x [tokens, dModel] -> [queries, dModel]`, where queries are the tokens except in a last block
+  /// of which only some are wanted.
   Tensor forward(int layer, Tensor x, Pass pass);
 
   Attention attention();

@@ -26,8 +26,22 @@ public final class Capture implements Tap {
   private final Map<Slice, TreeMap<Integer, Part>> parts = new LinkedHashMap<>();
   private final Set<Site> sites = new TreeSet<>();
 
-  /// What one row has: `dims` of its array, the absolute position of its first value.
-  record Part(int start, int[] dims, float[] values) {}
+  /// What one row has.
+  static final class Part {
+    /// The absolute position of its first value.
+    final int start;
+
+    /// Sizes of the axes of its array.
+    final int[] dims;
+
+    final float[] values;
+
+    private Part(int start, int[] dims, float[] values) {
+      this.start = start;
+      this.dims = dims;
+      this.values = values;
+    }
+  }
 
   private Capture(Collection<Slice> slices) {
     for (Slice slice : slices) {
@@ -110,7 +124,7 @@ public final class Capture implements Tap {
                 .formatted(slice, segment.row()));
       }
       Slice.Tokens in = slice.in(segment);
-      try (var scope = Scope.open()) {
+      try (var _ = Scope.open()) {
         Tensor part =
             pairwise
                 ? value.select(0, s).narrow(1, in.from(), in.count()) // [heads, queries, keys]

@@ -32,7 +32,7 @@ public final class Captured {
   }
 
   static Captured of(Slice slice, SortedMap<Integer, Capture.Part> parts) {
-    int axes = parts.firstEntry().getValue().dims().length;
+    int axes = parts.firstEntry().getValue().dims.length;
     int[] shape = new int[axes + 1];
     shape[0] = parts.size();
     int[] starts = new int[shape[0]];
@@ -40,10 +40,10 @@ public final class Captured {
     int positionAxis = slice.site().kind().pairwise() ? 1 : 0;
     int b = 0;
     for (Capture.Part part : parts.values()) {
-      starts[b] = part.start();
-      lengths[b++] = part.dims()[positionAxis];
+      starts[b] = part.start;
+      lengths[b++] = part.dims[positionAxis];
       for (int axis = 0; axis < axes; axis++) {
-        shape[axis + 1] = Math.max(shape[axis + 1], part.dims()[axis]);
+        shape[axis + 1] = Math.max(shape[axis + 1], part.dims[axis]);
       }
     }
     int each = 1;
@@ -60,12 +60,12 @@ public final class Captured {
 
   /// Copies the runs along the last axis of a part to where they stand among padding.
   private static void place(Capture.Part part, int[] shape, float[] values, int offset) {
-    int[] dims = part.dims();
+    int[] dims = part.dims;
     int run = dims[dims.length - 1];
     if (run == 0) {
       return;
     }
-    for (int from = 0; from < part.values().length; from += run) {
+    for (int from = 0; from < part.values.length; from += run) {
       int rest = from / run;
       int to = 0;
       int stride = shape[dims.length];
@@ -74,7 +74,7 @@ public final class Captured {
         rest /= dims[axis];
         stride *= shape[axis + 1];
       }
-      System.arraycopy(part.values(), from, values, offset + to, run);
+      System.arraycopy(part.values, from, values, offset + to, run);
     }
   }
 

@@ -8,7 +8,8 @@ import dev.fathom.tensor.Tensor;
 import dev.fathom.tensor.Weight;
 import org.jspecify.annotations.Nullable;
 
-/// From the stream to logits. What it does to the last block's stream, the lens does to any other's.
+/// From the stream to logits. What it does to the last block's stream, the lens does to any
+/// other's.
 public sealed interface Head {
   /// `x [queries, dModel] -> [queries, columns]` as part of a pass.
   Tensor forward(Tensor x, Pass pass);
@@ -60,12 +61,10 @@ public sealed interface Head {
   }
 
   /// BERT's masked-LM head: transform, activation, norm, then the tied table and its bias.
-  record MaskedLm(Linear transform, Activation activation, Norm norm, Linear out)
-      implements Head {
+  record MaskedLm(Linear transform, Activation activation, Norm norm, Linear out) implements Head {
     @Override
     public Tensor forward(Tensor x, Pass pass) {
-      Tensor read =
-          norm.of(activation.of(transform.of(x)), NORM_SCALE_FINAL, -1, pass);
+      Tensor read = norm.of(activation.of(transform.of(x)), NORM_SCALE_FINAL, -1, pass);
       read = pass.at(FINAL_NORM, -1, read);
       return pass.at(LOGITS, -1, columns(out, read, pass));
     }
@@ -76,8 +75,8 @@ public sealed interface Head {
     }
   }
 
-  /// BERT's sequence classifier: tanh of the pooled vector, then one logit a label. A row's class is
-  /// read at its first token; here every token gets its logits, the caller takes the first.
+  /// BERT's sequence classifier: tanh of the pooled vector, then one logit a label. A row's class
+  /// is read at its first token; here every token gets its logits, the caller takes the first.
   record Classifier(Linear pooler, Linear out) implements Head {
     @Override
     public Tensor forward(Tensor x, Pass pass) {

@@ -3,9 +3,10 @@ package dev.fathom.model;
 import java.util.Arrays;
 import java.util.Optional;
 
-/// The activations that have a name, in the order in which a sequential block computes them. The text
-/// names are the ones used on the command line, in JSON and in files. Shapes: b batch, p position,
-/// d dModel, h heads (kvHeads for k and v), w head width, m dMlp, q queries, k keys, v vocabulary.
+/// The activations that have a name, in the order in which a sequential block computes them. The
+/// text names are the ones used on the command line, in JSON and in files. Shapes: b batch, p
+/// position, d dModel, h heads (kvHeads for k and v), w head width, m dMlp, q queries, k keys, v
+/// vocabulary.
 public enum Kind {
   /// `b p d` Token embedding as it comes from the table, after embedding scaling.
   EMBED("embed", false),
@@ -86,7 +87,8 @@ public enum Kind {
     return layered;
   }
 
-  /// Whether the value has one matrix a head, `[rows, heads, queries, keys]`, instead of a row a token.
+  /// Whether the value has one matrix a head, `[rows, heads, queries, keys]`, instead of a row a
+  /// token.
   public boolean pairwise() {
     return this == SCORES || this == PATTERN;
   }

@@ -3,8 +3,8 @@ package dev.fathom.model;
 import dev.fathom.tensor.Tensor;
 import java.util.List;
 
-/// Which keys and values a block's queries attend to. The pass hands over those of its own tokens; the
-/// store answers with all that are to be seen.
+/// Which keys and values a block's queries attend to. The pass hands over those of its own tokens;
+/// the store answers with all that are to be seen.
 public interface KvStore {
   /// Only the tokens of the pass itself.
   KvStore NONE = (_, _, k, v) -> new Keys(k, v);

@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 
-/// Which row and position each packed token belongs to: the segments of all rows, one after another.
-/// Nothing is padded, so nothing that is batched with a row can change it.
+/// Which row and position each packed token belongs to: the segments of all rows, one after
+/// another. Nothing is padded, so nothing that is batched with a row can change it.
 public record Layout(List<Segment> segments) {
   public Layout {
     segments = List.copyOf(segments);
@@ -57,8 +57,7 @@ public record Layout(List<Segment> segments) {
 
   /// The last token of every segment.
   public Layout last() {
-    return new Layout(
-        segments.stream().map(s -> new Segment(s.row(), s.end() - 1, 1)).toList());
+    return new Layout(segments.stream().map(s -> new Segment(s.row(), s.end() - 1, 1)).toList());
   }
 
   /// Index of each segment's last packed token.

@@ -4,8 +4,8 @@ import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
-/// A normalisation of the last axis, `x ↦ centred(x) / scale(x) ⊙ gain + bias`. Split into its steps
-/// for analyses that freeze the scale.
+/// A normalisation of the last axis, `x ↦ centred(x) / scale(x) ⊙ gain + bias`. Split into its
+/// steps for analyses that freeze the scale.
 public sealed interface Norm {
   /// The norm in one kernel, `[…, d] -> […, d]`.
   Tensor of(Tensor x);
@@ -13,7 +13,8 @@ public sealed interface Norm {
   /// The divisor, `[…, d] -> […, 1]`, in F32 or wider.
   Tensor scale(Tensor x);
 
-  /// Gain and bias over a given divisor: linear in `x` but for the bias, hence what analyses freeze.
+  /// Gain and bias over a given divisor: linear in `x` but for the bias, hence what analyses
+  /// freeze.
   Tensor with(Tensor x, Tensor scale);
 
   /// The gain as it multiplies, `[d]`.

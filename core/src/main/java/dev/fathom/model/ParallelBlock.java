@@ -12,10 +12,10 @@ import static dev.fathom.model.Kind.RESID_PRE;
 import dev.fathom.tensor.Tensor;
 import java.util.Optional;
 
-/// Parallel block: x + Attn(N1 x) + Mlp(N2 x), both reading the same stream (GPT-J: Wang and Komatsuzaki
-/// 2021; GPT-NeoX: Black et al. 2022, section 2.1). Where a family has one norm for both, N1 is N2.
-public record ParallelBlock(Norm norm1, Attention attention, Norm norm2, Mlp mlp)
-    implements Block {
+/// Parallel block: x + Attn(N1 x) + Mlp(N2 x), both reading the same stream (GPT-J: Wang and
+/// Komatsuzaki 2021; GPT-NeoX: Black et al. 2022, section 2.1). Where a family has one norm for
+/// both, N1 is N2.
+public record ParallelBlock(Norm norm1, Attention attention, Norm norm2, Mlp mlp) implements Block {
   @Override
   public Tensor forward(int layer, Tensor x, Pass pass) {
     x = pass.at(RESID_PRE, layer, x); // [tokens, dModel]
@@ -30,7 +30,8 @@ public record ParallelBlock(Norm norm1, Attention attention, Norm norm2, Mlp mlp
   @Override
   public Optional<String> refusal(Kind kind) {
     return kind == Kind.RESID_MID
-        ? Optional.of("its blocks add attention and MLP in one step: there is no stream between them")
+        ? Optional.of(
+            "its blocks add attention and MLP in one step: there is no stream between them")
         : Block.super.refusal(kind);
   }
 }

@@ -178,5 +178,4 @@ public final class Pass {
     }
     return (Tensor) known;
   }
-
 }

@@ -17,12 +17,13 @@ public sealed interface Positions {
     }
   }
 
-  /// The fixed waves of the original transformer: sin in even channels, cos in odd ones, wavelengths
-  /// from 2π to 10000 · 2π (Vaswani et al. 2017, section 3.5). `dModel` is even.
+  /// The fixed waves of the original transformer: sin in even channels, cos in odd ones,
+  /// wavelengths from 2π to 10000 · 2π (Vaswani et al. 2017, section 3.5). `dModel` is even.
   record Sinusoidal(int dModel) implements Positions {
     public Sinusoidal {
       if (dModel % 2 != 0) {
-        throw new IllegalArgumentException("sinusoidal positions need an even width, found " + dModel);
+        throw new IllegalArgumentException(
+            "sinusoidal positions need an even width, found " + dModel);
       }
     }
 

@@ -14,8 +14,7 @@ import dev.fathom.tensor.Tensor;
 
 /// Post-norm block: x = N1(x + Attn x), then x = N2(x + Mlp x) (Vaswani et al. 2017; BERT). The sum
 /// `resid_pre + attn_out` holds before N1, `resid_mid + mlp_out` before N2.
-public record PostNormBlock(Attention attention, Norm norm1, Mlp mlp, Norm norm2)
-    implements Block {
+public record PostNormBlock(Attention attention, Norm norm1, Mlp mlp, Norm norm2) implements Block {
   @Override
   public Tensor forward(int layer, Tensor x, Pass pass) {
     x = pass.at(RESID_PRE, layer, x); // [tokens, dModel]

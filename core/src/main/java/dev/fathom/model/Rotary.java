@@ -6,9 +6,9 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/// Rotary positions (Su et al. 2021): pairs of the first `2 · inverseFrequencies` channels of each head
-/// are turned by `position · frequency`. Nothing here grows with the context length: cosines and sines
-/// are made for the positions at hand.
+/// Rotary positions (Su et al. 2021): pairs of the first `2 · inverseFrequencies` channels of each
+/// head are turned by `position · frequency`. Nothing here grows with the context length: cosines
+/// and sines are made for the positions at hand.
 public final class Rotary {
   private final float[] frequencies;
   private final boolean interleaved;
@@ -42,6 +42,11 @@ public final class Rotary {
     return new Rotary(shortOnes, false, gain, longOnes, context);
   }
 
+  /// The longest row that is turned by the first frequencies; without others, any row is.
+  long longContext() {
+    return longContext == null ? Long.MAX_VALUE : longContext;
+  }
+
   /// Channels of a head that are turned.
   public int width() {
     return 2 * frequencies.length;
@@ -50,8 +55,8 @@ public final class Rotary {
   /// `[tokens, 1, width]` each; the sine carries the sign of its half.
   record Table(Tensor cos, Tensor sin) {}
 
-  /// Tables of all tokens. With LongRoPE each row chooses its frequencies by its own length, so that
-  /// nothing in a batch changes its neighbours.
+  /// Tables of all tokens. With LongRoPE each row chooses its frequencies by its own length, so
+  /// that nothing in a batch changes its neighbours.
   Table table(Tensor positions, Layout layout, DType dtype) {
     if (longFrequencies == null || longContext == null) {
       return table(positions, frequencies, dtype);
@@ -83,8 +88,8 @@ public final class Rotary {
         cosines.reshape(-1, 1, 2 * pairs).to(dtype), sines.reshape(-1, 1, 2 * pairs).to(dtype));
   }
 
-  /// Turns `x [tokens, heads, headWidth]`: `x ⊙ cos + swap(x) ⊙ sin`, where swap exchanges the members
-  /// of each pair.
+  /// Turns `x [tokens, heads, headWidth]`: `x ⊙ cos + swap(x) ⊙ sin`, where swap exchanges the
+  /// members of each pair.
   Tensor turn(Tensor x, Table table) {
     long tokens = x.size(0);
     long heads = x.size(1);
@@ -96,8 +101,6 @@ public final class Rotary {
             : turned.reshape(tokens, heads, 2, width() / 2).flip(2);
     Tensor result =
         turned.mul(table.cos()).addcmul(swapped.view(tokens, heads, width()), table.sin());
-    return rest == 0
-        ? result
-        : Tensor.cat(List.of(result, x.narrow(2, width(), rest)), 2);
+    return rest == 0 ? result : Tensor.cat(List.of(result, x.narrow(2, width(), rest)), 2);
   }
 }

@@ -14,9 +14,9 @@ import dev.fathom.tensor.Tensor;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/// Norms after the sublayers as well as before: x + P1(Attn(N1 x)), then + P2(Mlp(N2 x)) (Gemma 2: Gemma
-/// Team 2024, section 2). OLMo 2 (OLMo Team 2024, section 2.1) has only the norms after; N1 and N2 are
-/// absent there.
+/// Norms after the sublayers as well as before: x + P1(Attn(N1 x)), then + P2(Mlp(N2 x)) (Gemma 2:
+/// Gemma Team 2024, section 2). OLMo 2 (OLMo Team 2024, section 2.1) has only the norms after; N1
+/// and N2 are absent there.
 public record SandwichBlock(
     @Nullable Norm norm1,
     Attention attention,

@@ -12,7 +12,8 @@ import static dev.fathom.model.Kind.RESID_PRE;
 
 import dev.fathom.tensor.Tensor;
 
-/// Pre-norm block: x + Attn(N1 x), then + Mlp(N2 x) (GPT-2; LLaMA: Touvron et al. 2023, section 2.2).
+/// Pre-norm block: x + Attn(N1 x), then + Mlp(N2 x) (GPT-2; LLaMA: Touvron et al. 2023, section
+/// 2.2).
 ///
 /// @param multiplier factor on what each sublayer adds (Granite), otherwise 1
 public record SequentialBlock(

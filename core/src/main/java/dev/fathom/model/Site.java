@@ -1,7 +1,7 @@
 package dev.fathom.model;
 
-/// One activation of one block: `resid_post.3`, `pattern.0`, `logits`. `layer` is -1 where the kind has
-/// no layer.
+/// One activation of one block: `resid_post.3`, `pattern.0`, `logits`. `layer` is -1 where the kind
+/// has no layer.
 public record Site(Kind kind, int layer) implements Comparable<Site> {
   public Site {
     if (kind.layered() != (layer >= 0)) {

@@ -407,8 +407,8 @@ public final class SiteNames {
     if (name.equals("model.embed_tokens.output")
         || name.equals("transformer.wte.output")
         || name.equals("gpt_neox.embed_in.output")) {
-      if (model == null && name.startsWith("model.")
-          || model != null && model.embedding().scale() != 1) {
+      boolean scaled = model == null ? name.startsWith("model.") : model.embedding().scale() != 1;
+      if (scaled) {
         throw refused(
             name,
             "where the embedding is scaled (Gemma, Granite) the module returns it before or after"
@@ -508,12 +508,12 @@ public final class SiteNames {
 
   private static Site fromFaceOutput(
       String name, String output, String index, @Nullable Transformer model) {
-    switch (output) {
+    return switch (output) {
       case "attentions" -> {
         if (index.startsWith("-") && model == null) {
           throw refused(name, "counting from the end needs the model");
         }
-        return Site.of(PATTERN, fromEnd(index, model == null ? 0 : model.layers()));
+        yield Site.of(PATTERN, fromEnd(index, model == null ? 0 : model.layers()));
       }
       case "hidden_states" -> {
         if (model == null) {
@@ -526,13 +526,14 @@ public final class SiteNames {
         if (layer == model.layers()) {
           throw refused(
               name,
-              "the last of hidden_states is already normed by most families: write final_norm for that, resid_post.%d for the stream before it"
+              ("the last of hidden_states is already normed by most families: write final_norm for"
+                      + " that, resid_post.%d for the stream before it")
                   .formatted(layer - 1));
         }
-        return Site.of(RESID_PRE, layer);
+        yield Site.of(RESID_PRE, layer);
       }
       default -> throw refused(name, "only hidden_states[L] and attentions[L] are known outputs");
-    }
+    };
   }
 
   private static int fromEnd(String index, int count) {

@@ -153,7 +153,7 @@ public record Slice(Site site, List<Integer> rows, List<Integer> units, Position
       if (covers(segment.row())) {
         Tokens in = in(segment);
         for (int t = in.from; t < in.end; t++) {
-          tokens[n++] = offsets[s] + t;
+          tokens[n++] = (long) offsets[s] + t;
         }
       }
     }

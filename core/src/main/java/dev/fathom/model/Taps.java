@@ -25,6 +25,8 @@ public final class Taps {
 
   /// What is shown the values of a pass.
   public interface Sink {
+    /// Takes one value.
+    ///
     /// @param value as in [Tap#at]; belongs to a scope that closes soon
     void accept(Site site, Tensor value, Layout rows);
   }

@@ -4,12 +4,13 @@ import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 
 /// A transformer: embedding, blocks, head. Offers its steps, not only their sum, so that sweeps,
 /// generation and early exit are the same few calls.
-public final class Transformer implements AutoCloseable {
+public final class Transformer implements LanguageModel, AutoCloseable {
   private final Card card;
   private final Embedding embedding;
   private final List<Block> blocks;
@@ -46,6 +47,7 @@ public final class Transformer implements AutoCloseable {
     this.weights = weights;
   }
 
+  @Override
   public Card card() {
     return card;
   }
@@ -71,14 +73,15 @@ public final class Transformer implements AutoCloseable {
   }
 
   /// Columns of the logits: the vocabulary, or the labels of a classifier.
+  @Override
   public int outputs() {
     return (int) head.out().out();
   }
 
   /// All steps: I64 ids `[tokens]` in the order of the pass' layout `-> [queries, columns]`.
   ///
-  /// @throws IllegalArgumentException if the tap names a site this model does not have, a row is longer
-  ///     than the context, or an id is not in the vocabulary
+  /// @throws IllegalArgumentException if the tap names a site this model does not have, a row is
+  ///   longer than the context, or an id is not in the vocabulary
   public Tensor forward(Tensor ids, Pass pass) {
     requireSites(pass.tap().sites());
     try (var scope = Scope.open()) {
@@ -120,8 +123,8 @@ public final class Transformer implements AutoCloseable {
     }
   }
 
-  /// One block over the packed tokens: `[tokens, dModel] -> [queries, dModel]`. Temporaries are freed
-  /// at its end.
+  /// One block over the packed tokens: `[tokens, dModel] -> [queries, dModel]`. Temporaries are
+  /// freed at its end.
   public Tensor block(int layer, Tensor x, Pass pass) {
     pass.enter(layer == blocks.size() - 1);
     try (var scope = Scope.open()) {
@@ -136,13 +139,38 @@ public final class Transformer implements AutoCloseable {
     }
   }
 
+  @Override
+  public Tensor logits(Tensor ids, Layout layout, Wanted wanted) {
+    return forward(ids, Pass.over(layout).with(wanted));
+  }
+
+  @Override
+  public Session session(int rows, Tap tap) {
+    if (!card.causal) {
+      throw new IllegalArgumentException(
+          "%s is a %s model, an encoder: it reads both ways and cannot continue a text"
+              .formatted(card.name, card.family));
+    }
+    requireSites(tap.sites());
+    return new TransformerSession(this, rows, tap);
+  }
+
+  /// Beyond this many tokens a row is computed anew from its start: the shortest of its layers'.
+  long longContext() {
+    return blocks.stream()
+        .map(block -> block.attention().rotary())
+        .filter(Objects::nonNull)
+        .mapToLong(Rotary::longContext)
+        .min()
+        .orElse(Long.MAX_VALUE);
+  }
+
   /// Why this model has no such site; empty when it has.
   public Optional<String> refusal(Site site) {
     return switch (site.kind()) {
       case POS_EMBED ->
           absent(embedding.positions() == null, "it has no absolute position embedding");
-      case TOKEN_TYPE_EMBED ->
-          absent(embedding.tokenType() == null, "it has no segment embedding");
+      case TOKEN_TYPE_EMBED -> absent(embedding.tokenType() == null, "it has no segment embedding");
       case EMBED_NORM -> absent(embedding.norm() == null, "it does not normalise its embeddings");
       case NORM_SCALE_FINAL ->
           absent(
@@ -164,12 +192,10 @@ public final class Transformer implements AutoCloseable {
   private void requireSites(Set<Site> sites) {
     for (Site site : sites) {
       refusal(site)
-          .ifPresent(
-              reason -> {
-                throw new IllegalArgumentException(
-                    "site %s does not exist on this %s model: %s"
-                        .formatted(site, card.family, reason));
-              });
+          .ifPresent(reason -> {
+            throw new IllegalArgumentException(
+                "site %s does not exist on this %s model: %s".formatted(site, card.family, reason));
+          });
     }
   }
 

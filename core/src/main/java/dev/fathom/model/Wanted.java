@@ -3,8 +3,9 @@ package dev.fathom.model;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
-/// What the caller will read of a forward pass, so that the rest is not computed: all queries or only
-/// the last of each segment in the last block and the head, and all or some columns of the vocabulary.
+/// What the caller will read of a forward pass, so that the rest is not computed: all queries or
+/// only the last of each segment in the last block and the head, and all or some columns of the
+/// vocabulary.
 public record Wanted(boolean lastOnly, long @Nullable [] columns) {
   public static final Wanted ALL = new Wanted(false, null);
   public static final Wanted LAST = new Wanted(true, null);

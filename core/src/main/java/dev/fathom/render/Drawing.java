@@ -9,6 +9,10 @@ final class Drawing {
   /// About the width of a character in pixels at the size of ordinary text.
   private static final double ADVANCE = 0.58;
 
+  /// Without quotes or spaces after commas, which jsvg does not read, and with Java's own name.
+  private static final String FONT =
+      "system-ui,Segoe UI,Noto Sans,DejaVu Sans,Arial,SansSerif,sans-serif";
+
   private final Theme theme;
   private final StringBuilder body = new StringBuilder();
   private double width;
@@ -40,7 +44,7 @@ final class Drawing {
 
   /// A legible text cut to about a width.
   static String cut(String text, double size, double width) {
-    return Legible.cut(Legible.of(text), (int) Math.max(1, width / (size * ADVANCE)), "…");
+    return Legible.cut(Legible.of(text), (int) Math.max(1, width / (size * ADVANCE) + 0.01), "…");
   }
 
   Drawing rect(double x, double y, double w, double h, String paint, List<String> tip) {
@@ -146,10 +150,6 @@ final class Drawing {
     return "<svg class=\"picture\" role=\"img\" aria-label=\"%s\" viewBox=\"0 0 %s %s\" width=\"%s\" height=\"%s\" font-family=\"%s\">\n%s</svg>\n"
         .formatted(Markup.escape(name), n(width), n(height), n(width), n(height), FONT, body);
   }
-
-  private static final String FONT =
-      "system-ui, -apple-system, &#39;Segoe UI&#39;, &#39;Noto Sans&#39;, &#39;DejaVu Sans&#39;,"
-          + " sans-serif";
 
   /// The drawing as a file of its own.
   String document(String name) {

@@ -32,6 +32,7 @@ import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.Objects;
+import java.util.regex.Pattern;
 
 /// Writes a report as one HTML file that needs nothing else: no network, no server, no other file.
 ///
@@ -42,6 +43,8 @@ import java.util.Objects;
 public final class Html {
   /// Columns of a heat map on one page of it.
   private static final int PAGE = 256;
+
+  private static final Pattern UNSEEN = Pattern.compile("[\u2028-\u202e\u2066-\u2069]");
 
   private static final int COMPACT_FROM = 40;
   private static final int MOST_NUMBERS = 2000;
@@ -186,7 +189,7 @@ public final class Html {
     if (columns > PAGE) {
       out.append(
           "<span class=\"pager\" hidden><button type=\"button\">‹ Back</button> <span></span>");
-      out.append(" <button type=\"button\">On ›</button></span>\n");
+      out.append(" <button type=\"button\">Next ›</button></span>\n");
     }
     out.append("</div>\n");
     for (int from = 0; from < columns; from += PAGE) {
@@ -220,7 +223,11 @@ public final class Html {
     int rows = map.rows().size();
     out.append(
         "<table class=\"heat%s%s\" data-view=\"%s\" data-start=\"%d\">\n"
-            .formatted(compact ? " compact" : "", rows > 24 ? " tall" : "", id, from));
+            .formatted(
+                compact ? " compact" : to - from <= 12 ? " roomy" : "",
+                rows > 24 ? " tall" : "",
+                id,
+                from));
     out.append("<thead><tr><th class=\"corner\" scope=\"col\">");
     out.append(Markup.escape(map.rows().name())).append("</th>");
     for (int c = from; c < to; c++) {
@@ -410,8 +417,12 @@ public final class Html {
         .replace("<", "\\u003c")
         .replace(">", "\\u003e")
         .replace("&", "\\u0026")
-        .replace("\u2028", "\\u2028")
-        .replace("\u2029", "\\u2029");
+        .transform(Html::escapeUnseen);
+  }
+
+  /// Line separators and overrides of direction, which JSON allows in strings, as escapes.
+  private static String escapeUnseen(String json) {
+    return UNSEEN.matcher(json).replaceAll(m -> "\\\\u%04x".formatted((int) m.group().charAt(0)));
   }
 
   private static String hash(String text) {

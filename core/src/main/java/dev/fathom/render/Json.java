@@ -32,6 +32,7 @@ import java.io.StringWriter;
 import java.util.List;
 import java.util.SequencedMap;
 import java.util.function.Consumer;
+import java.util.regex.Pattern;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.ObjectWriteContext;
 import tools.jackson.core.json.JsonFactory;
@@ -39,6 +40,9 @@ import tools.jackson.core.json.JsonFactory;
 /// Writes results and reports as JSON. The format is described on this package's page.
 public final class Json {
   private static final JsonFactory FACTORY = JsonFactory.builder().build();
+
+  /// Half a surrogate pair, which tokenizers can produce and UTF-8 cannot carry.
+  private static final Pattern HALF = Pattern.compile("\\p{Cs}");
 
   private final JsonGenerator out;
 
@@ -48,14 +52,13 @@ public final class Json {
 
   /// A result with its arrays, ending in a line break.
   public static String render(Result result) {
-    return write(
-        json -> {
-          json.out.writeStringProperty("format", "fathom.result/1");
-          json.out.writeStringProperty("method", result.method());
-          json.provenance(result.provenance());
-          json.arrays(result.arrays());
-          json.views(result.views());
-        });
+    return write(json -> {
+      json.out.writeStringProperty("format", "fathom.result/1");
+      json.out.writeStringProperty("method", result.method());
+      json.provenance(result.provenance());
+      json.arrays(result.arrays());
+      json.views(result.views());
+    });
   }
 
   /// A report with the arrays of its sections, ending in a line break.
@@ -69,24 +72,22 @@ public final class Json {
   }
 
   private static String render(Report report, boolean arrays) {
-    return write(
-        json -> {
-          json.out.writeStringProperty("format", "fathom.report/1");
-          json.out.writeStringProperty("title", report.title());
-          json.out.writeStringProperty("subtitle", report.subtitle());
-          json.strings("summary", report.summary());
-          json.provenance(report.provenance());
-          json.list("sections", report.sections(), (Section s) -> json.section(s, arrays));
-        });
+    return write(json -> {
+      json.out.writeStringProperty("format", "fathom.report/1");
+      json.out.writeStringProperty("title", report.title());
+      json.out.writeStringProperty("subtitle", report.subtitle());
+      json.strings("summary", report.summary());
+      json.provenance(report.provenance());
+      json.list("sections", report.sections(), (Section s) -> json.section(s, arrays));
+    });
   }
 
   /// A single view, ending in a line break.
   public static String render(View view) {
-    return write(
-        json -> {
-          json.out.writeStringProperty("format", "fathom.view/1");
-          json.view(view);
-        });
+    return write(json -> {
+      json.out.writeStringProperty("format", "fathom.view/1");
+      json.view(view);
+    });
   }
 
   private static String write(Consumer<Json> body) {
@@ -96,33 +97,7 @@ public final class Json {
       body.accept(new Json(out));
       out.writeEndObject();
     }
-    return escapeHalves(text.toString()) + "\n";
-  }
-
-  /// Half surrogate pairs, which tokenizers can produce and UTF-8 cannot carry, become escapes.
-  private static String escapeHalves(String text) {
-    StringBuilder fixed = null;
-    for (int i = 0; i < text.length(); i++) {
-      char c = text.charAt(i);
-      boolean pair =
-          Character.isHighSurrogate(c)
-              && i + 1 < text.length()
-              && Character.isLowSurrogate(text.charAt(i + 1));
-      if (pair) {
-        if (fixed != null) {
-          fixed.append(c).append(text.charAt(i + 1));
-        }
-        i++;
-      } else if (Character.isSurrogate(c)) {
-        if (fixed == null) {
-          fixed = new StringBuilder(text.substring(0, i));
-        }
-        fixed.append("\\u%04x".formatted((int) c));
-      } else if (fixed != null) {
-        fixed.append(c);
-      }
-    }
-    return fixed == null ? text : fixed.toString();
+    return HALF.matcher(text.toString()).replaceAll("\uFFFD") + "\n";
   }
 
   private void section(Section section, boolean arrays) {
@@ -160,11 +135,10 @@ public final class Json {
 
   private void arrays(SequencedMap<String, Grid> arrays) {
     out.writeObjectPropertyStart("arrays");
-    arrays.forEach(
-        (name, grid) -> {
-          out.writeName(name);
-          grid(grid);
-        });
+    arrays.forEach((name, grid) -> {
+      out.writeName(name);
+      grid(grid);
+    });
     out.writeEndObject();
   }
 

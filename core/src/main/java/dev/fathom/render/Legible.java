@@ -130,7 +130,9 @@ final class Legible {
 
   /// Columns that a legible text takes in a terminal: 2 for each CJK character and emoji.
   static int width(String text) {
-    return clusters(text).stream().mapToInt(Legible::clusterWidth).sum();
+    return isPlain(text)
+        ? text.length()
+        : clusters(text).stream().mapToInt(Legible::clusterWidth).sum();
   }
 
   /// The longest beginning of a legible text that fits into `columns`, ending in `ellipsis` if
@@ -206,7 +208,8 @@ final class Legible {
     return lines;
   }
 
-  private static List<String> clusters(String text) {
+  /// The characters as a reader counts them (extended grapheme clusters).
+  static List<String> clusters(String text) {
     return CLUSTER.matcher(text).results().map(r -> r.group()).toList();
   }
 

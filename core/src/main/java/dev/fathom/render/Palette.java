@@ -24,10 +24,7 @@ final class Palette {
   static Rgb sequential(Theme theme, double t) {
     return switch (theme) {
       case LIGHT, AUTO ->
-          Rgb.oklch(
-              0.965 - 0.625 * t,
-              0.02 + 0.13 * Math.sin(Math.PI * (0.15 + 0.7 * t)) * Math.min(1, 3 * t),
-              205 + 60 * t);
+          Rgb.oklch(0.97 - 0.64 * t, 0.13 * Math.sin(Math.PI * (0.04 + 0.76 * t)), 222 + 40 * t);
       case DARK ->
           Rgb.oklch(
               0.26 + 0.67 * t,

@@ -98,18 +98,16 @@ final class Pen {
       return out.toString();
     }
     var ascii = new StringBuilder(out.length());
-    out.codePoints()
-        .forEach(
-            c -> {
-              int known = c < 0x10000 ? FROM.indexOf(c) : -1;
-              if (c < 0x80) {
-                ascii.append((char) c);
-              } else if (known >= 0) {
-                ascii.append(TO.charAt(known));
-              } else {
-                ascii.append("?".repeat(Legible.width(Character.toString(c))));
-              }
-            });
+    for (String cluster : Legible.clusters(out.toString())) {
+      int known = cluster.length() == 1 ? FROM.indexOf(cluster.charAt(0)) : -1;
+      if (known >= 0) {
+        ascii.append(TO.charAt(known));
+      } else if (cluster.chars().allMatch(c -> c < 0x80)) {
+        ascii.append(cluster);
+      } else {
+        ascii.append("?".repeat(Legible.width(cluster)));
+      }
+    }
     return ascii.toString();
   }
 }

@@ -1,5 +1,6 @@
 package dev.fathom.render;
 
+import com.github.weisj.jsvg.parser.DocumentLimits;
 import com.github.weisj.jsvg.parser.LoaderContext;
 import com.github.weisj.jsvg.parser.SVGLoader;
 import com.github.weisj.jsvg.view.ViewBox;
@@ -19,6 +20,16 @@ import org.jspecify.annotations.Nullable;
 public final class Png {
   private static final double MOST_PIXELS = 50e6;
 
+  /// The reader's usual limit of 2000 elements is meant for icons.
+  private static final LoaderContext LIMITS =
+      LoaderContext.builder()
+          .documentLimits(
+              new DocumentLimits(
+                  DocumentLimits.DEFAULT_MAX_NESTING_DEPTH,
+                  DocumentLimits.DEFAULT_MAX_USE_NESTING_DEPTH,
+                  2_000_000))
+          .build();
+
   private Png() {}
 
   /// One view on white.
@@ -33,10 +44,7 @@ public final class Png {
     String svg = Svg.render(view, theme == Theme.AUTO ? Theme.LIGHT : theme);
     var document =
         new SVGLoader()
-            .load(
-                new ByteArrayInputStream(svg.getBytes(StandardCharsets.UTF_8)),
-                null,
-                LoaderContext.createDefault());
+            .load(new ByteArrayInputStream(svg.getBytes(StandardCharsets.UTF_8)), null, LIMITS);
     if (document == null) {
       throw new FathomException("the picture '" + view.title() + "' could not be read as SVG");
     }

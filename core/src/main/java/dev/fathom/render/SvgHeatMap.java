@@ -1,22 +1,30 @@
 package dev.fathom.render;
 
+import dev.fathom.view.Axis;
+import dev.fathom.view.Grid;
 import dev.fathom.view.Scale;
 import dev.fathom.view.View.HeatMap;
 import dev.fathom.view.View.SmallMultiples;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /// Draws heat maps as rectangles. Up to [#TEXT_COLUMNS] columns carry text in their cells; more are
-/// drawn narrower and without, down to a pixel each.
+/// drawn narrower and without, and more than [#MOST_COLUMNS] or [#MOST_ROWS] in groups.
 final class SvgHeatMap {
   private static final int TEXT_COLUMNS = 48;
+  private static final int MOST_COLUMNS = 512;
+  private static final int MOST_ROWS = 256;
   private static final double WIDEST = 4096;
   private static final double SMALL = 11;
 
   private SvgHeatMap() {}
 
-  static void draw(Drawing drawing, HeatMap map, double left, double top) {
-    Scale scale = map.fitted();
+  static void draw(Drawing drawing, HeatMap whole, double left, double top) {
+    Scale scale = whole.fitted();
+    HeatMap map = coarse(whole);
     int rows = map.rows().size();
     int columns = map.columns().size();
     if (rows == 0 || columns == 0) {
@@ -63,11 +71,62 @@ final class SvgHeatMap {
     drawing.text(x0, bottom + 15, map.columns().name(), "start", SMALL, "soft");
     drawing.extend(x0 + columns * cell + (headings < 24 ? 0 : 50), bottom + 18);
     double end = legend(drawing, scale, x0, bottom + 28);
-    if (!map.unscaled().isEmpty()) {
-      String note = "* not counted for the colour range: column " + TerminalHeatMap.join(map);
-      drawing.text(x0, end + 14, Legible.of(note), "start", SMALL, "soft");
-      drawing.extend(x0 + Drawing.measure(note, SMALL), end + 20);
+    if (map.values().size() < whole.values().size()) {
+      String note =
+          "%d rows and %d columns in groups; a group shows its value of greatest magnitude"
+              .formatted(whole.rows().size(), whole.columns().size());
+      end = note(drawing, note, x0, end);
     }
+    if (!map.unscaled().isEmpty()) {
+      note(
+          drawing,
+          "* not counted for the colour range: column " + TerminalHeatMap.join(whole),
+          x0,
+          end);
+    }
+  }
+
+  private static double note(Drawing drawing, String text, double left, double top) {
+    String shown = Drawing.cut(text, SMALL, Svg.WIDTH);
+    drawing.text(left, top + 14, shown, "start", SMALL, "soft");
+    drawing.extend(left + Drawing.measure(shown, SMALL), top + 20);
+    return top + 16;
+  }
+
+  /// The map itself, or if it has more rows or columns than can be told apart, one with neighbours
+  /// in groups, each with its value of greatest magnitude.
+  private static HeatMap coarse(HeatMap map) {
+    int tall = Math.max(1, Math.ceilDiv(map.rows().size(), MOST_ROWS));
+    int wide = Math.max(1, Math.ceilDiv(map.columns().size(), MOST_COLUMNS));
+    if (tall == 1 && wide == 1) {
+      return map;
+    }
+    Axis rows = coarse(map.rows(), tall);
+    Axis columns = coarse(map.columns(), wide);
+    float[] values = new float[rows.size() * columns.size()];
+    Arrays.fill(values, Float.NaN);
+    for (int r = 0; r < map.rows().size(); r++) {
+      for (int c = 0; c < map.columns().size(); c++) {
+        int at = r / tall * columns.size() + c / wide;
+        float value = (float) map.values().at(r, c);
+        if (Float.isNaN(values[at]) || Math.abs(value) > Math.abs(values[at])) {
+          values[at] = value;
+        }
+      }
+    }
+    var small =
+        HeatMap.of(
+            map.title(), map.question(), Grid.real(List.of(rows, columns), values), map.fitted());
+    Set<Integer> unscaled = map.unscaled().stream().map(c -> c / wide).collect(Collectors.toSet());
+    return (map.rowsBottomUp() ? small.bottomUp() : small).withUnscaled(unscaled);
+  }
+
+  private static Axis coarse(Axis axis, int group) {
+    var labels = new ArrayList<String>();
+    for (int i = 0; i < axis.size(); i += group) {
+      labels.add(axis.label(i));
+    }
+    return Axis.of(axis.name(), labels);
   }
 
   private static double cellWidth(HeatMap map) {
@@ -161,14 +220,15 @@ final class SvgHeatMap {
     double size = 0;
     for (HeatMap panel : page.panels()) {
       int most = Math.max(panel.rows().size(), panel.columns().size());
-      size = Math.max(size, Math.clamp(most * 10.0, 90, 180));
+      size = Math.max(size, Math.clamp(most * 12.0, 110, 240));
     }
     int across = (int) Math.max(1, Math.floor((Svg.WIDTH + 16) / (size + 16)));
     double bottom = top;
     for (int i = 0; i < page.panels().size(); i++) {
       HeatMap panel = page.panels().get(i);
+      int row = i / across;
       double x = left + (i % across) * (size + 16);
-      double y = top + (i / across) * (size + 34);
+      double y = top + row * (size + 34);
       drawing.text(x, y + 11, Drawing.cut(panel.title(), SMALL, size), "start", SMALL, "ink");
       int rows = panel.rows().size();
       double cell = size / Math.max(1, Math.max(rows, panel.columns().size()));

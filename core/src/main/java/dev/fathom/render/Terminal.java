@@ -164,14 +164,22 @@ public final class Terminal {
             .max()
             .orElse(0);
     int label = Math.min(widest, pen.width() / 3);
-    int number = ranking.items().stream().mapToInt(i -> quantity(i).length()).max().orElse(0);
+    int longest = ranking.items().stream().mapToInt(i -> quantity(i).length()).max().orElse(0);
+    boolean room = label + longest + 7 <= pen.width();
+    int number =
+        room
+            ? longest
+            : ranking.items().stream()
+                .mapToInt(i -> Numbers.format(i.value()).length())
+                .max()
+                .orElse(0);
     int bar = Math.max(4, pen.width() - label - number - 3);
     double most = greatest(ranking.items());
     boolean signed = ranking.items().stream().anyMatch(i -> i.value() < 0);
     int half = signed ? bar / 2 : bar;
     for (Item item : ranking.items()) {
       String name = Legible.pad(Legible.cut(Legible.of(item.label()), label, "…"), label);
-      String value = Legible.padLeft(quantity(item), number);
+      String value = Legible.padLeft(room ? quantity(item) : Numbers.format(item.value()), number);
       double share = most == 0 || !Double.isFinite(item.value()) ? 0 : item.value() / most;
       String filled = bar(pen, Math.abs(share), half);
       Rgb color = Palette.groups(Theme.DARK).get(share < 0 ? 1 : 0);
@@ -184,7 +192,7 @@ public final class Terminal {
       String axis = signed ? pen.faint(pen.either("│", "|")) : "";
       pen.line(name + " " + value + " " + left + axis + pen.in(color, filled));
     }
-    boolean intervals = ranking.items().stream().anyMatch(i -> Double.isFinite(i.low()));
+    boolean intervals = room && ranking.items().stream().anyMatch(i -> Double.isFinite(i.low()));
     pen.aside(ranking.unit() + (intervals ? "; [low, high] is the interval" : ""));
   }
 
@@ -226,7 +234,7 @@ public final class Terminal {
       pen.line("(no edges)");
       return;
     }
-    int side = Math.max(4, (pen.width() - 16) / 2);
+    int side = Math.max(3, (pen.width() - 14) / 2);
     int from =
         strongest.stream()
             .mapToInt(e -> Legible.width(Legible.label(flow.nodes().get(e.from()).label())))

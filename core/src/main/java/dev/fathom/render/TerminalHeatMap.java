@@ -262,7 +262,7 @@ final class TerminalHeatMap {
   /// Tenths of the way to the end of the scale, with a sign on a diverging one.
   static String mark(Scale scale, double value) {
     double position = scale.position(value);
-    int tenths = (int) Math.min(9, Math.floor(Math.abs(position) * 10 + 1e-9));
+    int tenths = (int) Math.min(9, Math.floor(Math.abs(position) * 10 + 1e-6));
     if (scale.kind() != Scale.Kind.DIVERGING) {
       return Integer.toString(tenths);
     }
@@ -285,26 +285,29 @@ final class TerminalHeatMap {
     String log = scale.kind() == Scale.Kind.LOGARITHMIC ? ", by logarithm" : "";
     String unit = Legible.of(scale.unit()) + log;
     if (pen.colored()) {
+      int ends = low.length() + high.length() + 2;
+      int steps = Math.clamp(pen.width() - ends, 2, 16);
       var ramp = new StringBuilder();
-      int steps = 16;
       for (int i = 0; i < steps; i++) {
         double t = (i + 0.5) / steps;
         boolean diverging = scale.kind() == Scale.Kind.DIVERGING;
-        ramp.append(
-            pen.on(
-                diverging
-                    ? Palette.diverging(Theme.DARK, 2 * t - 1)
-                    : Palette.sequential(Theme.DARK, t),
-                " "));
+        Rgb color =
+            diverging
+                ? Palette.diverging(Theme.DARK, 2 * t - 1)
+                : Palette.sequential(Theme.DARK, t);
+        ramp.append(pen.on(color, " "));
       }
-      String text = low + " " + ramp + " " + high + "  ";
-      int used = low.length() + high.length() + steps + 4;
+      String line = low + " " + ramp + " " + high;
+      int indent = ends + steps + 2;
+      boolean beside = pen.width() - indent >= 20;
       List<String> rest =
           Legible.wrap(
               unit + (axes.isEmpty() ? "" : "; " + Legible.of(axes)),
-              Math.max(10, pen.width() - used));
-      pen.line(text + pen.faint(rest.getFirst()));
-      rest.stream().skip(1).forEach(l -> pen.line(" ".repeat(used) + pen.faint(l)));
+              beside ? pen.width() - indent : pen.width());
+      pen.line(beside ? line + "  " + pen.faint(rest.getFirst()) : line);
+      rest.stream()
+          .skip(beside ? 1 : 0)
+          .forEach(l -> pen.line(" ".repeat(beside ? indent : 0) + pen.faint(l)));
       return;
     }
     String digits =

@@ -1,5 +1,6 @@
 package dev.fathom.tensor;
 
+import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
@@ -17,9 +18,50 @@ final class Kernels {
         : Prepacked.instance().orElseThrow().linear(x.contiguous(), packed, bias);
   }
 
-  static Tensor plainLinear(Tensor x, Weight weight, @Nullable Tensor bias) {
+  /// The fused kernel. In BF16 it is some twenty times slower on a CPU than in F32, so F32 it is.
+  static Tensor attention(
+      Tensor q, Tensor k, Tensor v, @Nullable Tensor mask, boolean causal, double scale) {
+    if (q.dtype() == DType.BF16) {
+      Tensor wideMask = mask == null ? null : mask.to(DType.F32);
+      return fusedAttention(
+              q.to(DType.F32), k.to(DType.F32), v.to(DType.F32), wideMask, causal, scale)
+          .to(DType.BF16);
+    }
+    return fusedAttention(q, k, v, mask, causal, scale);
+  }
+
+  private static Tensor fusedAttention(
+      Tensor q, Tensor k, Tensor v, @Nullable Tensor mask, boolean causal, double scale) {
     return new Tensor(
-        torch.linear(x.pointer(), weight.values().pointer(), Tensor.optional(bias)));
+        torch.scaled_dot_product_attention(
+            q.pointer(),
+            k.pointer(),
+            v.pointer(),
+            Tensor.optional(mask),
+            0.0,
+            causal,
+            new DoubleOptional(scale),
+            q.size(1) != k.size(1)));
+  }
+
+  /// `x / √(mean(x²) + eps) ⊙ gain`: the library composes it of many passes in a row, this of
+  /// three.
+  static Tensor rmsNorm(Tensor x, @Nullable Tensor gain, double eps) {
+    if (x.dtype() != DType.F32 || x.requiresGradient()) {
+      return new Tensor(
+          torch.rms_norm(
+              x.pointer(),
+              new long[] {x.size(-1)},
+              Tensor.optional(gain),
+              new DoubleOptional(eps)));
+    }
+    Tensor meanSquare = x.norm(-1, true).square().div(x.size(-1));
+    Tensor y = x.mul(meanSquare.add(eps).rsqrt());
+    return gain == null ? y : y.mulInPlace(gain);
+  }
+
+  static Tensor plainLinear(Tensor x, Weight weight, @Nullable Tensor bias) {
+    return new Tensor(torch.linear(x.pointer(), weight.values().pointer(), Tensor.optional(bias)));
   }
 
   /// The blocked layout serves F32 and BF16 without gradients.

@@ -15,9 +15,9 @@ import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
-/// oneDNN's linear map over a weight that was brought into its blocked layout once. The presets do not
-/// bind it (an `IValue` made from a tensor crashes there), so it is reached through libtorch's own C
-/// interface by the foreign-function API. Absent symbols mean no fast path, not a failure.
+/// oneDNN's linear map over a weight that was brought into its blocked layout once. The presets do
+/// not bind it (an `IValue` made from a tensor crashes there), so it is reached through libtorch's
+/// own C interface by the foreign-function API. Absent symbols mean no fast path, not a failure.
 final class Prepacked {
   /// Null where this build of libtorch has no such interface.
   private static final @Nullable Prepacked INSTANCE = lookUp();
@@ -35,7 +35,10 @@ final class Prepacked {
   private final MethodHandle linear;
 
   private Prepacked(
-      MethodHandle newHandle, MethodHandle deleteHandle, MethodHandle dispatch, MethodHandle linear) {
+      MethodHandle newHandle,
+      MethodHandle deleteHandle,
+      MethodHandle dispatch,
+      MethodHandle linear) {
     this.newHandle = newHandle;
     this.deleteHandle = deleteHandle;
     this.dispatch = dispatch;
@@ -60,7 +63,8 @@ final class Prepacked {
         function(
             "aoti_torch_cpu__linear_pointwise",
             FunctionDescriptor.of(
-                JAVA_INT, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, JAVA_LONG, ADDRESS, ADDRESS));
+                JAVA_INT, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, JAVA_LONG, ADDRESS,
+                ADDRESS));
     return newHandle == null || delete == null || dispatch == null || linear == null
         ? null
         : new Prepacked(newHandle, delete, dispatch, linear);
@@ -70,8 +74,7 @@ final class Prepacked {
     Pointer address = Loader.addressof(symbol);
     return address == null || address.isNull()
         ? null
-        : Linker.nativeLinker()
-            .downcallHandle(MemorySegment.ofAddress(address.address()), type);
+        : Linker.nativeLinker().downcallHandle(MemorySegment.ofAddress(address.address()), type);
   }
 
   /// The weight in blocked layout; the caller owns the handle.
@@ -106,7 +109,9 @@ final class Prepacked {
                   0L,
                   MemorySegment.NULL,
                   out);
-      check(failed, "multiply " + x + " by " + packed);
+      if (failed != 0) {
+        throw new IllegalStateException("libtorch could not multiply " + x + " by the weight");
+      }
       return adopt(out.get(JAVA_LONG, 0));
     } catch (RuntimeException e) {
       throw e;

@@ -4,12 +4,16 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.jspecify.annotations.Nullable;
 
-/// The lifetime of native memory. A tensor belongs to the innermost scope that is open on its thread
-/// when it is made, and is freed when that scope closes; [#escape] hands one on to the scope outside.
-/// Open one per turn of a loop over prompts or layers.
+/// The lifetime of native memory. A tensor belongs to the innermost scope that is open on its
+/// thread when it is made, and is freed when that scope closes; [#escape] hands one on to the scope
+/// outside. Open one per turn of a loop over prompts or layers.
 ///
-/// Without any open scope a tensor is freed by the garbage collector, late: always open one.
+/// A tensor made while no scope is open is never freed: always open one.
 public final class Scope implements AutoCloseable {
+  static {
+    Libtorch.prepare();
+  }
+
   private static final ThreadLocal<@Nullable Scope> INNERMOST = new ThreadLocal<>();
 
   private final PointerScope pointers;
@@ -27,7 +31,8 @@ public final class Scope implements AutoCloseable {
   public static Scope current() {
     Scope scope = INNERMOST.get();
     if (scope == null) {
-      throw new IllegalStateException("no scope is open: wrap the call in try (var scope = Scope.open())");
+      throw new IllegalStateException(
+          "no scope is open: wrap the call in try (var scope = Scope.open())");
     }
     return scope;
   }
@@ -47,7 +52,7 @@ public final class Scope implements AutoCloseable {
     return new Scope(true);
   }
 
-  /// Moves `tensor` to the enclosing scope (or, outside any, to the garbage collector) and returns it.
+  /// Moves `tensor` to the enclosing scope and returns it.
   public Tensor escape(Tensor tensor) {
     var pointer = tensor.pointer();
     pointer.retainReference(); // detach frees what nobody else holds
@@ -59,7 +64,8 @@ public final class Scope implements AutoCloseable {
     return tensor;
   }
 
-  /// A second handle on the same memory that lives as long as this scope, whichever scope is innermost.
+  /// A second handle on the same memory that lives as long as this scope, whichever scope is
+  /// innermost.
   public Tensor keep(Tensor tensor) {
     Tensor kept = tensor.keep();
     pointers.attach(kept.pointer());

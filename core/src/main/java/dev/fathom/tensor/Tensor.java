@@ -10,7 +10,6 @@ import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.BoolOptional;
-import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Scalar;
@@ -22,13 +21,17 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
-/// An n-dimensional array in native memory, freed with the [Scope] it was made in. Operations return
-/// new tensors (or views, where the name says so in libtorch) and never change their inputs; the few
-/// that write in place end in `InPlace`.
+/// An n-dimensional array in native memory, freed with the [Scope] it was made in. Operations
+/// return new tensors (or views, where the name says so in libtorch) and never change their inputs;
+/// the few that write in place end in `InPlace`.
 ///
 /// Only the operations Fathom uses are here. Names are libtorch's in camel case; semantics are
 /// libtorch's: broadcasting, negative dimensions, type promotion.
 public final class Tensor {
+  static {
+    Libtorch.prepare();
+  }
+
   private final org.bytedeco.pytorch.Tensor pointer;
 
   Tensor(org.bytedeco.pytorch.Tensor pointer) {
@@ -201,7 +204,8 @@ public final class Tensor {
 
   // ---------------------------------------------------------------- owning
 
-  /// A second handle on the same memory that belongs to no scope: whoever asks for it must [#free] it.
+  /// A second handle on the same memory that belongs to no scope: whoever asks for it must [#free]
+  /// it.
   public Tensor keep() {
     var handle = new org.bytedeco.pytorch.Tensor(pointer);
     handle.retainReference();
@@ -482,6 +486,13 @@ public final class Tensor {
     return wrap(pointer.argmax(new LongOptional(dim), false));
   }
 
+  /// The Euclidean norm along `dim`.
+  public Tensor norm(long dim, boolean keep) {
+    return wrap(
+        torch.linalg_vector_norm(
+            pointer, new Scalar(2), new long[] {dim}, keep, new ScalarTypeOptional()));
+  }
+
   public Tensor softmax(long dim) {
     return wrap(pointer.softmax(dim));
   }
@@ -594,8 +605,7 @@ public final class Tensor {
 
   /// The same from a given gradient of some scalar with respect to this tensor.
   public void backward(Tensor gradient) {
-    pointer.backward(
-        gradient.pointer, new BoolOptional(), false, new TensorArrayRefOptional());
+    pointer.backward(gradient.pointer, new BoolOptional(), false, new TensorArrayRefOptional());
   }
 
   /// The gradient gathered so far, or null when none has been.
@@ -610,7 +620,8 @@ public final class Tensor {
 
   // ---------------------------------------------------------------- fused kernels
 
-  /// `(x - mean) / √(var + eps) ⊙ gain + bias` over the last dimension, variance biased (Ba et al. 2016).
+  /// `(x - mean) / √(var + eps) ⊙ gain + bias` over the last dimension, variance biased (Ba et al.
+  /// 2016).
   public Tensor layerNorm(@Nullable Tensor gain, @Nullable Tensor bias, double eps) {
     return wrap(
         torch.layer_norm(
@@ -619,24 +630,14 @@ public final class Tensor {
 
   /// `x / √(mean(x²) + eps) ⊙ gain` over the last dimension (Zhang and Sennrich 2019).
   public Tensor rmsNorm(@Nullable Tensor gain, double eps) {
-    return wrap(
-        torch.rms_norm(pointer, new long[] {size(-1)}, optional(gain), new DoubleOptional(eps)));
+    return Kernels.rmsNorm(this, gain, eps);
   }
 
   /// softmax(q kᵀ scale + mask) v for `[…, heads, positions, width]`, without keeping the pattern.
   /// `mask` is added to the scores; `causal` masks keys after the query (equal lengths only).
   public static Tensor attention(
       Tensor q, Tensor k, Tensor v, @Nullable Tensor mask, boolean causal, double scale) {
-    return wrap(
-        torch.scaled_dot_product_attention(
-            q.pointer,
-            k.pointer,
-            v.pointer,
-            optional(mask),
-            0.0,
-            causal,
-            new DoubleOptional(scale),
-            q.size(1) != k.size(1)));
+    return Kernels.attention(q, k, v, mask, causal, scale);
   }
 
   static TensorOptional optional(@Nullable Tensor tensor) {

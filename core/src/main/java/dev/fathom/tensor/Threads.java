@@ -4,9 +4,13 @@ import org.bytedeco.pytorch.global.torch;
 
 /// How many threads the kernels use: the one process-wide setting of this package.
 ///
-/// libtorch's OpenMP threads do the work; OpenBLAS, which brings threads of its own that would fight
-/// them for the cores, is kept at one.
+/// libtorch's OpenMP threads do the work; OpenBLAS, which brings threads of its own that would
+/// fight them for the cores, is kept at one.
 public final class Threads {
+  static {
+    Libtorch.prepare();
+  }
+
   private Threads() {}
 
   /// Sets the number of kernel threads, 1 or more.

@@ -1,7 +1,8 @@
 /// Tensors, the memory they live in, and the kernels that read them. The only package that knows
 /// libtorch: everything above it sees [Tensor], never a native pointer.
 ///
-/// Start with [Scope] (every tensor belongs to the innermost open scope of its thread) and [Tensor]:
+/// Start with [Scope] (every tensor belongs to the innermost open scope of its thread) and
+/// [Tensor]:
 ///
 /// ```java
 /// try (var scope = Scope.open()) {
@@ -13,6 +14,7 @@
 /// Shapes are written `[tokens, dModel]`, outermost axis first. Negative dimensions count from the
 /// end. Nothing is global but the thread count of the kernels ([Threads]).
 ///
-/// Threads: scopes and tensors belong to the thread that made them; [Weight]s may be read by several.
+/// Threads: scopes and tensors belong to the thread that made them; [Weight]s may be read by
+/// several.
 @org.jspecify.annotations.NullMarked
 package dev.fathom.tensor;

@@ -12,6 +12,12 @@
     return String(Number(v.toPrecision(3)));
   };
 
+  // As many decimals as tell a hundredth of the scale apart, so that the cells of a map align.
+  const fixed = (v, scale) => {
+    const decimals = Math.max(0, Math.ceil(2 - Math.log10(scale.high - scale.low)));
+    return decimals > 6 ? format(v) : v.toFixed(decimals).replace(/^-(?=[0.]+$)/, '');
+  };
+
   // Characters that would not be seen or would turn the line around, as their code points.
   const legible = (s) => s.replace(
     /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
@@ -125,7 +131,12 @@
     show(found[0], found[1], event.clientX, event.clientY);
   });
   document.addEventListener('pointerleave', hide);
-  document.addEventListener('scroll', hide, true);
+  // Scrolling takes the tip away from the pointer, but not from the cell that has the focus.
+  document.addEventListener('scroll', () => {
+    const at = document.activeElement;
+    if (at.matches('table.heat td:focus-visible, .strip span:focus-visible')) show(at, partsOf(at)[1]);
+    else hide();
+  }, true);
   document.addEventListener('focusin', (event) => {
     const found = event.target.matches('table.heat td, .strip span') && partsOf(event.target);
     if (found) {
@@ -179,7 +190,7 @@
         if (cell.dataset.text === undefined) cell.dataset.text = cell.textContent;
         const { view, row, column } = place(cell);
         const value = view.grid.values[row][column];
-        cell.textContent = numbers ? (value === null ? '' : format(value)) : cell.dataset.text;
+        cell.textContent = numbers ? (value === null ? '' : fixed(value, view.scale)) : cell.dataset.text;
       }
     }
   };

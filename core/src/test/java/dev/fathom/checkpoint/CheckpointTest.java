@@ -274,9 +274,12 @@ class CheckpointTest {
                 .isEqualTo(-1);
           }
         }
-        assertThat(back.vocabulary().orElseThrow())
-            .usingRecursiveComparison()
-            .isEqualTo(vocabulary);
+        var copied = back.vocabulary().orElseThrow();
+        assertThat(copied.tokens().equals(vocabulary.tokens())).isTrue();
+        assertThat(copied.merges().equals(vocabulary.merges())).isTrue();
+        assertThat(copied.types()).isEqualTo(vocabulary.types());
+        assertThat(copied.chatTemplate()).isEqualTo(vocabulary.chatTemplate());
+        assertThat(copied.eos()).isEqualTo(vocabulary.eos());
         var config = checkpoint.config();
         assertThat(back.config()).isEqualTo(config);
       }

@@ -14,6 +14,7 @@ import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeSet;
@@ -39,6 +40,12 @@ class ForwardTest {
     return TinyModels.some(DType.F64).stream();
   }
 
+  /// Every other one, for what runs once a site.
+  static Stream<Variant> few() {
+    List<Variant> some = TinyModels.some(DType.F64);
+    return IntStream.range(0, some.size()).filter(i -> i % 2 == 0).mapToObj(some::get);
+  }
+
   private static Tensor forward(Transformer model, int[] ids, Tap tap) {
     return model.forward(
         Tensor.of(ids, ids.length), Pass.over(Layout.single(ids.length)).with(tap));
@@ -48,7 +55,7 @@ class ForwardTest {
   @MethodSource("every")
   void aRowInABatchIsTheRowAlone(Variant variant) {
     var random = new Random(variant.seed());
-    try (var scope = Scope.withoutGradients();
+    try (var _ = Scope.withoutGradients();
         var tiny = TinyModels.of(variant)) {
       for (int trial = 0; trial < 2; trial++) {
         int[] lengths = random.ints(1 + random.nextInt(5), 1, 9).toArray();
@@ -72,7 +79,7 @@ class ForwardTest {
   @MethodSource("exact")
   void activationsOfABatchAreThoseOfItsRows(Variant variant) {
     int[] lengths = {5, 2, 7, 5, 1, 2};
-    try (var scope = Scope.withoutGradients();
+    try (var _ = Scope.withoutGradients();
         var tiny = TinyModels.of(variant)) {
       Site[] sites = Sites.of(tiny.model()).toArray(Site[]::new);
       List<int[]> rows =
@@ -120,7 +127,7 @@ class ForwardTest {
     int[] lengths = {4, 6, 1, 4};
     int[] packed = TinyModel.idArray(15, 3);
     Layout layout = Layout.rows(lengths);
-    try (var scope = Scope.withoutGradients();
+    try (var _ = Scope.withoutGradients();
         var tiny = TinyModels.of(variant)) {
       Tensor ids = Tensor.of(packed, packed.length);
       Tensor all = tiny.model().forward(ids, Pass.over(layout));
@@ -137,7 +144,7 @@ class ForwardTest {
   @ParameterizedTest
   @MethodSource("some")
   void everySiteFiresInAPassOverTheLastQueries(Variant variant) {
-    try (var scope = Scope.withoutGradients();
+    try (var _ = Scope.withoutGradients();
         var tiny = TinyModels.of(variant)) {
       int[] ids = TinyModel.idArray(9, 5);
       Layout layout = Layout.rows(4, 5);
@@ -173,7 +180,7 @@ class ForwardTest {
   @MethodSource("some")
   void watchingEverySiteChangesNothing(Variant variant) {
     int[] ids = TinyModel.idArray(6, 2);
-    try (var scope = Scope.withoutGradients();
+    try (var _ = Scope.withoutGradients();
         var tiny = TinyModels.of(variant)) {
       var capture = Capture.of(Sites.of(tiny.model()).toArray(Site[]::new));
       assertClose(
@@ -187,7 +194,7 @@ class ForwardTest {
   @MethodSource("some")
   void watchingASiteOfTheStreamChangesNoBit(Variant variant) {
     int[] ids = TinyModel.idArray(6, 2);
-    try (var scope = Scope.withoutGradients();
+    try (var _ = Scope.withoutGradients();
         var tiny = TinyModels.of(variant)) {
       Tensor plain = forward(tiny.model(), ids, Tap.NONE);
       for (Kind kind :
@@ -199,14 +206,14 @@ class ForwardTest {
   }
 
   @ParameterizedTest
-  @MethodSource("exact")
+  @MethodSource("few")
   void rewritingASiteWithItsOwnValueChangesNothingAndWithAnotherTheLogits(Variant variant) {
     int[] ids = TinyModel.idArray(6, 2);
-    try (var scope = Scope.withoutGradients();
+    try (var _ = Scope.withoutGradients();
         var tiny = TinyModels.of(variant)) {
       Tensor plain = forward(tiny.model(), ids, Tap.NONE);
       for (Site site : Sites.of(tiny.model())) {
-        try (var inner = Scope.open()) {
+        try (var _ = Scope.open()) {
           String what = site + " of " + variant;
           Tensor same = forward(tiny.model(), ids, Taps.change(Slice.of(site), Tensor::copy));
           assertClose(what, same, plain);
@@ -218,11 +225,11 @@ class ForwardTest {
   }
 
   @ParameterizedTest
-  @MethodSource("exact")
+  @MethodSource("few")
   void everySiteIsDifferentiable(Variant variant) {
     int[] ids = TinyModel.idArray(4, 2);
     var random = new Random(variant.seed());
-    try (var scope = Scope.withGradients();
+    try (var _ = Scope.withGradients();
         var tiny = TinyModels.of(variant)) {
       double[] weights = random.doubles(4L * 50, -1, 1).toArray();
       for (Site site : Sites.of(tiny.model())) {
@@ -241,7 +248,7 @@ class ForwardTest {
           Tensor gradient = seen.getFirst().gradient();
           assertThat(gradient).as("gradient at %s of %s", site, variant).isNotNull();
           Tensor direction = direction(seen.getFirst(), random);
-          double slope = gradient.mul(direction).sum().item();
+          double slope = Objects.requireNonNull(gradient).mul(direction).sum().item();
           double step = 1e-5;
           double up = score(tiny.model(), ids, site, direction.mul(step), reading);
           double down = score(tiny.model(), ids, site, direction.mul(-step), reading);
@@ -276,7 +283,7 @@ class ForwardTest {
   @MethodSource("every")
   void patternsSumToOneAndSeeNeitherAheadNorBeyondTheWindow(Variant variant) {
     int n = 6;
-    try (var scope = Scope.withoutGradients();
+    try (var _ = Scope.withoutGradients();
         var tiny = TinyModels.of(variant)) {
       var capture =
           Capture.of(Site.of(Kind.PATTERN, 0), Site.of(Kind.PATTERN, 1), Site.of(Kind.SCORES, 1));
@@ -308,7 +315,7 @@ class ForwardTest {
   @ParameterizedTest
   @MethodSource("some")
   void attentionInTheOpenIsTheFusedKernel(Variant variant) {
-    try (var scope = Scope.withoutGradients();
+    try (var _ = Scope.withoutGradients();
         var tiny = TinyModels.of(variant)) {
       for (int n : new int[] {1, 2, 7}) {
         int[] ids = TinyModel.idArray(n, 4);
@@ -327,7 +334,7 @@ class ForwardTest {
   @MethodSource("some")
   void theNormThroughItsScaleIsTheNorm(Variant variant) {
     int[] ids = TinyModel.idArray(5, 4);
-    try (var scope = Scope.withoutGradients();
+    try (var _ = Scope.withoutGradients();
         var tiny = TinyModels.of(variant)) {
       var scales =
           Sites.of(tiny.model()).stream()
@@ -341,10 +348,10 @@ class ForwardTest {
   }
 
   @ParameterizedTest
-  @MethodSource("exact")
+  @MethodSource("few")
   void aTapSeesTheSameValueWhicheverOtherSitesAreWatched(Variant variant) {
     int[] ids = TinyModel.idArray(5, 4);
-    try (var scope = Scope.withoutGradients();
+    try (var _ = Scope.withoutGradients();
         var tiny = TinyModels.of(variant)) {
       List<Site> sites = Sites.of(tiny.model());
       var together = Capture.of(sites.toArray(Site[]::new));
@@ -367,7 +374,7 @@ class ForwardTest {
   @ParameterizedTest
   @MethodSource("some")
   void refusedSitesGiveTheirReason(Variant variant) {
-    try (var scope = Scope.withoutGradients();
+    try (var _ = Scope.withoutGradients();
         var tiny = TinyModels.of(variant)) {
       for (Kind kind : Kind.values()) {
         Site site = Site.of(kind, 0);
@@ -387,7 +394,7 @@ class ForwardTest {
 
   @Test
   void aTapThatNeverFiresIsAnError() {
-    try (var scope = Scope.withoutGradients();
+    try (var _ = Scope.withoutGradients();
         var tiny = TinyModels.llama(DType.F64)) {
       var asked = new AtomicBoolean();
       Tap late =
@@ -411,7 +418,7 @@ class ForwardTest {
 
   @Test
   void aTapThatReturnsAnotherShapeOrTypeIsRefused() {
-    try (var scope = Scope.withoutGradients();
+    try (var _ = Scope.withoutGradients();
         var tiny = TinyModels.llama(DType.F64)) {
       Site site = Site.of(Kind.RESID_POST, 1);
       assertThatThrownBy(() ->
@@ -427,10 +434,10 @@ class ForwardTest {
   }
 
   @ParameterizedTest
-  @MethodSource("exact")
+  @MethodSource("few")
   void aTapMayReturnATensorOfItsOwnWhichOutlivesThePass(Variant variant) {
     int[] ids = TinyModel.idArray(3, 1);
-    try (var scope = Scope.withoutGradients();
+    try (var _ = Scope.withoutGradients();
         var tiny = TinyModels.of(variant)) {
       for (Site site : Sites.of(tiny.model())) {
         var capture = Capture.of(site);
@@ -466,7 +473,7 @@ class ForwardTest {
   @MethodSource("exact")
   void theStepsAloneAreTheForward(Variant variant) {
     int[] ids = TinyModel.idArray(5, 1);
-    try (var scope = Scope.withoutGradients();
+    try (var _ = Scope.withoutGradients();
         var tiny = TinyModels.of(variant)) {
       Transformer model = tiny.model();
       Pass pass = Pass.over(Layout.single(5));
@@ -480,7 +487,7 @@ class ForwardTest {
 
   @Test
   void idsAndLengthsThatTheModelCannotReadAreRefused() {
-    try (var scope = Scope.withoutGradients();
+    try (var _ = Scope.withoutGradients();
         var tiny = TinyModels.llama(DType.F32)) {
       Transformer model = tiny.model();
       assertThatThrownBy(() -> forward(model, new int[] {1, 50}, Tap.NONE))

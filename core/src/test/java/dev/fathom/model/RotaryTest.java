@@ -26,7 +26,7 @@ class RotaryTest {
   @ValueSource(booleans = {false, true})
   void eachPairIsTurnedByPositionTimesFrequency(boolean interleaved) {
     float[] frequencies = {0.5f, 0.125f};
-    try (var scope = Scope.withoutGradients()) {
+    try (var _ = Scope.withoutGradients()) {
       Tensor x = random(5);
       double[] in = x.toDoubles();
       double[] expected = in.clone();
@@ -52,7 +52,7 @@ class RotaryTest {
     var rotary = Rotary.longRope(new float[] {0.5f, 0.25f}, new float[] {0.1f, 0.05f}, 4, 1.5);
     var shorts = Rotary.of(new float[] {0.5f, 0.25f}, false, 1.5);
     var longs = Rotary.of(new float[] {0.1f, 0.05f}, false, 1.5);
-    try (var scope = Scope.withoutGradients()) {
+    try (var _ = Scope.withoutGradients()) {
       Tensor x = random(9);
       Tensor found = turned(rotary, x, Layout.rows(4, 5));
       assertClose(

@@ -17,7 +17,7 @@ class TinyModelsTest {
   @ParameterizedTest
   @MethodSource("variants")
   void everyVariantComputesFiniteLogits(TinyModels.Variant variant) {
-    try (var scope = Scope.withoutGradients();
+    try (var _ = Scope.withoutGradients();
         var tiny = TinyModels.of(variant)) {
       var logits = tiny.model().forward(tiny.ids(5), Pass.over(Layout.single(5)));
       assertThat(logits.shape()).containsExactly(5, TinyModels.VOCABULARY);

@@ -1,0 +1,201 @@
+package dev.fathom.cli;
+
+import dev.fathom.data.Prompt;
+import dev.fathom.model.Decoding;
+import dev.fathom.model.Generation;
+import dev.fathom.model.Generator;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/// Lets a model continue texts.
+@Command(
+    name = "generate",
+    description = "Lets a model continue a text.",
+    footer = {
+      "",
+      "Examples:",
+      "  fathom generate -m model.gguf \"The Eiffel Tower is in\" -n 20",
+      "  fathom generate -m DIR --chat \"Why is the sky blue?\" --temperature 0.7 --top-p 0.9",
+      "  fathom generate -m DIR --prompts prompts.jsonl --json texts.json",
+    })
+final class GenerateCommand implements Callable<Integer> {
+  /// Prompts that are continued together.
+  private static final int BATCH = 16;
+
+  private final Console console;
+
+  @Mixin private final ModelOptions modelOptions = new ModelOptions();
+  @Mixin private final PromptOptions promptOptions = new PromptOptions();
+  @Mixin private final DecodingOptions decodingOptions = new DecodingOptions();
+  @Mixin private final JsonOptions output = new JsonOptions();
+
+  @Option(
+      names = "--beams",
+      paramLabel = "N",
+      description = "Search for the likeliest text along N beams. Default: ${DEFAULT-VALUE}.")
+  private int beams = 1;
+
+  @Option(
+      names = "--length-penalty",
+      paramLabel = "X",
+      description = "With --beams: above 0 favours longer texts. Default: ${DEFAULT-VALUE}.")
+  private double lengthPenalty = 1;
+
+  GenerateCommand(Console console) {
+    this.console = console;
+  }
+
+  /// A prompt and what the user calls it.
+  private record Named(String id, Prompt prompt) {}
+
+  /// One text, as JSON has it.
+  private record Text(
+      String id,
+      String prompt,
+      List<Integer> promptIds,
+      String text,
+      List<Integer> ids,
+      String stop) {}
+
+  /// The result, as JSON has it.
+  private record Document(String model, List<Text> texts, double seconds, double tokensPerSecond) {}
+
+  @Override
+  public Integer call() {
+    decodingOptions.decoding(java.util.Set.of()).withBeams(beams, lengthPenalty); // refuse early
+    var source = promptOptions.source(console);
+    try (var model = LoadedModel.open(console, modelOptions)) {
+      Decoding decoding =
+          decodingOptions.decoding(StopTokens.of(model)).withBeams(beams, lengthPenalty);
+      var generator = Generator.of(model.transformer(), model.tokenizer());
+      List<Named> prompts = prompts(model, source);
+      long started = System.nanoTime();
+      List<Generation> texts =
+          source instanceof PromptOptions.Source.Text
+              ? List.of(one(generator, prompts.getFirst().prompt, decoding))
+              : many(generator, prompts, decoding);
+      double seconds = (System.nanoTime() - started) / 1e9;
+      long tokens = texts.stream().mapToLong(text -> text.tokens().size()).sum();
+      if (output.wantsJson()) {
+        output.writeJson(
+            console, json(model.transformer().card().name(), prompts, texts, seconds, tokens));
+      }
+      if (output.showsText()) {
+        console.err().println(speed(tokens, seconds));
+      }
+    }
+    return Main.DONE;
+  }
+
+  static String speed(long tokens, double seconds) {
+    return String.format(
+        Locale.ROOT, "%d tokens in %.1f s, %.1f tokens/s", tokens, seconds, tokens / seconds);
+  }
+
+  private List<Named> prompts(LoadedModel model, PromptOptions.Source source) {
+    return switch (source) {
+      case PromptOptions.Source.Text(String text) ->
+          List.of(new Named("1", model.prompt(text, promptOptions)));
+      case PromptOptions.Source.Lines(Path file) -> lines(model, file);
+    };
+  }
+
+  private List<Named> lines(LoadedModel model, Path file) {
+    var prompts = new ArrayList<Named>();
+    try (var reader = Files.newBufferedReader(file)) {
+      int number = 0;
+      for (String line = reader.readLine(); line != null; line = reader.readLine()) {
+        number++;
+        if (!line.isBlank()) prompts.add(named(model, file, number, line));
+      }
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    }
+    if (prompts.isEmpty()) throw new IllegalArgumentException(file + " has no prompts.");
+    return prompts;
+  }
+
+  private Named named(LoadedModel model, Path file, int number, String line) {
+    try {
+      JsonNode node = JsonMapper.shared().readTree(line);
+      if (!node.path("prompt").isString()) {
+        throw new IllegalArgumentException(
+            "%s line %d has no \"prompt\": each line is {\"id\": …, \"prompt\": \"…\"}."
+                .formatted(file, number));
+      }
+      return new Named(
+          node.path("id").asString(Integer.toString(number)),
+          model.prompt(node.path("prompt").asString(), promptOptions));
+    } catch (JacksonException e) {
+      throw new IllegalArgumentException(
+          "%s line %d is not JSON: %s".formatted(file, number, e.getOriginalMessage()), e);
+    }
+  }
+
+  /// Shown as it comes.
+  private Generation one(Generator generator, Prompt prompt, Decoding decoding) {
+    boolean shows = output.showsText();
+    Generator.Listener listener =
+        (_, text) -> {
+          if (shows) {
+            console.out().print(text);
+            console.out().flush();
+          }
+        };
+    Generation result = generator.run(List.of(prompt.ids()), decoding, listener).getFirst();
+    if (shows) console.out().println();
+    return result;
+  }
+
+  /// Shown when each batch is done.
+  private List<Generation> many(Generator generator, List<Named> prompts, Decoding decoding) {
+    var texts = new ArrayList<Generation>();
+    try (var progress = output.progress(console, "generating", prompts.size())) {
+      for (int from = 0; from < prompts.size(); from += BATCH) {
+        var batch = prompts.subList(from, Math.min(prompts.size(), from + BATCH));
+        texts.addAll(
+            generator.run(
+                batch.stream().map(named -> named.prompt.ids()).toList(),
+                decoding,
+                Generator.Listener.NONE));
+        progress.advance(batch.size());
+      }
+    }
+    if (output.showsText()) {
+      for (int i = 0; i < texts.size(); i++) {
+        console.out().println("[" + prompts.get(i).id + "] " + texts.get(i).text());
+      }
+    }
+    return texts;
+  }
+
+  private static String json(
+      String model, List<Named> prompts, List<Generation> texts, double seconds, long tokens) {
+    var rows = new ArrayList<Text>();
+    for (int i = 0; i < texts.size(); i++) {
+      Generation text = texts.get(i);
+      rows.add(
+          new Text(
+              prompts.get(i).id,
+              prompts.get(i).prompt.text(),
+              text.prompt(),
+              text.text(),
+              text.tokens(),
+              text.stop().name().toLowerCase(Locale.ROOT)));
+    }
+    return JsonMapper.shared()
+        .writerWithDefaultPrettyPrinter()
+        .writeValueAsString(new Document(model, rows, seconds, tokens / seconds));
+  }
+}

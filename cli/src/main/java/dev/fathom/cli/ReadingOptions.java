@@ -1,0 +1,83 @@
+package dev.fathom.cli;
+
+import dev.fathom.data.Prompt;
+import dev.fathom.explain.LogitLens;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/// One prompt, what is asked about it, and where it is read.
+final class ReadingOptions {
+  @Mixin private final PromptOptions prompt = new PromptOptions();
+
+  @Option(
+      names = {"-t", "--target"},
+      paramLabel = "TEXT",
+      description =
+          "The next token to follow (a class of a classifier). Default: the model's own first choice.")
+  private @Nullable String target;
+
+  PromptOptions promptOptions() {
+    return prompt;
+  }
+
+  /// The one prompt the user gave.
+  ///
+  /// @throws IllegalArgumentException if there is none, or a file of them
+  Prompt prompt(LoadedModel model, Console console) {
+    return switch (prompt.source(console)) {
+      case PromptOptions.Source.Text(String text) -> model.prompt(text, prompt);
+      case PromptOptions.Source.Lines(var file) ->
+          throw new IllegalArgumentException(
+              "This command reads one prompt; --prompts " + file + " is for capture and generate.");
+    };
+  }
+
+  /// The lens settings that these options mean for a prompt: decoders are read after the last
+  /// token, masked models at their mask, classifiers at the first token.
+  LogitLens.Config lens(LoadedModel model, Prompt prompt) {
+    var config =
+        LogitLens.Config.standard()
+            .at(this.prompt.position().orElseGet(() -> usual(model, prompt)));
+    return target == null ? config : config.withTarget(targetId(model, prompt, target));
+  }
+
+  private static int targetId(LoadedModel model, Prompt prompt, String target) {
+    List<String> labels = model.transformer().card().labels();
+    if (labels.isEmpty()) {
+      return model.target(prompt, target).id();
+    }
+    int label = labels.indexOf(target.strip());
+    if (label < 0) {
+      throw new IllegalArgumentException(
+          "The target '%s' is not a class of this model, which has %s."
+              .formatted(target, String.join(", ", labels)));
+    }
+    return label;
+  }
+
+  private static int usual(LoadedModel model, Prompt prompt) {
+    var card = model.transformer().card();
+    if (card.causal()) {
+      return -1;
+    }
+    if (!card.labels().isEmpty()) {
+      return 0;
+    }
+    OptionalInt mask = model.tokenizer().specials().mask();
+    int[] ids = prompt.ids();
+    return IntStream.range(0, ids.length)
+        .filter(i -> mask.isPresent() && ids[i] == mask.getAsInt())
+        .findFirst()
+        .orElseThrow(() ->
+            new IllegalArgumentException(
+                "This is a masked model: put %s where it should fill in a word, or say --position."
+                    .formatted(
+                        mask.isPresent()
+                            ? model.tokenizer().piece(mask.getAsInt())
+                            : "its mask token")));
+  }
+}

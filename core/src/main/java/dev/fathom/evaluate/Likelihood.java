@@ -1,0 +1,263 @@
+package dev.fathom.evaluate;
+
+import dev.fathom.model.Layout;
+import dev.fathom.model.Pass;
+import dev.fathom.model.Transformer;
+import dev.fathom.tensor.DType;
+import dev.fathom.tensor.Scope;
+import dev.fathom.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+
+/// How probable does a causal model find each token of a text? `ln P(t_i | t_0 … t_{i-1})` in nats
+/// for every token of many rows: what perplexity and the comparison of sentences are sums of.
+///
+/// Rows are sorted by length and packed without padding, so rows of one length share each attention
+/// call and none changes another's result. The last token of a row predicts nothing and is not
+/// read. The head goes over the packed positions in chunks: no `[tokens, vocab]` tensor is ever
+/// held.
+///
+/// The sum over a row favours short rows; the mean favours rows of many easy tokens. Which of the
+/// two a measure means is for the measure to say.
+///
+/// ```java
+/// List<float[]> found = Likelihood.of(model, rows, Likelihood.Config.standard());
+/// double perplexity = Math.exp(-Likelihood.sum(found.getFirst()) / found.getFirst().length);
+/// ```
+public final class Likelihood {
+  /// Logits held at a time; enough rows to keep the product of the head efficient.
+  private static final long CHUNK_BYTES = 32 << 20;
+
+  private final Transformer model;
+  private final DType wide;
+
+  private Likelihood(Transformer model) {
+    this.model = model;
+    this.wide = model.card().dtype() == DType.F64 ? DType.F64 : DType.F32;
+  }
+
+  /// What a row's first token is predicted from.
+  public enum Start {
+    /// Nothing: the first token gets no value.
+    NONE,
+    /// The start token, which stays in the context of all tokens.
+    IN_CONTEXT,
+    /// The start token, which only the first token sees; the others see the row alone (StereoSet's
+    /// official script).
+    FIRST_ONLY
+  }
+
+  /// @param start what a row's first token is predicted from
+  /// @param startToken its id; present unless `start` is [Start#NONE]
+  /// @param tokensAtOnce tokens packed into one pass; a longer row goes alone
+  public record Config(Start start, OptionalInt startToken, int tokensAtOnce) {
+    public Config {
+      if (startToken.isPresent() == (start == Start.NONE)) {
+        throw new IllegalArgumentException(
+            start == Start.NONE
+                ? "a start token is given, but nothing is to be predicted from it"
+                : "predicting first tokens needs a start token");
+      }
+      if (tokensAtOnce < 1) {
+        throw new IllegalArgumentException(
+            "at least one token must be read at once, found " + tokensAtOnce);
+      }
+    }
+
+    /// Rows as they are, 2048 tokens at once.
+    public static Config standard() {
+      return new Config(Start.NONE, OptionalInt.empty(), 2048);
+    }
+
+    /// The same with values for first tokens too.
+    public Config starting(Start start, int token) {
+      return new Config(start, OptionalInt.of(token), tokensAtOnce);
+    }
+
+    public Config tokensAtOnce(int tokens) {
+      return new Config(start, startToken, tokens);
+    }
+  }
+
+  /// A row in the order of computation.
+  ///
+  /// @param number its place among the caller's rows
+  /// @param read the tokens the model reads
+  /// @param predicted the tokens that follow them, as many
+  private record Row(int number, int[] read, int[] predicted) {
+    static Row of(int number, int[] ids, OptionalInt before) {
+      int[] whole =
+          before.isEmpty()
+              ? ids
+              : IntStream.concat(IntStream.of(before.getAsInt()), Arrays.stream(ids)).toArray();
+      int count = Math.max(0, whole.length - 1);
+      return new Row(
+          number,
+          Arrays.copyOf(whole, count),
+          Arrays.copyOfRange(whole, Math.min(1, whole.length), whole.length));
+    }
+
+    int length() {
+      return read.length;
+    }
+  }
+
+  /// The log-probabilities, in nats, of each row's tokens given those before: a row of `n` token
+  /// ids gets `n - 1` values, or `n` where first tokens are predicted from a start token. In the
+  /// order of `rows`; the arrays are the caller's.
+  ///
+  /// @throws IllegalArgumentException if the model is not causal, or a row has an id outside the
+  ///   vocabulary or more tokens than the model reads
+  public static List<float[]> of(Transformer model, List<int[]> rows, Config config) {
+    if (!model.card().causal()) {
+      throw new IllegalArgumentException(
+          "%s models read both ways and give no probability of a next token: use a causal model"
+              .formatted(model.card().family()));
+    }
+    config.startToken.ifPresent(token -> requireToken("the start token", token, model));
+    for (int r = 0; r < rows.size(); r++) {
+      for (int id : rows.get(r)) {
+        requireToken("row " + r, id, model);
+      }
+    }
+    return new Likelihood(model).run(rows, config);
+  }
+
+  /// The log-probability of a whole row, accumulated in double precision.
+  public static double sum(float[] logProbabilities) {
+    double sum = 0;
+    for (float value : logProbabilities) {
+      sum += value;
+    }
+    return sum;
+  }
+
+  private static void requireToken(String where, int id, Transformer model) {
+    int vocabulary = Math.toIntExact(Math.min(model.outputs(), model.embedding().vocabulary()));
+    if (id < 0 || id >= vocabulary) {
+      throw new IllegalArgumentException(
+          "%s: token id %d is not in this model's vocabulary of %d"
+              .formatted(where, id, vocabulary));
+    }
+  }
+
+  private List<float[]> run(List<int[]> rows, Config config) {
+    OptionalInt before = config.start == Start.IN_CONTEXT ? config.startToken : OptionalInt.empty();
+    List<Row> sorted =
+        IntStream.range(0, rows.size())
+            .mapToObj(r -> Row.of(r, rows.get(r), before))
+            .sorted(Comparator.comparingInt(Row::length).reversed())
+            .toList();
+    requireFit(sorted);
+    float[][] found = new float[rows.size()][];
+    var batch = new ArrayList<Row>();
+    int tokens = 0;
+    for (Row row : sorted) {
+      if (!batch.isEmpty() && tokens + row.length() > config.tokensAtOnce) {
+        compute(batch, found);
+        batch.clear();
+        tokens = 0;
+      }
+      batch.add(row);
+      tokens += row.length();
+    }
+    compute(batch, found);
+    return config.start == Start.FIRST_ONLY
+        ? withFirst(rows, found, config.startToken.orElseThrow())
+        : List.of(found);
+  }
+
+  private void requireFit(List<Row> sorted) {
+    if (!sorted.isEmpty() && sorted.getFirst().length() > model.card().context()) {
+      Row longest = sorted.getFirst();
+      throw new IllegalArgumentException(
+          "row %d has %d tokens, but this model reads at most %d before the last: shorten it"
+              .formatted(longest.number, longest.length() + 1, model.card().context()));
+    }
+  }
+
+  /// One pass over the rows of a batch; those that predict nothing get an empty array.
+  private void compute(List<Row> batch, float[][] found) {
+    List<Row> reading = batch.stream().filter(row -> row.length() > 0).toList();
+    batch.stream()
+        .filter(row -> row.length() == 0)
+        .forEach(row -> found[row.number] = new float[0]);
+    if (reading.isEmpty()) {
+      return;
+    }
+    int[] read = joined(reading.stream().map(Row::read));
+    int[] predicted = joined(reading.stream().map(Row::predicted));
+    int[] lengths = reading.stream().mapToInt(Row::length).toArray();
+    float[] packed = packed(read, predicted, Layout.rows(lengths));
+    int at = 0;
+    for (Row row : reading) {
+      found[row.number] = Arrays.copyOfRange(packed, at, at + row.length());
+      at += row.length();
+    }
+  }
+
+  private static int[] joined(Stream<int[]> parts) {
+    return parts.flatMapToInt(Arrays::stream).toArray();
+  }
+
+  private float[] packed(int[] read, int[] predicted, Layout layout) {
+    float[] values = new float[read.length];
+    int chunk = (int) Math.max(1, CHUNK_BYTES / ((long) model.outputs() * wide.bytes()));
+    try (var scope = Scope.withoutGradients()) {
+      Tensor x = streams(read, layout); // [tokens, dModel]
+      for (int from = 0; from < read.length; from += chunk) {
+        int count = Math.min(chunk, read.length - from);
+        try (var inner = Scope.open()) {
+          Tensor next = Tensor.of(Arrays.copyOfRange(predicted, from, from + count), count, 1);
+          float[] part = logProbabilities(x.narrow(0, from, count)).gather(1, next).toFloats();
+          System.arraycopy(part, 0, values, from, count);
+        }
+      }
+    }
+    return values;
+  }
+
+  /// The stream after the last block, in the current scope.
+  private Tensor streams(int[] ids, Layout layout) {
+    try (var scope = Scope.open()) {
+      Pass pass = Pass.over(layout);
+      Tensor x = model.embed(Tensor.of(ids, ids.length), pass);
+      for (int layer = 0; layer < model.layers(); layer++) {
+        Tensor next = model.block(layer, x, pass);
+        scope.release(x);
+        x = next;
+      }
+      return scope.escape(x);
+    }
+  }
+
+  /// `x [n, dModel] -> [n, vocab]`.
+  private Tensor logProbabilities(Tensor x) {
+    return model.head().of(x).to(wide).logSoftmax(-1);
+  }
+
+  /// Each row's values after that of its first token given the start token alone, which is the same
+  /// prediction for all rows.
+  private List<float[]> withFirst(List<int[]> rows, float[][] rest, int startToken) {
+    float[] first;
+    try (var scope = Scope.withoutGradients()) {
+      first = logProbabilities(streams(new int[] {startToken}, Layout.single(1))).toFloats();
+    }
+    var all = new ArrayList<float[]>(rest.length);
+    for (int r = 0; r < rest.length; r++) {
+      int[] ids = rows.get(r);
+      float[] values = new float[ids.length];
+      if (ids.length > 0) {
+        values[0] = first[ids[0]];
+        System.arraycopy(rest[r], 0, values, 1, rest[r].length);
+      }
+      all.add(values);
+    }
+    return List.copyOf(all);
+  }
+}

@@ -1,0 +1,163 @@
+package dev.fathom.explain;
+
+import dev.fathom.view.Axis;
+import dev.fathom.view.Grid;
+import dev.fathom.view.Provenance;
+import dev.fathom.view.Result;
+import dev.fathom.view.Scale;
+import dev.fathom.view.View;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.SequencedMap;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+
+/// When is the answer there? How early the lens' best token is already the model's (agreement),
+/// from which layer on it no longer changes (commit depth), how many layers a confidence threshold
+/// would save, and how often a layer had the true next token right and a later one lost it (thesis
+/// section 4.1.1).
+///
+/// It says what the lens could read early, an upper estimate of what early exit can save: exiting
+/// also leaves later positions without the keys and values of the skipped layers.
+///
+/// @param agreement share of positions whose best token at a row is the final one, `[layer]`
+/// @param commitDepth first row from which the best token stays the final one, `[position]`
+/// @param thresholds what a confidence exit at each threshold would do
+/// @param overthought share of positions where a row ranks the true next token first and the last
+///   row does not; NaN for a single token
+public record ExitProfile(
+    Provenance provenance,
+    Grid agreement,
+    Grid commitDepth,
+    List<Threshold> thresholds,
+    double overthought)
+    implements Result {
+  private static final double[] THRESHOLDS = {0.5, 0.7, 0.9, 0.95};
+
+  /// Exit at the first row whose best probability exceeds `confidence`.
+  ///
+  /// @param meanRow mean row of exit; the last one where none is confident
+  /// @param layersSaved mean number of blocks not run
+  /// @param agreement share of positions whose exit says the final token
+  public record Threshold(
+      double confidence, double meanRow, double layersSaved, double agreement) {}
+
+  public ExitProfile {
+    thresholds = List.copyOf(thresholds);
+  }
+
+  /// The profile of a lens.
+  ///
+  /// @param causal whether the model predicts next tokens: then the prompt's own tokens are the
+  ///   true ones
+  public static ExitProfile of(LensResult lens, boolean causal) {
+    int rows = lens.rows();
+    int positions = lens.positions();
+    List<Integer> ids = lens.provenance().tokenIds();
+    var agreement = new float[rows];
+    var depth = new long[positions];
+    int overthought = 0;
+    for (int t = 0; t < positions; t++) {
+      int last = lens.top(rows - 1, t);
+      int commit = rows - 1;
+      while (commit > 0 && lens.top(commit - 1, t) == last) {
+        commit--;
+      }
+      depth[t] = commit;
+      for (int row = 0; row < rows; row++) {
+        agreement[row] += lens.top(row, t) == last ? 1f / positions : 0;
+      }
+      if (t + 1 < positions) {
+        int next = ids.get(t + 1);
+        int at = t;
+        boolean earlier = IntStream.range(0, rows - 1).anyMatch(row -> lens.top(row, at) == next);
+        overthought += earlier && last != next ? 1 : 0;
+      }
+    }
+    var thresholds = new ArrayList<Threshold>();
+    for (double confidence : THRESHOLDS) {
+      thresholds.add(threshold(lens, confidence));
+    }
+    return new ExitProfile(
+        lens.provenance(),
+        Grid.vector(lens.topIds().axis(0), agreement),
+        Grid.integer(List.of(lens.topIds().axis(1)), depth),
+        thresholds,
+        causal && positions > 1 ? (double) overthought / (positions - 1) : Double.NaN);
+  }
+
+  private static Threshold threshold(LensResult lens, double confidence) {
+    int rows = lens.rows();
+    int positions = lens.positions();
+    double sum = 0;
+    int agree = 0;
+    for (int t = 0; t < positions; t++) {
+      int row = 0;
+      while (row < rows - 1 && lens.topProbability().at(row, t, 0) <= confidence) {
+        row++;
+      }
+      sum += row;
+      agree += lens.top(row, t) == lens.top(rows - 1, t) ? 1 : 0;
+    }
+    double mean = sum / positions;
+    return new Threshold(confidence, mean, rows - 1 - mean, (double) agree / positions);
+  }
+
+  /// The mean over positions of the first row from which the best token stays.
+  public double meanCommitDepth() {
+    return Arrays.stream(commitDepth.integers()).average().orElseThrow();
+  }
+
+  @Override
+  public String method() {
+    return "exit";
+  }
+
+  @Override
+  public List<View> views() {
+    Axis positions = commitDepth.axis(0);
+    int deepest = agreement.size() - 1;
+    var tokens = new ArrayList<View.Token>();
+    for (int t = 0; t < positions.size(); t++) {
+      long depth = (long) commitDepth.at(t);
+      tokens.add(
+          new View.Token(
+              positions.label(t),
+              depth,
+              List.of("next token settled from row %d of %d".formatted(depth, deepest))));
+    }
+    var rows = new ArrayList<List<View.Cell>>();
+    for (Threshold t : thresholds) {
+      rows.add(
+          Stream.of(t.confidence, t.meanRow, t.layersSaved, t.agreement)
+              .map(View.Cell::of)
+              .toList());
+    }
+    return List.of(
+        new View.Tokens(
+            "Commit depth",
+            "From which layer on does the best next token no longer change?",
+            tokens,
+            Scale.sequential("layer").between(0, deepest)),
+        View.Lines.over(
+            "Agreement with the final prediction",
+            "At how many positions does each layer already say what the model says?",
+            agreement.axis(0),
+            View.Panel.of("share of positions", View.Series.of("agreement", agreement))),
+        new View.Table(
+            "Exit by confidence",
+            "What would leaving at the first confident layer save, and how often would it say the same?",
+            List.of("threshold", "mean exit layer", "blocks saved", "share of same token"),
+            rows));
+  }
+
+  @Override
+  public SequencedMap<String, Grid> arrays() {
+    var arrays = new LinkedHashMap<String, Grid>();
+    arrays.put("exit_agreement", agreement);
+    arrays.put("exit_commit_depth", commitDepth);
+    return arrays;
+  }
+}

@@ -1,0 +1,22 @@
+package dev.fathom.explain;
+
+import dev.fathom.data.Prompt;
+import dev.fathom.model.Transformer;
+import dev.fathom.text.TokenDisplay;
+import dev.fathom.text.Tokenizer;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/// What people call the tokens of a prompt and the outputs of a model.
+record Names(Transformer model, Tokenizer tokenizer) {
+  /// The tokens of a prompt, whitespace made visible.
+  List<String> tokens(Prompt prompt) {
+    return IntStream.of(prompt.ids()).mapToObj(id -> TokenDisplay.of(tokenizer, id)).toList();
+  }
+
+  /// A column of the logits: a class of a classifier, else a token.
+  String output(int index) {
+    List<String> labels = model.card().labels();
+    return labels.isEmpty() ? TokenDisplay.of(tokenizer, index) : labels.get(index);
+  }
+}

@@ -1,0 +1,20 @@
+/// Explanations: where, when and why a model predicts a token. One class a method, each with a
+/// `run` that takes a [dev.fathom.model.Transformer] of any family and returns a
+/// [dev.fathom.view.Result] of plain numbers.
+///
+/// ```java
+/// var config = LogitLens.Config.standard().withTarget(target.id());
+/// LensResult lens = LogitLens.run(model, tokenizer, prompt, config);
+/// System.out.println(lens.targetProbability().at(model.layers(), prompt.length() - 1));
+/// ```
+///
+/// Start at [dev.fathom.explain.Explanation], the report that has them all, or at
+/// [dev.fathom.explain.LogitLens].
+///
+/// Row 0 of a result by layer is the embedding, row l the stream after block l - 1: a model of N
+/// blocks has N + 1 rows, and row N is what the head reads.
+///
+/// Methods may run in several threads at once. Their results are immutable and hold no native
+/// memory. Nothing is null.
+@org.jspecify.annotations.NullMarked
+package dev.fathom.explain;

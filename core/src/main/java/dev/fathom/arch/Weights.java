@@ -7,6 +7,7 @@ import dev.fathom.checkpoint.TensorType;
 import dev.fathom.model.Linear;
 import dev.fathom.model.Norm;
 import dev.fathom.tensor.DType;
+import dev.fathom.tensor.Memory;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.tensor.Weight;
@@ -14,6 +15,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -30,6 +32,7 @@ final class Weights implements AutoCloseable {
   private final List<Tensor> owned = new ArrayList<>();
   private final List<Weight> matrices = new ArrayList<>();
   private final Map<String, Tensor> known = new HashMap<>();
+  private final Map<Tensor, MemorySegment> mappings = new IdentityHashMap<>();
   private long parameters;
 
   Weights(Checkpoint checkpoint, TensorLedger ledger, DType dtype, boolean planning) {
@@ -81,12 +84,19 @@ final class Weights implements AutoCloseable {
         return own(Tensor.zeros(dtype, 1).reshape(ones(shape.length)).expand(shape));
       }
       if (mappable(info)) {
-        return own(Tensor.borrow(checkpoint.read(info.name()), dtype, shape));
+        MemorySegment pages = checkpoint.read(info.name());
+        Tensor mapped = own(Tensor.borrow(pages, dtype, shape));
+        mappings.put(mapped, pages);
+        return mapped;
       }
       try (var arena = Arena.ofShared()) {
         MemorySegment bytes = checkpoint.read(info.name(), arena);
         Tensor stored = Tensor.borrow(bytes, dtypeOf(info.type()), shape);
-        return own(stored.dtype() == dtype ? stored.copy() : stored.to(dtype));
+        Tensor converted = own(stored.dtype() == dtype ? stored.copy() : stored.to(dtype));
+        if (bytes.isMapped()) {
+          bytes.unload(); // read once, not needed in physical memory again
+        }
+        return converted;
       }
     }
   }
@@ -162,7 +172,8 @@ final class Weights implements AutoCloseable {
   }
 
   private Weight matrix(Tensor values) {
-    Weight weight = Weight.of(values);
+    MemorySegment pages = mappings.get(values);
+    Weight weight = pages == null ? Weight.of(values) : Weight.mapped(values, pages);
     matrices.add(weight);
     return weight;
   }
@@ -203,5 +214,8 @@ final class Weights implements AutoCloseable {
     owned.forEach(Tensor::free);
     owned.clear();
     checkpoint.close();
+    if (!planning) {
+      Memory.trim();
+    }
   }
 }

@@ -330,6 +330,9 @@ public final class Checkpoint implements AutoCloseable {
         entry.layout.toHuggingFace(stored.shape(), 4, plain, values);
       }
     }
+    if (source.isMapped()) {
+      source.unload(); // its values are elsewhere now: no need to keep these pages too
+    }
     return values;
   }
 

@@ -1,5 +1,6 @@
 package dev.fathom.tensor;
 
+import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /// A matrix `[out, in]` that maps rows `x [tokens, in]` to `x Wᵀ [tokens, out]`, with what the fast
@@ -8,10 +9,12 @@ public final class Weight {
   private final Tensor values;
   private final DType dtype;
   private final long elements;
+  private final @Nullable MemorySegment mapped;
   private volatile @Nullable Tensor packed;
 
-  private Weight(Tensor values) {
+  private Weight(Tensor values, @Nullable MemorySegment mapped) {
     this.values = values;
+    this.mapped = mapped;
     this.dtype = values.dtype();
     this.elements = values.elements();
   }
@@ -21,7 +24,14 @@ public final class Weight {
     if (values.dim() != 2) {
       throw new IllegalArgumentException("a weight is a matrix [out, in], found " + values);
     }
-    return new Weight(values);
+    return new Weight(values, null);
+  }
+
+  /// The same over mapped pages of a file: once the prepared copy is made, they need not stay in
+  /// physical memory, and come back when somebody reads the matrix itself.
+  public static Weight mapped(Tensor values, MemorySegment pages) {
+    Weight weight = of(values);
+    return pages.isMapped() ? new Weight(weight.values, pages) : weight;
   }
 
   /// The matrix as it is stored, `[out, in]`.
@@ -60,6 +70,9 @@ public final class Weight {
     if (known == null) {
       known = pack.apply(values);
       packed = known;
+      if (mapped != null) {
+        mapped.unload();
+      }
     }
     return known;
   }

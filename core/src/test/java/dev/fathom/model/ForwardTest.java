@@ -245,8 +245,10 @@ class ForwardTest {
                     return put;
                   });
           forward(tiny.model(), ids, leaf).mul(reading).sum().backward();
-          Tensor gradient = seen.getFirst().gradient();
-          assertThat(gradient).as("gradient at %s of %s", site, variant).isNotNull();
+          Tensor gradient =
+              Objects.requireNonNull(
+                  seen.getFirst().gradient(),
+                  () -> "no gradient at %s of %s".formatted(site, variant));
           Tensor direction = direction(seen.getFirst(), random);
           double slope = Objects.requireNonNull(gradient).mul(direction).sum().item();
           double step = 1e-5;
@@ -497,6 +499,17 @@ class ForwardTest {
           .hasMessageContaining("at most 64");
       assertThatThrownBy(() -> model.forward(Tensor.of(new int[3], 3), Pass.over(Layout.single(2))))
           .hasMessageContaining("3 ids for a layout of 2 tokens");
+    }
+  }
+
+  @Test
+  void aRowThatStartsLateNeedsTheKeysBeforeIt() {
+    try (var _ = Scope.withoutGradients();
+        var tiny = TinyModels.llama(DType.F32)) {
+      Pass pass = Pass.over(new Layout(List.of(new Segment(0, 3, 4))));
+      assertThatThrownBy(() -> tiny.model().forward(tiny.ids(4), pass))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("row 0 starts at position 3, but this pass has no keys before it");
     }
   }
 }

@@ -1,5 +1,6 @@
 package dev.fathom.model;
 
+import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -187,19 +188,22 @@ public final class KvCache implements KvStore, AutoCloseable {
         throw new IllegalArgumentException("there is no row %d among %d".formatted(row, rows));
       }
     }
-    long[] index = Arrays.stream(chosen).asLongStream().toArray();
-    layers.replaceAll(layer -> {
-      int[] lengths = Arrays.stream(chosen).map(row -> layer.lengths[row]).toArray();
-      var kept =
-          new Layer(
-              lengths,
-              layer.k.indexSelect(0, index).keep(),
-              layer.v.indexSelect(0, index).keep(),
-              layer.capacity);
-      layer.free();
-      return kept;
-    });
+    try (var scope = Scope.withoutGradients()) {
+      Tensor index = Tensor.of(chosen, chosen.length);
+      layers.replaceAll(layer -> picked(layer, chosen, index));
+    }
     rows = chosen.length;
+  }
+
+  private static Layer picked(Layer layer, int[] chosen, Tensor index) {
+    var picked =
+        new Layer(
+            Arrays.stream(chosen).map(row -> layer.lengths[row]).toArray(),
+            layer.k.indexSelect(0, index).keep(),
+            layer.v.indexSelect(0, index).keep(),
+            layer.capacity);
+    layer.free();
+    return picked;
   }
 
   private void requireOpen() {

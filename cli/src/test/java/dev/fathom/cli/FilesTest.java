@@ -258,7 +258,8 @@ class FilesTest {
   @Test
   void aCorruptFileIsToldInOneSentence() throws IOException {
     Path corrupt = folder.resolve("x.safetensors");
-    Files.write(corrupt, "no header at all, and longer than eight".getBytes(StandardCharsets.UTF_8));
+    Files.write(
+        corrupt, "no header at all, and longer than eight".getBytes(StandardCharsets.UTF_8));
     refused(1, "x.safetensors", "inspect", corrupt.toString());
     assertThat(terminal.err()).doesNotContain("bug");
   }
@@ -337,8 +338,7 @@ class FilesTest {
   @Test
   void aPullOfflineOfWhatIsNotCachedFails() {
     var offline =
-        FakeTerminal.pipedWith(
-            Map.of("HF_HUB_OFFLINE", "1", "HF_HOME", folder.toString()), "");
+        FakeTerminal.pipedWith(Map.of("HF_HUB_OFFLINE", "1", "HF_HOME", folder.toString()), "");
     assertThat(offline.run("pull", "hf:owner/name")).isEqualTo(1);
     assertThat(offline.err()).contains("is not there in the cache");
   }

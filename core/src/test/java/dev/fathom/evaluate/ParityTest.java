@@ -75,9 +75,7 @@ class ParityTest {
           .extracting(Parity.Row::name)
           .contains("logits", "hidden_states.0", "hidden_states.3", "attentions.0");
       if (model.card().causal()) {
-        assertThat(ledger.rows())
-            .extracting(Parity.Row::name)
-            .contains("greedy_ids", "embed_grad");
+        assertThat(ledger.rows()).extracting(Parity.Row::name).contains("greedy_ids", "embed_grad");
       }
     }
   }
@@ -114,8 +112,7 @@ class ParityTest {
     Path directory = checkpoints().resolve("llama");
     try (var model = Models.load(directory, DType.F32)) {
       assertThatThrownBy(
-              () ->
-                  Parity.of(model, directory.resolve("model.safetensors"), () -> model))
+              () -> Parity.of(model, directory.resolve("model.safetensors"), () -> model))
           .isInstanceOf(FathomException.class)
           .hasMessageContaining("no tensor input_ids");
     }
@@ -158,8 +155,7 @@ class ParityTest {
             }
           }
         }
-        long[] mask =
-            together.bytes("attention_mask").toArray(ValueLayout.JAVA_LONG_UNALIGNED);
+        long[] mask = together.bytes("attention_mask").toArray(ValueLayout.JAVA_LONG_UNALIGNED);
         assertThat(mask).containsExactly(1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0);
         long[] ids = together.bytes("input_ids").toArray(ValueLayout.JAVA_LONG_UNALIGNED);
         assertThat(ids).containsExactly(5, 6, 7, 8, 9, 10, 11, 0, 0, 0, 12, 13, 14, 0, 0);

@@ -69,8 +69,9 @@ public final class Main {
     line.setColorScheme(CommandLine.Help.defaultColorScheme(console.color() ? Ansi.ON : Ansi.OFF));
     line.setCaseInsensitiveEnumValuesAllowed(true);
     line.setParameterExceptionHandler((e, _) -> failures.misuse(e));
-    line.setExecutionExceptionHandler((e, command, _) ->
-        failures.guard(command.getCommandSpec().qualifiedName(), () -> rethrow(e)));
+    line.setExecutionExceptionHandler(
+        (e, command, _) ->
+            failures.guard(command.getCommandSpec().qualifiedName(), () -> rethrow(e)));
     return args.length == 0 ? line.execute("--help") : line.execute(args);
   }
 
@@ -108,7 +109,8 @@ public final class Main {
             e,
             FAILED,
             command,
-            "Out of memory in the Java heap: try a shorter input, or FATHOM_JAVA_OPTS=-Xmx8g for more.");
+            "Out of memory in the Java heap: try a shorter input, or FATHOM_JAVA_OPTS=-Xmx8g for"
+                + " more.");
       } catch (Exception | LinkageError | StackOverflowError | AssertionError e) {
         return say(
             e,
@@ -149,8 +151,7 @@ public final class Main {
     private static @Nullable String meant(UnmatchedArgumentException e) {
       List<String> suggestions = e.getSuggestions();
       if (suggestions.isEmpty()) return null;
-      var nearest = suggestions.subList(0, Math.min(3, suggestions.size()));
-      return "did you mean " + String.join(" or ", nearest) + "?";
+      return "did you mean " + suggestions.getFirst() + "?"; // the others are far from it
     }
 
     private int say(Throwable e, int code, String command, @Nullable String... lines) {

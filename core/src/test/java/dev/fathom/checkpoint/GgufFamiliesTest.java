@@ -343,6 +343,27 @@ class GgufFamiliesTest {
     assertThat(directory.resolve("m.gguf")).doesNotExist();
   }
 
+  @Test
+  void mistralWithoutAWindowIsWrittenAsLlama() throws Exception {
+    Path open = Files.createDirectories(directory.resolve("open"));
+    Path written = directory.resolve("written.gguf");
+    try (var source = Checkpoint.open(Fixtures.of("checkpoints/mistral"))) {
+      Conversion.toSafetensors(source, open, Optional.empty(), Conversion.Progress.NONE);
+      ObjectNode config = source.config();
+      config.putNull("sliding_window");
+      JsonFiles.write(open.resolve("config.json"), config);
+    }
+    try (var source = Checkpoint.open(open)) {
+      Conversion.toGguf(source, written, TensorType.F32, Map.of(), Conversion.Progress.NONE);
+      try (var back = Checkpoint.open(written)) {
+        assertThat(back.config().path("model_type").asString()).isEqualTo("llama");
+        for (String name : source.tensors().keySet()) {
+          assertThat(back.read(name).mismatch(source.read(name))).as(name).isEqualTo(-1);
+        }
+      }
+    }
+  }
+
   private static float[] floats(MemorySegment segment) {
     return segment.toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
   }

@@ -6,8 +6,17 @@ import java.util.List;
 /// Which keys and values a block's queries attend to. The pass hands over those of its own tokens; the
 /// store answers with all that are to be seen.
 public interface KvStore {
-  /// Only the tokens of the pass itself.
-  KvStore NONE = (_, _, k, v) -> new Keys(k, v);
+  /// Only the tokens of the pass itself, whose rows therefore start at position 0.
+  KvStore NONE =
+      (_, segments, k, v) -> {
+        Segment first = segments.getFirst();
+        if (first.start() > 0) {
+          throw new IllegalArgumentException(
+              "row %d starts at position %d, but this pass has no keys before it: give it the store of an earlier pass"
+                  .formatted(first.row(), first.start()));
+        }
+        return new Keys(k, v);
+      };
 
   /// @param segments segments of equal start and length
   /// @param k `[segments, kvHeads, length, width]`, rotated; `v` alike

@@ -499,4 +499,15 @@ class ForwardTest {
           .hasMessageContaining("3 ids for a layout of 2 tokens");
     }
   }
+
+  @Test
+  void aRowThatStartsLateNeedsTheKeysBeforeIt() {
+    try (var _ = Scope.withoutGradients();
+        var tiny = TinyModels.llama(DType.F32)) {
+      Pass pass = Pass.over(new Layout(List.of(new Segment(0, 3, 4))));
+      assertThatThrownBy(() -> tiny.model().forward(tiny.ids(4), pass))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("row 0 starts at position 3, but this pass has no keys before it");
+    }
+  }
 }

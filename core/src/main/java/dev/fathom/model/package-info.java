@@ -4,8 +4,10 @@
 ///
 /// ```java
 /// try (var scope = Scope.open()) {
-///   var pass = Pass.over(Layout.single(ids.length)).with(Taps.capture(SiteSet.of("resid_post.3"), sink));
-///   Tensor logits = model.forward(ids, pass); // [tokens, vocabulary]
+///   var capture = Capture.of(SiteAddress.slices("resid_post.3@last", model));
+///   var pass = Pass.over(Layout.single(ids.length)).with(capture);
+///   Tensor logits = model.forward(Tensor.of(ids, ids.length), pass); // [tokens, vocabulary]
+///   float[] last = capture.get(Site.of(Kind.RESID_POST, 3)).vector(0, 0);
 /// }
 /// ```
 ///

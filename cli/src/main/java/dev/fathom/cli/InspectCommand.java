@@ -6,6 +6,7 @@ import java.lang.reflect.Array;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -63,7 +64,7 @@ final class InspectCommand implements Callable<Integer> {
         var name = extract;
         AtomicFile.write(path, temporary -> inventory.extract(name, temporary));
         if (output.showsText()) {
-          var info = inventory.tensors().get(name).info();
+          var info = Objects.requireNonNull(inventory.tensors().get(name)).info();
           console.out().printf("%s %s -> %s%n", Table.harmless(name, 200), shape(info), path);
         }
       } else if (output.showsText()) {

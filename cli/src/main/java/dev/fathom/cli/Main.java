@@ -69,9 +69,8 @@ public final class Main {
     line.setColorScheme(CommandLine.Help.defaultColorScheme(console.color() ? Ansi.ON : Ansi.OFF));
     line.setCaseInsensitiveEnumValuesAllowed(true);
     line.setParameterExceptionHandler((e, _) -> failures.misuse(e));
-    line.setExecutionExceptionHandler(
-        (e, command, _) ->
-            failures.guard(command.getCommandSpec().qualifiedName(), () -> rethrow(e)));
+    line.setExecutionExceptionHandler((e, command, _) ->
+        failures.guard(command.getCommandSpec().qualifiedName(), () -> rethrow(e)));
     return args.length == 0 ? line.execute("--help") : line.execute(args);
   }
 

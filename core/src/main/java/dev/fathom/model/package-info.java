@@ -11,14 +11,16 @@
 /// }
 /// ```
 ///
-/// Axis names used in the comments of this package: `tokens` the packed tokens of all rows, one after
-/// another, without padding; `queries` the tokens a layer computes (all of them, but for the last block
-/// when only some are [Wanted]); `dModel` the width of the residual stream; `heads`, `kvHeads`, `width`
-/// (of one head); `dMlp`; `vocab`. [Layout] says which token belongs to which row and position.
+/// Axis names used in the comments of this package: `tokens` the packed tokens of all rows, one
+/// after another, without padding; `queries` the tokens a layer computes (all of them, but for the
+/// last block when only some are [Wanted]); `dModel` the width of the residual stream; `heads`,
+/// `kvHeads`, `width` (of one head); `dMlp`; `vocab`. [Layout] says which token belongs to which
+/// row and position.
 ///
-/// The model knows no method: whoever wants to see or change a value does it through a [Tap] at a named
-/// [Site]. Blocks come in four orders of steps, one file each ([SequentialBlock], [ParallelBlock],
-/// [SandwichBlock], [PostNormBlock]); everything that differs in value only is a component.
+/// The model knows no method: whoever wants to see or change a value does it through a [Tap] at a
+/// named [Site]. Blocks come in four orders of steps, one file each ([SequentialBlock],
+/// [ParallelBlock], [SandwichBlock], [PostNormBlock]); everything that differs in value only is a
+/// component.
 ///
 /// Threads: a model may be used by several threads at once, each with its own [Pass] and scopes.
 @org.jspecify.annotations.NullMarked

@@ -4,6 +4,8 @@ import dev.fathom.checkpoint.Checkpoint;
 import dev.fathom.checkpoint.Conversion;
 import dev.fathom.checkpoint.TensorInfo;
 import dev.fathom.checkpoint.TensorType;
+import dev.fathom.text.Tokenizers;
+import dev.fathom.text.Vocabulary;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
@@ -99,8 +101,12 @@ final class ConvertCommand implements Callable<Integer> {
       if (gguf) {
         var chosen = type.orElseGet(() -> usual(checkpoint));
         Conversion.toGguf(checkpoint, out, chosen, Map.of(), told);
+        if (checkpoint.vocabulary().isEmpty()) {
+          note("The .gguf file holds no vocabulary: only one that came from a .gguf file is kept.");
+        }
       } else {
         Conversion.toSafetensors(checkpoint, out, type, told);
+        checkpoint.vocabulary().ifPresent(this::writeTokenizer);
       }
     }
     if (output.showsText()) console.out().println(out);
@@ -115,6 +121,19 @@ final class ConvertCommand implements Callable<Integer> {
               .text());
     }
     return Main.DONE;
+  }
+
+  private void writeTokenizer(Vocabulary vocabulary) {
+    var files = Tokenizers.files(vocabulary);
+    files.forEach((name, text) -> AtomicFile.writeText(out.resolve(name), text));
+    if (files.isEmpty()) {
+      note("No tokenizer was written: put the model's tokenizer.model or tokenizer.json beside it.");
+    }
+  }
+
+  private void note(String sentence) {
+    console.err().println("note: " + sentence);
+    console.err().flush();
   }
 
   private static long written(Checkpoint checkpoint) {

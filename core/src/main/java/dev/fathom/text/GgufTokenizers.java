@@ -39,7 +39,50 @@ final class GgufTokenizers {
     };
   }
 
+  /// The files of a directory that hold the same tokenizer, by name; empty for a vocabulary that has
+  /// no such form (SentencePiece).
+  static Map<String, String> files(Vocabulary vocabulary) {
+    ObjectNode tokenizer =
+        switch (vocabulary.model()) {
+          case "gpt2" -> byteLevelJson(vocabulary);
+          case "bert" -> wordPieceJson(vocabulary);
+          default -> null;
+        };
+    if (tokenizer == null) {
+      return Map.of();
+    }
+    boolean starts = !vocabulary.model().equals("gpt2") || PreTokenizer.named(vocabulary.pre()).addsBos();
+    ObjectNode config = JsonNodeFactory.instance.objectNode();
+    config.put("tokenizer_class", "PreTrainedTokenizerFast");
+    putRole(config, "bos_token", vocabulary.bos(), vocabulary);
+    putRole(config, "eos_token", vocabulary.eos(), vocabulary);
+    putRole(config, "unk_token", vocabulary.unk(), vocabulary);
+    putRole(config, "pad_token", vocabulary.pad(), vocabulary);
+    putRole(config, "mask_token", vocabulary.mask(), vocabulary);
+    putRole(config, "cls_token", vocabulary.cls(), vocabulary);
+    putRole(config, "sep_token", vocabulary.sep(), vocabulary);
+    config.put("add_bos_token", vocabulary.addBos().orElse(starts));
+    config.put("add_eos_token", vocabulary.addEos().orElse(false));
+    vocabulary.chatTemplate().ifPresent(template -> config.put("chat_template", template));
+    return Map.of(
+        "tokenizer.json", tokenizer.toString(), "tokenizer_config.json", config.toString());
+  }
+
+  private static void putRole(
+      ObjectNode config, String role, OptionalInt id, Vocabulary vocabulary) {
+    OptionalInt known = within(id, vocabulary.tokens().size());
+    if (known.isPresent()) {
+      config.put(role, vocabulary.tokens().get(known.getAsInt()));
+    }
+  }
+
   private static Tokenizer byteLevel(Vocabulary vocabulary) {
+    boolean addsBos = PreTokenizer.named(vocabulary.pre()).addsBos();
+    return JsonTokenizer.of(
+        byteLevelJson(vocabulary), null, config(vocabulary, addsBos, false), WHERE);
+  }
+
+  private static ObjectNode byteLevelJson(Vocabulary vocabulary) {
     PreTokenizer pre = PreTokenizer.named(vocabulary.pre());
     ObjectNode root = JsonNodeFactory.instance.objectNode().put("version", "1.0");
     putAdded(root, vocabulary);
@@ -61,12 +104,17 @@ final class GgufTokenizers {
       }
       merges.addArray().add(merge.substring(0, space)).add(merge.substring(space + 1));
     }
-    return JsonTokenizer.of(root, null, config(vocabulary, pre.addsBos(), false), WHERE);
+    return root;
   }
 
   /// BERT's pieces are stored with `▁` before those that begin a word and nothing before those that
   /// continue one.
   private static Tokenizer wordPiece(Vocabulary vocabulary) {
+    return JsonTokenizer.of(
+        wordPieceJson(vocabulary), null, config(vocabulary, true, true), WHERE);
+  }
+
+  private static ObjectNode wordPieceJson(Vocabulary vocabulary) {
     List<String> pieces = new ArrayList<>();
     for (int id = 0; id < vocabulary.tokens().size(); id++) {
       String token = vocabulary.tokens().get(id);
@@ -89,7 +137,7 @@ final class GgufTokenizers {
     model.put("continuing_subword_prefix", "##");
     model.put("max_input_chars_per_word", MAX_WORD_CHARS);
     putVocabulary(model, pieces);
-    return JsonTokenizer.of(root, null, config(vocabulary, true, true), WHERE);
+    return root;
   }
 
   private static Tokenizer sentencePiece(Vocabulary vocabulary) {

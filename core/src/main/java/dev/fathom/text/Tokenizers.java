@@ -59,6 +59,13 @@ public final class Tokenizers {
         "%s: expected a tokenizer.json or a tokenizer.model, found neither".formatted(directory));
   }
 
+  /// The files of a model directory (`tokenizer.json`, `tokenizer_config.json`) that hold the same
+  /// tokenizer as a GGUF vocabulary, name to text; empty for SentencePiece vocabularies, which have
+  /// no such form.
+  public static Map<String, String> files(Vocabulary vocabulary) {
+    return GgufTokenizers.files(vocabulary);
+  }
+
   /// Makes a tokenizer of the bytes of a tokenizer.model; `where` names them in messages.
   static Tokenizer model(byte[] bytes, TokenizerConfig config, String where) {
     if (looksLikeTiktoken(bytes)) {

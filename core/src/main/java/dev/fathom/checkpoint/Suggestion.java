@@ -10,7 +10,7 @@ final class Suggestion {
   private static final int LONGEST = 200;
 
   /// Comparing with more words than this would take longer than the message is worth.
-  private static final int MOST = 20_000;
+  private static final int MOST = 2_000;
 
   private Suggestion() {}
 

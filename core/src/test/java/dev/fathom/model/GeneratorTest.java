@@ -251,7 +251,7 @@ class GeneratorTest {
         assertThat(found).hasSameSizeAs(byPosition).hasSize(14);
         byPosition.forEach((position, values) -> {
           for (int i = 0; i < values.length; i++) {
-            assertThat(found.get(position)[i])
+            assertThat(found.getOrDefault(position, new float[values.length])[i])
                 .as("%s at %d", site, position)
                 .isCloseTo(values[i], within(1e-5f));
           }

@@ -127,7 +127,8 @@ final class ConvertCommand implements Callable<Integer> {
     var files = Tokenizers.files(vocabulary);
     files.forEach((name, text) -> AtomicFile.writeText(out.resolve(name), text));
     if (files.isEmpty()) {
-      note("No tokenizer was written: put the model's tokenizer.model or tokenizer.json beside it.");
+      note(
+          "No tokenizer was written: put the model's tokenizer.model or tokenizer.json beside it.");
     }
   }
 

@@ -150,6 +150,7 @@ public final class ConfigReader {
           "num_labels",
           "problem_type",
           "finetuning_task",
+          "is_decoder", // encoders that could be decoders read it themselves
           // beside encoder-decoders, which are refused
           "cross_attention_hidden_size",
           "tie_encoder_decoder");

@@ -39,8 +39,8 @@ final class GgufTokenizers {
     };
   }
 
-  /// The files of a directory that hold the same tokenizer, by name; empty for a vocabulary that has
-  /// no such form (SentencePiece).
+  /// The files of a directory that hold the same tokenizer, by name; empty for a vocabulary that
+  /// has no such form (SentencePiece).
   static Map<String, String> files(Vocabulary vocabulary) {
     ObjectNode tokenizer =
         switch (vocabulary.model()) {
@@ -51,7 +51,8 @@ final class GgufTokenizers {
     if (tokenizer == null) {
       return Map.of();
     }
-    boolean starts = !vocabulary.model().equals("gpt2") || PreTokenizer.named(vocabulary.pre()).addsBos();
+    boolean starts =
+        !vocabulary.model().equals("gpt2") || PreTokenizer.named(vocabulary.pre()).addsBos();
     ObjectNode config = JsonNodeFactory.instance.objectNode();
     config.put("tokenizer_class", "PreTrainedTokenizerFast");
     putRole(config, "bos_token", vocabulary.bos(), vocabulary);
@@ -110,8 +111,7 @@ final class GgufTokenizers {
   /// BERT's pieces are stored with `▁` before those that begin a word and nothing before those that
   /// continue one.
   private static Tokenizer wordPiece(Vocabulary vocabulary) {
-    return JsonTokenizer.of(
-        wordPieceJson(vocabulary), null, config(vocabulary, true, true), WHERE);
+    return JsonTokenizer.of(wordPieceJson(vocabulary), null, config(vocabulary, true, true), WHERE);
   }
 
   private static ObjectNode wordPieceJson(Vocabulary vocabulary) {

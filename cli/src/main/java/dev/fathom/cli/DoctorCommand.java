@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Help.Ansi;
 import picocli.CommandLine.Mixin;
@@ -26,7 +27,8 @@ import tools.jackson.databind.json.JsonMapper;
       "Exits with 1 when something will not work.",
     })
 final class DoctorCommand implements Callable<Integer> {
-  private static final List<Check> CHECKS = MachineChecks.ALL;
+  private static final List<Check> CHECKS =
+      Stream.concat(MachineChecks.ALL.stream(), NativeChecks.ALL.stream()).toList();
 
   private final Console console;
 

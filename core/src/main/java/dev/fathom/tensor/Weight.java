@@ -34,6 +34,12 @@ public final class Weight {
     return pages.isMapped() ? new Weight(weight.values, pages) : weight;
   }
 
+  /// Whether the fast kernels and their prepared copies are to be had on this machine.
+  public static boolean canBePrepared() {
+    Libtorch.prepare();
+    return Prepacked.instance().isPresent();
+  }
+
   /// The matrix as it is stored, `[out, in]`.
   public Tensor values() {
     return values;

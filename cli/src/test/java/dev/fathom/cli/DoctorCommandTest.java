@@ -25,8 +25,7 @@ class DoctorCommandTest {
     terminal.run("doctor", "--json", "-");
     var document = JsonMapper.builder().build().readTree(terminal.out());
     assertThat(document.get("format").asString()).isEqualTo("fathom.doctor/1");
-    assertThat(document.get("checks"))
-        .hasSize(MachineChecks.ALL.size() + NativeChecks.ALL.size());
+    assertThat(document.get("checks")).hasSize(MachineChecks.ALL.size() + NativeChecks.ALL.size());
     assertThat(document.get("checks"))
         .allSatisfy(
             check -> assertThat(check.get("status").asString()).isIn("ok", "note", "problem"));

@@ -4,11 +4,8 @@ import dev.fathom.model.Activation;
 import dev.fathom.model.Attention;
 import dev.fathom.model.Attention.Projections;
 import dev.fathom.model.Attention.QkNorm;
-import dev.fathom.model.Embedding;
-import dev.fathom.model.Head;
 import dev.fathom.model.Linear;
 import dev.fathom.model.Mlp;
-import dev.fathom.model.Norm;
 import dev.fathom.model.Rotary;
 import dev.fathom.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -100,15 +97,6 @@ final class Decoders {
     weights.ledger().takeIfPresent(prefix + ".weight", s.vocab(), s.dModel());
     return weights.tied(
         table(weights, table, s), table, bias ? weights.tensor(prefix + ".bias", s.vocab()) : null);
-  }
-
-  /// Final norm and head without scale or soft-cap.
-  static Head unembedding(Norm norm, Linear out) {
-    return new Head.Unembedding(norm, out);
-  }
-
-  static Embedding embedding(Tensor table) {
-    return Embedding.plain(table);
   }
 
   /// Slopes of ALiBi, one a head (Press et al. 2021, section 3): powers of 2^(-8/n) for n heads;

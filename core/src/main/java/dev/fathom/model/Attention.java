@@ -171,12 +171,12 @@ public record Attention(
     Tensor z =
         watched
             ? explicit(layer, rows, seen, asking, group, queries, pass)
-            : fused(rows, seen, asking, own, pass);
+            : fused(rows, seen, asking, pass);
     return z.transpose(1, 2).reshape((long) n * asking.length(), heads, width);
   }
 
   /// The kernel that never builds the pattern.
-  private Tensor fused(Tensor q, KvStore.Keys seen, Segment asking, Segment own, Pass pass) {
+  private Tensor fused(Tensor q, KvStore.Keys seen, Segment asking, Pass pass) {
     int keys = (int) seen.k().size(2);
     int length = asking.length();
     if (length == 1 && heads != kvHeads && !masked(asking, keys) && alibi == null) {

@@ -21,25 +21,33 @@ import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/// Hands a family the tensors of a checkpoint as parts, in the element type the model computes in,
-/// mapped where the file already has that type. A planning reader only checks names and shapes: its
-/// tensors have the right shape and take no memory.
+/// Hands a family its tensors as parts, in the element type the model computes in.
 final class Weights implements AutoCloseable {
-  private final Checkpoint checkpoint;
+  private final Source source;
   private final TensorLedger ledger;
   private final DType dtype;
-  private final boolean planning;
   private final List<Tensor> owned = new ArrayList<>();
   private final List<Weight> matrices = new ArrayList<>();
   private final Map<String, Tensor> known = new HashMap<>();
   private final Map<Tensor, MemorySegment> mappings = new IdentityHashMap<>();
   private long parameters;
 
-  Weights(Checkpoint checkpoint, TensorLedger ledger, DType dtype, boolean planning) {
-    this.checkpoint = checkpoint;
+  /// Where the tensors are.
+  sealed interface Source {
+    /// On disk: mapped where the file already has the wanted type, else converted.
+    record Stored(Checkpoint checkpoint) implements Source {}
+
+    /// Nowhere: tensors of the right shape that take no memory, to check names and shapes.
+    record Planned() implements Source {}
+
+    /// In memory, by name: used as they are, converted inside the graph if they have another type.
+    record Given(Map<String, Tensor> tensors) implements Source {}
+  }
+
+  Weights(Source source, TensorLedger ledger, DType dtype) {
+    this.source = source;
     this.ledger = ledger;
     this.dtype = dtype;
-    this.planning = planning;
   }
 
   TensorLedger ledger() {
@@ -53,8 +61,11 @@ final class Weights implements AutoCloseable {
 
   /// Rows of a matrix whose height only the file knows; 1 when there is no such tensor.
   long rowsOf(String name) {
-    TensorInfo info = checkpoint.tensors().get(name);
-    return info == null || info.shape().isEmpty() ? 1 : info.shape().getFirst();
+    return ledger
+        .shape(name)
+        .filter(shape -> !shape.isEmpty())
+        .map(List::getFirst)
+        .orElse(1L);
   }
 
   boolean has(String name) {
@@ -77,31 +88,45 @@ final class Weights implements AutoCloseable {
   }
 
   private Tensor read(TensorInfo info, long[] shape) {
-    boolean standIn = info.bytes() == 0 || planning;
     parameters += info.shape().stream().reduce(1L, Math::multiplyExact);
     try (var scope = Scope.open()) {
-      if (standIn || info.shape().size() != shape.length) {
-        return own(Tensor.zeros(dtype, 1).reshape(ones(shape.length)).expand(shape));
+      if (info.bytes() == 0 || info.shape().size() != shape.length) {
+        return standIn(shape);
       }
-      if (mappable(info)) {
-        MemorySegment pages = checkpoint.read(info.name());
-        Tensor mapped = own(Tensor.borrow(pages, dtype, shape));
-        mappings.put(mapped, pages);
-        return mapped;
-      }
-      try (var arena = Arena.ofShared()) {
-        MemorySegment bytes = checkpoint.read(info.name(), arena);
-        Tensor stored = Tensor.borrow(bytes, dtypeOf(info.type()), shape);
-        Tensor converted = own(stored.dtype() == dtype ? stored.copy() : stored.to(dtype));
-        if (bytes.isMapped()) {
-          bytes.unload(); // read once, not needed in physical memory again
+      return switch (source) {
+        case Source.Stored(Checkpoint checkpoint) -> stored(checkpoint, info, shape);
+        case Source.Planned() -> standIn(shape);
+        case Source.Given(Map<String, Tensor> tensors) -> {
+          Tensor given = tensors.get(info.name());
+          yield own(given.dtype() == dtype ? given : given.to(dtype));
         }
-        return converted;
-      }
+      };
     }
   }
 
-  private boolean mappable(TensorInfo info) {
+  private Tensor standIn(long[] shape) {
+    return own(Tensor.zeros(dtype, 1).reshape(ones(shape.length)).expand(shape));
+  }
+
+  private Tensor stored(Checkpoint checkpoint, TensorInfo info, long[] shape) {
+    if (mappable(checkpoint, info)) {
+      MemorySegment pages = checkpoint.read(info.name());
+      Tensor mapped = own(Tensor.borrow(pages, dtype, shape));
+      mappings.put(mapped, pages);
+      return mapped;
+    }
+    try (var arena = Arena.ofShared()) {
+      MemorySegment bytes = checkpoint.read(info.name(), arena);
+      Tensor stored = Tensor.borrow(bytes, dtypeOf(info.type()), shape);
+      Tensor converted = own(stored.dtype() == dtype ? stored.copy() : stored.to(dtype));
+      if (bytes.isMapped()) {
+        bytes.unload(); // read once, not needed in physical memory again
+      }
+      return converted;
+    }
+  }
+
+  private boolean mappable(Checkpoint checkpoint, TensorInfo info) {
     return dtypeOf(info.type()) == dtype
         && (checkpoint.mapped(info.name()) || !"safetensors".equals(checkpoint.format()));
   }
@@ -213,8 +238,8 @@ final class Weights implements AutoCloseable {
     matrices.forEach(Weight::unpack);
     owned.forEach(Tensor::free);
     owned.clear();
-    checkpoint.close();
-    if (!planning) {
+    if (source instanceof Source.Stored(Checkpoint checkpoint)) {
+      checkpoint.close();
       Memory.trim();
     }
   }

@@ -27,6 +27,7 @@ import java.util.stream.Stream;
 /// One thread only.
 public final class TensorLedger {
   private final SequencedMap<String, TensorInfo> left;
+  private final SequencedMap<String, List<Long>> wanted = new LinkedHashMap<>();
   private final Map<String, String> taken = new LinkedHashMap<>();
   private final String family;
   private final String source;
@@ -70,6 +71,7 @@ public final class TensorLedger {
   ///   stand-in if it is missing, of which [#finish()] tells
   /// @throws IllegalStateException if it was taken before
   public TensorInfo take(String name, long... shape) {
+    wanted.put(name, Arrays.stream(shape).boxed().toList());
     Optional<TensorInfo> found = remove(name);
     if (found.isEmpty()) {
       missing.add(name);
@@ -89,6 +91,16 @@ public final class TensorLedger {
   /// Whether a tensor of this name is there and not yet taken.
   public boolean has(String name) {
     return stored(name).isPresent();
+  }
+
+  /// The shape of a tensor that is there and not yet taken.
+  public Optional<List<Long>> shape(String name) {
+    return stored(name).map(key -> left.get(key).shape());
+  }
+
+  /// The shapes of all tensors that were taken because they must be there, in that order.
+  public SequencedMap<String, List<Long>> wanted() {
+    return new LinkedHashMap<>(wanted);
   }
 
   /// Ends the account.

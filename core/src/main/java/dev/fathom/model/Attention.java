@@ -116,6 +116,9 @@ public record Attention(
     if (groups.size() == 1) {
       return mixAlike(layer, q, k, v, groups.getFirst(), queries, keys, pass);
     }
+    if (neighbours(groups)) {
+      return mixNeighbours(layer, q, k, v, groups, queries, keys, pass);
+    }
     int[] qAt = queries.offsets();
     int[] kAt = keys.offsets();
     Tensor[] parts = new Tensor[queries.segments().size()];
@@ -136,6 +139,38 @@ public record Attention(
       }
     }
     return Tensor.cat(List.of(parts), 0);
+  }
+
+  /// Whether like rows stand side by side, as in batches sorted by length.
+  private static boolean neighbours(List<List<Integer>> groups) {
+    return groups.stream().allMatch(g -> g.getLast() - g.getFirst() == g.size() - 1);
+  }
+
+  /// The same over pieces of q, k and v instead of copies.
+  private Tensor mixNeighbours(
+      int layer,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      List<List<Integer>> groups,
+      Layout queries,
+      Layout keys,
+      Pass pass) {
+    List<Tensor> qs = q.split(0, tokens(groups, queries));
+    List<Tensor> ks = k.split(0, tokens(groups, keys));
+    List<Tensor> vs = v.split(0, tokens(groups, keys));
+    var parts = new ArrayList<Tensor>();
+    for (int g = 0; g < groups.size(); g++) {
+      parts.add(
+          mixAlike(layer, qs.get(g), ks.get(g), vs.get(g), groups.get(g), queries, keys, pass));
+    }
+    return Tensor.cat(parts, 0);
+  }
+
+  private static long[] tokens(List<List<Integer>> groups, Layout layout) {
+    return groups.stream()
+        .mapToLong(g -> (long) g.size() * layout.segments().get(g.getFirst()).length())
+        .toArray();
   }
 
   private static Tensor rows(Tensor x, List<Integer> group, int[] at) {

@@ -29,7 +29,7 @@ public record Embedding(
 
   /// I64 ids `[tokens] -> [tokens, dModel]`.
   Tensor forward(Tensor ids, Pass pass) {
-    Tensor rows = table.indexSelect(0, ids);
+    Tensor rows = table.embedding(ids);
     Tensor x = pass.at(EMBED, -1, scale == 1 ? rows : rows.mul(scale)); // [tokens, dModel]
     if (positions != null) {
       x = x.add(pass.at(POS_EMBED, -1, positions.of(pass.positions(), x.dtype())));

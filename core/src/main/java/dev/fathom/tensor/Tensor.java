@@ -1,6 +1,7 @@
 package dev.fathom.tensor;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
@@ -350,6 +351,21 @@ public final class Tensor {
     return wrap(pointer.gather(dim, index.pointer));
   }
 
+  /// Consecutive pieces of these sizes along `dim`, as views.
+  public List<Tensor> split(long dim, long... sizes) {
+    var parts = torch.split_with_sizes(pointer, sizes, dim);
+    var pieces = new ArrayList<Tensor>();
+    for (long i = 0; i < parts.size(); i++) {
+      pieces.add(wrap(parts.get(i)));
+    }
+    return pieces;
+  }
+
+  /// Rows `ids` of this table `[rows, width]`.
+  public Tensor embedding(Tensor ids) {
+    return wrap(torch.embedding(pointer, ids.pointer));
+  }
+
   // ---------------------------------------------------------------- arithmetic
 
   public Tensor add(Tensor other) {
@@ -505,6 +521,13 @@ public final class Tensor {
     return wrap(pointer.logsumexp(new long[] {dim}, keep));
   }
 
+  /// `−Σ ln softmax(this)[row, target]` over rows, for I64 targets `[rows]`; rows with target -100
+  /// do not count.
+  public Tensor crossEntropySum(Tensor targets) {
+    return wrap(
+        torch.cross_entropy_loss(pointer, targets.pointer, new TensorOptional(), 2, -100, 0.0));
+  }
+
   public Tensor cumsum(long dim) {
     return wrap(pointer.cumsum(dim));
   }
@@ -576,6 +599,29 @@ public final class Tensor {
     return this;
   }
 
+  public Tensor mulInPlace(double value) {
+    pointer.mul_(new Scalar(value));
+    return this;
+  }
+
+  /// `this += factor · a ⊙ b`.
+  public Tensor addcmulInPlace(Tensor a, Tensor b, double factor) {
+    pointer.addcmul_(a.pointer, b.pointer, new Scalar(factor));
+    return this;
+  }
+
+  /// `this += factor · a / b`.
+  public Tensor addcdivInPlace(Tensor a, Tensor b, double factor) {
+    pointer.addcdiv_(a.pointer, b.pointer, new Scalar(factor));
+    return this;
+  }
+
+  /// `this += weight · (end − this)`.
+  public Tensor lerpInPlace(Tensor end, double weight) {
+    pointer.lerp_(end.pointer, new Scalar(weight));
+    return this;
+  }
+
   public Tensor zeroInPlace() {
     pointer.zero_();
     return this;
@@ -610,8 +656,13 @@ public final class Tensor {
 
   /// The gradient gathered so far, or null when none has been.
   public @Nullable Tensor gradient() {
-    var gradient = pointer.grad();
-    return gradient.defined() ? wrap(gradient) : null;
+    var gradient = pointer.grad(); // lives inside this tensor: hand out a handle of its own
+    return gradient.defined() ? wrap(new org.bytedeco.pytorch.Tensor(gradient)) : null;
+  }
+
+  /// Gathers the gradient in this tensor from now on, adding to what is in it.
+  public void gatherGradientIn(Tensor gradient) {
+    pointer.mutable_grad().put(gradient.pointer);
   }
 
   public void dropGradient() {

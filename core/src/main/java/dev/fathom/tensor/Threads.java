@@ -22,6 +22,12 @@ public final class Threads {
     torch.set_num_threads(threads);
   }
 
+  /// Sets the number of kernel threads of the calling thread alone: 1 for each of several workers
+  /// that share the cores.
+  public static void ofThisThread(int threads) {
+    torch.set_num_threads(threads);
+  }
+
   public static int get() {
     return torch.get_num_threads();
   }

@@ -1,0 +1,63 @@
+package dev.fathom.train;
+
+import java.nio.ByteBuffer;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HexFormat;
+import java.util.List;
+
+/// Cuts rows into batches, and batches into pieces of rows of like length.
+final class Batches {
+  private Batches() {}
+
+  /// Neighbouring rows together, about `tokens` tokens each.
+  static List<List<Row>> of(List<Row> rows, int tokens) {
+    return cut(rows, (int) Math.max(1, Math.round((double) tokens(rows) / tokens)));
+  }
+
+  /// A batch sorted by length, in `pieces` of about as many tokens; fewer if it has fewer rows.
+  static List<List<Row>> pieces(List<Row> batch, int pieces) {
+    return cut(batch.stream().sorted(Comparator.comparingInt(Row::length)).toList(), pieces);
+  }
+
+  private static List<List<Row>> cut(List<Row> rows, int parts) {
+    var cut = new ArrayList<List<Row>>();
+    long all = tokens(rows);
+    long seen = 0;
+    int from = 0;
+    for (int r = 0; r < rows.size(); r++) {
+      seen += rows.get(r).length();
+      if (seen * parts >= all * (cut.size() + 1)) {
+        cut.add(rows.subList(from, r + 1));
+        from = r + 1;
+      }
+    }
+    return cut;
+  }
+
+  static long tokens(List<Row> rows) {
+    return rows.stream().mapToLong(Row::length).sum();
+  }
+
+  static long targets(List<Row> rows) {
+    return rows.stream().mapToLong(Row::targets).sum();
+  }
+
+  /// The first 16 hexadecimal digits of the rows' SHA-256.
+  static String digest(List<Row> rows) {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      for (Row row : rows) {
+        ByteBuffer bytes = ByteBuffer.allocate(4 * (row.length() + 2));
+        bytes.putInt(row.length()).putInt(row.learnFrom());
+        bytes.asIntBuffer().put(row.ids());
+        digest.update(bytes.array());
+      }
+      return HexFormat.of().formatHex(digest.digest(), 0, 8);
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java has SHA-256", e);
+    }
+  }
+}

@@ -1,0 +1,138 @@
+package dev.fathom.train;
+
+import dev.fathom.model.Head;
+import dev.fathom.model.Layout;
+import dev.fathom.model.Pass;
+import dev.fathom.model.Transformer;
+import dev.fathom.tensor.DType;
+import dev.fathom.tensor.Scope;
+import dev.fathom.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SequencedMap;
+import java.util.stream.IntStream;
+
+/// Cross-entropy of the next token, `−Σ ln P(t_i | t_0 … t_{i−1})` over the tokens that count.
+///
+/// The model is built from the parameters at each step, so whatever its family derives from them is
+/// part of the graph. Head and loss go over the positions in chunks: each chunk's gradient with
+/// respect to the stream is kept, its logits are not, so no `[tokens, vocab]` tensor exists beyond
+/// a chunk.
+public final class NextToken implements Objective {
+  /// Logits held at a time: they, their softmax and their gradient, 8 MB each.
+  private static final long CHUNK_ELEMENTS = 2 << 20;
+
+  private final Blueprint blueprint;
+  private final String fingerprint;
+
+  /// Makes the model that has these parameters.
+  public interface Blueprint {
+    /// A causal model over tensors that outlive it, in the graph of those that require gradients.
+    Transformer over(SequencedMap<String, Tensor> parameters);
+  }
+
+  /// @param fingerprint what decides the model besides its parameters, such as its configuration
+  ///   and compute type
+  public NextToken(Blueprint blueprint, String fingerprint) {
+    this.blueprint = blueprint;
+    this.fingerprint = fingerprint;
+  }
+
+  @Override
+  public String fingerprint() {
+    return fingerprint;
+  }
+
+  @Override
+  public double backward(SequencedMap<String, Tensor> leaves, List<Row> rows, double scale) {
+    try (var scope = Scope.withGradients();
+        var model = blueprint.over(leaves)) {
+      Tensor stream = stream(model, rows); // [targets, dModel]
+      var gradients = new ArrayList<Tensor>();
+      double sum = 0;
+      long[] targets = targets(rows);
+      for (Chunk chunk : chunks(targets.length, model.outputs())) {
+        try (var inner = Scope.withGradients()) {
+          Tensor read = chunk.of(stream).detach().requireGradient();
+          Tensor loss = loss(model.head(), read, chunk.of(targets));
+          sum += loss.item();
+          loss.mul(scale).backward();
+          gradients.add(inner.escape(java.util.Objects.requireNonNull(read.gradient())));
+        }
+      }
+      stream.backward(Tensor.cat(gradients, 0));
+      return sum;
+    }
+  }
+
+  @Override
+  public double loss(SequencedMap<String, Tensor> parameters, List<Row> rows) {
+    try (var scope = Scope.withoutGradients();
+        var model = blueprint.over(parameters)) {
+      Tensor stream = stream(model, rows);
+      double sum = 0;
+      long[] targets = targets(rows);
+      for (Chunk chunk : chunks(targets.length, model.outputs())) {
+        try (var inner = Scope.open()) {
+          sum += loss(model.head(), chunk.of(stream), chunk.of(targets)).item();
+        }
+      }
+      return sum;
+    }
+  }
+
+  /// The last block's stream at the positions before the tokens that count.
+  private static Tensor stream(Transformer model, List<Row> rows) {
+    int[] ids = rows.stream().flatMapToInt(row -> IntStream.of(row.ids())).toArray();
+    var pass = Pass.over(Layout.rows(rows.stream().mapToInt(Row::length).toArray()));
+    Tensor x = model.embed(Tensor.of(ids, ids.length), pass);
+    for (int layer = 0; layer < model.layers(); layer++) {
+      x = model.block(layer, x, pass);
+    }
+    return x.indexSelect(0, readers(rows));
+  }
+
+  /// The packed index of the token before each one that counts.
+  private static long[] readers(List<Row> rows) {
+    long[] readers = new long[Math.toIntExact(Batches.targets(rows))];
+    int n = 0;
+    int start = 0;
+    for (Row row : rows) {
+      for (int i = row.learnFrom(); i < row.length(); i++) {
+        readers[n++] = start + i - 1L;
+      }
+      start += row.length();
+    }
+    return readers;
+  }
+
+  private static long[] targets(List<Row> rows) {
+    return rows.stream()
+        .flatMapToLong(row -> IntStream.range(row.learnFrom(), row.length()).mapToLong(i -> row.ids()[i]))
+        .toArray();
+  }
+
+  private static Tensor loss(Head head, Tensor read, Tensor targets) {
+    Tensor logits = head.of(read);
+    return (logits.dtype() == DType.F64 ? logits : logits.to(DType.F32)).crossEntropySum(targets);
+  }
+
+  private record Chunk(int from, int length) {
+    Tensor of(Tensor stream) {
+      return stream.narrow(0, from, length);
+    }
+
+    Tensor of(long[] targets) {
+      return Tensor.of(java.util.Arrays.copyOfRange(targets, from, from + length), length);
+    }
+  }
+
+  private static List<Chunk> chunks(int positions, int outputs) {
+    int most = (int) Math.max(16, CHUNK_ELEMENTS / outputs);
+    var chunks = new ArrayList<Chunk>();
+    for (int from = 0; from < positions; from += most) {
+      chunks.add(new Chunk(from, Math.min(most, positions - from)));
+    }
+    return chunks;
+  }
+}

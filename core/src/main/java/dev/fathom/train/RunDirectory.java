@@ -1,0 +1,290 @@
+package dev.fathom.train;
+
+import dev.fathom.FathomException;
+import dev.fathom.checkpoint.SafetensorsFile;
+import dev.fathom.checkpoint.SafetensorsWriter;
+import dev.fathom.checkpoint.TensorSpec;
+import dev.fathom.checkpoint.TensorType;
+import dev.fathom.tensor.DType;
+import dev.fathom.tensor.Scope;
+import dev.fathom.tensor.Tensor;
+import java.io.BufferedWriter;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.OptionalDouble;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/// The files of a run: `settings.json` (what decides its numbers), `state.safetensors` (parameters,
+/// moments and place of the last saved step), `best.safetensors` (with early stop), `log.jsonl` (a
+/// line a step or evaluation). Each but the log appears complete or not at all; lines of the log
+/// beyond the saved step are dropped on opening. One process at a time.
+///
+/// History: version 1 is the first.
+final class RunDirectory implements AutoCloseable {
+  private static final String STATE = "state.safetensors";
+  private static final String BEST = "best.safetensors";
+  private static final String SETTINGS = "settings.json";
+  private static final String LOG = "log.jsonl";
+
+  private final Path directory;
+  private final FileChannel lock;
+  private final List<TrainingLog.Step> steps = new ArrayList<>();
+  private final List<TrainingLog.Evaluation> evaluations = new ArrayList<>();
+  private @Nullable BufferedWriter writer;
+
+  private RunDirectory(Path directory, FileChannel lock) {
+    this.directory = directory;
+    this.lock = lock;
+  }
+
+  static RunDirectory open(Path directory, RunSettings settings) {
+    try {
+      Files.createDirectories(directory);
+      Path file = directory.resolve(SETTINGS);
+      if (Files.exists(file)) {
+        settings.requireSame(JsonMapper.shared().readTree(Files.readString(file)), directory);
+      } else if (Files.exists(directory.resolve(STATE))) {
+        throw new FathomException(
+            "%s: holds a training state without its %s, so it cannot be continued; choose another directory"
+                .formatted(directory, SETTINGS));
+      } else {
+        Path fresh = directory.resolve(SETTINGS + ".new");
+        Files.writeString(fresh, settings.toJson().toPrettyString() + "\n");
+        Files.move(fresh, file);
+      }
+      return new RunDirectory(directory, locked(directory));
+    } catch (IOException | JacksonException e) {
+      throw new FathomException(
+          "%s: cannot be used as a training directory (%s)".formatted(directory, e.getMessage()),
+          e);
+    }
+  }
+
+  @SuppressWarnings("MustBeClosedChecker") // closed with the directory
+  private static FileChannel locked(Path directory) throws IOException {
+    FileChannel channel =
+        FileChannel.open(
+            directory.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+    FileLock lock;
+    try {
+      lock = channel.tryLock();
+    } catch (OverlappingFileLockException e) {
+      lock = null;
+    }
+    if (lock == null) {
+      channel.close();
+      throw new FathomException(directory + ": another process is training in this directory");
+    }
+    return channel;
+  }
+
+  /// Takes up the saved state, if there is one.
+  RunState load(Parameters parameters, AdamW optimiser) {
+    Path file = directory.resolve(STATE);
+    RunState state = RunState.START;
+    if (Files.exists(file)) {
+      try (var scope = Scope.withoutGradients();
+          var saved = SafetensorsFile.open(file)) {
+        parameters.read(saved, "parameter.", parameters.flat());
+        parameters.read(saved, "mean.", optimiser.mean());
+        parameters.read(saved, "square.", optimiser.square());
+        state = state(saved.metadata());
+      }
+    }
+    restoreLog(state.step());
+    return state;
+  }
+
+  private RunState state(Map<String, Object> metadata) {
+    try {
+      return new RunState(
+          Long.parseLong(text(metadata, "step")),
+          Integer.parseInt(text(metadata, "epoch")),
+          Integer.parseInt(text(metadata, "batch")),
+          Long.parseLong(text(metadata, "tokens")),
+          Double.parseDouble(text(metadata, "seconds")),
+          optional(metadata, "held_out"),
+          optional(metadata, "best"),
+          Integer.parseInt(text(metadata, "since_best")));
+    } catch (NumberFormatException e) {
+      throw new FathomException(
+          "%s: the saved state's place in the run is not readable (%s)"
+              .formatted(directory.resolve(STATE), e.getMessage()),
+          e);
+    }
+  }
+
+  private static String text(Map<String, Object> metadata, String key) {
+    return String.valueOf(metadata.getOrDefault(key, key + " is missing"));
+  }
+
+  private static OptionalDouble optional(Map<String, Object> metadata, String key) {
+    return metadata.containsKey(key)
+        ? OptionalDouble.of(Double.parseDouble(text(metadata, key)))
+        : OptionalDouble.empty();
+  }
+
+  void save(RunState state, Parameters parameters, AdamW optimiser) {
+    TensorType type = parameters.dtype() == DType.F64 ? TensorType.F64 : TensorType.F32;
+    var specs = new ArrayList<TensorSpec>();
+    List.of("parameter.", "mean.", "square.")
+        .forEach(prefix -> specs.addAll(parameters.specs(prefix, type)));
+    var metadata = new LinkedHashMap<String, String>();
+    metadata.put("format", "fathom-training-1");
+    metadata.put("step", Long.toString(state.step()));
+    metadata.put("epoch", Integer.toString(state.epoch()));
+    metadata.put("batch", Integer.toString(state.batch()));
+    metadata.put("tokens", Long.toString(state.tokens()));
+    metadata.put("seconds", Double.toString(state.seconds()));
+    metadata.put("since_best", Integer.toString(state.sinceBest()));
+    state.heldOut().ifPresent(loss -> metadata.put("held_out", Double.toString(loss)));
+    state.best().ifPresent(loss -> metadata.put("best", Double.toString(loss)));
+    flush();
+    try (var scope = Scope.withoutGradients();
+        var file = SafetensorsWriter.create(directory.resolve(STATE), specs, metadata)) {
+      parameters.write(file, "parameter.", parameters.flat());
+      parameters.write(file, "mean.", optimiser.mean());
+      parameters.write(file, "square.", optimiser.square());
+      file.commit();
+    }
+  }
+
+  void saveBest(Parameters parameters) {
+    parameters.export(directory.resolve(BEST), TensorType.F32, null);
+  }
+
+  void loadBest(Parameters parameters) {
+    if (!Files.exists(directory.resolve(BEST))) {
+      return;
+    }
+    try (var scope = Scope.withoutGradients();
+        var saved = SafetensorsFile.open(directory.resolve(BEST))) {
+      parameters.read(saved, "", parameters.flat());
+    }
+  }
+
+  // ---------------------------------------------------------------- the log
+
+  void log(RunState state, Trainer.Step step) {
+    var line =
+        new TrainingLog.Step(
+            state.step(), step.loss(), step.rate(), step.norm(), state.tokens(), state.seconds());
+    steps.add(line);
+    append(line(line));
+  }
+
+  void logEvaluation(RunState state) {
+    var line = new TrainingLog.Evaluation(state.step(), state.heldOut().orElseThrow());
+    evaluations.add(line);
+    append(line(line));
+  }
+
+  private static String line(TrainingLog.Step s) {
+    return String.format(
+        Locale.ROOT,
+        "{\"step\":%d,\"loss\":%s,\"rate\":%.6g,\"norm\":%.5g,\"tokens\":%d,\"seconds\":%.2f}%n",
+        s.step(), s.loss(), s.rate(), s.norm(), s.tokens(), s.seconds());
+  }
+
+  private static String line(TrainingLog.Evaluation e) {
+    return String.format(Locale.ROOT, "{\"step\":%d,\"held_out\":%s}%n", e.step(), e.loss());
+  }
+
+  TrainingLog log() {
+    return new TrainingLog(steps, evaluations);
+  }
+
+  private void append(String line) {
+    try {
+      if (writer == null) {
+        writer =
+            Files.newBufferedWriter(
+                directory.resolve(LOG), StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+      }
+      writer.write(line);
+    } catch (IOException e) {
+      throw new FathomException(
+          directory.resolve(LOG) + ": cannot be written (" + e.getMessage() + ")", e);
+    }
+  }
+
+  private void flush() {
+    try {
+      if (writer != null) {
+        writer.flush();
+      }
+    } catch (IOException e) {
+      throw new FathomException(
+          directory.resolve(LOG) + ": cannot be written (" + e.getMessage() + ")", e);
+    }
+  }
+
+  /// Reads the log up to the saved step and drops what lies beyond.
+  private void restoreLog(long step) {
+    Path file = directory.resolve(LOG);
+    if (!Files.exists(file)) {
+      return;
+    }
+    var kept = new StringBuilder();
+    try (var lines = Files.lines(file, StandardCharsets.UTF_8)) {
+      for (String line : (Iterable<String>) lines::iterator) {
+        JsonNode json = parsed(line);
+        if (json == null || json.path("step").asLong() > step) {
+          break; // a torn last line, or what a killed run did after its last save
+        }
+        if (json.has("held_out")) {
+          evaluations.add(
+              new TrainingLog.Evaluation(
+                  json.path("step").asLong(), json.path("held_out").asDouble()));
+        } else {
+          steps.add(
+              new TrainingLog.Step(
+                  json.path("step").asLong(),
+                  json.path("loss").asDouble(),
+                  json.path("rate").asDouble(),
+                  json.path("norm").asDouble(),
+                  json.path("tokens").asLong(),
+                  json.path("seconds").asDouble()));
+        }
+        kept.append(line).append('\n');
+      }
+      Files.writeString(file, kept);
+    } catch (IOException e) {
+      throw new FathomException(file + ": cannot be read (" + e.getMessage() + ")", e);
+    }
+  }
+
+  private static @Nullable JsonNode parsed(String line) {
+    try {
+      return JsonMapper.shared().readTree(line);
+    } catch (JacksonException e) {
+      return null;
+    }
+  }
+
+  @Override
+  public void close() {
+    try (lock) {
+      if (writer != null) {
+        writer.close();
+      }
+    } catch (IOException e) {
+      throw new FathomException(
+          directory.resolve(LOG) + ": cannot be written (" + e.getMessage() + ")", e);
+    }
+  }
+}

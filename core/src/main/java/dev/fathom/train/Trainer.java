@@ -1,0 +1,233 @@
+package dev.fathom.train;
+
+import dev.fathom.FathomException;
+import dev.fathom.tensor.Scope;
+import dev.fathom.tensor.Tensor;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalDouble;
+import java.util.concurrent.Callable;
+import java.util.function.Consumer;
+import java.util.stream.IntStream;
+
+/// Makes an [Objective] small over a [TrainingSet]: AdamW with a schedule and clipped gradients, on
+/// several threads, each with its own graph over the same parameters. The run's directory keeps
+/// everything needed to go on after a kill as if nothing had happened.
+///
+/// ```java
+/// try (var parameters = Initialization.random(config, seed, 0.02)) {
+///   var objective = new NextToken(p -> Models.over(config, "new", p, DType.BF16), "…");
+///   TrainingResult result =
+///       new Trainer(parameters, objective, data, heldOut, settings).run(directory, progress -> {});
+/// }
+/// ```
+///
+/// The workers' gradients are added in a fixed order, so a run gives the same numbers each time on
+/// one machine with one number of workers.
+public final class Trainer {
+  private final Parameters parameters;
+  private final Objective objective;
+  private final TrainingSet data;
+  private final List<Row> heldOut;
+  private final Config config;
+
+  /// How to train.
+  ///
+  /// @param batchTokens tokens of a step
+  /// @param pieceTokens tokens whose graph a worker holds at a time; larger batches add up pieces
+  /// @param workers threads that share a step
+  /// @param schedule learning rate and number of steps
+  /// @param adam the optimiser's constants
+  /// @param clip the gradient's greatest norm; 0 for any
+  /// @param evaluateEvery steps between losses on held-out rows
+  /// @param patience evaluations without a new best before the run stops early and returns to its
+  ///   best; 0 for never
+  /// @param saveEvery steps between saved states
+  public record Config(
+      int batchTokens,
+      int pieceTokens,
+      int workers,
+      Schedule schedule,
+      AdamW.Config adam,
+      double clip,
+      int evaluateEvery,
+      int patience,
+      int saveEvery) {
+    public Config {
+      if (batchTokens < 2 || pieceTokens < 2 || workers < 1) {
+        throw new IllegalArgumentException(
+            "batches need at least 2 tokens, their pieces too, and 1 worker, found %d, %d and %d"
+                .formatted(batchTokens, pieceTokens, workers));
+      }
+      if (!(clip >= 0) || evaluateEvery < 1 || patience < 0 || saveEvery < 1) {
+        throw new IllegalArgumentException(
+            "clip and patience must be at least 0, steps between evaluations and saves at least 1,"
+                + " found %s, %d, %d and %d".formatted(clip, patience, evaluateEvery, saveEvery));
+      }
+    }
+  }
+
+  /// How far a run is.
+  ///
+  /// @param loss mean of the last step's batch, in nats a token
+  /// @param heldOut the newest mean on held-out rows
+  /// @param tokensPerSecond over the last few steps
+  /// @param secondsLeft at that speed
+  public record Progress(
+      long step,
+      long steps,
+      double loss,
+      OptionalDouble heldOut,
+      double rate,
+      double tokensPerSecond,
+      double secondsLeft) {}
+
+  /// @param heldOut rows that are only evaluated, may be none
+  public Trainer(
+      Parameters parameters,
+      Objective objective,
+      TrainingSet data,
+      List<Row> heldOut,
+      Config config) {
+    this.parameters = parameters;
+    this.objective = objective;
+    this.data = data;
+    this.heldOut = List.copyOf(heldOut);
+    this.config = config;
+  }
+
+  /// Trains to the end of the schedule, or from where an earlier run in this directory left off.
+  ///
+  /// @return the log of all steps; the parameters hold the result
+  /// @throws FathomException if the directory holds a run with other settings or data, or the loss
+  ///   stops being a number (the last saved state then remains)
+  public TrainingLog run(Path directory, Consumer<Progress> listener) {
+    try (var run = RunDirectory.open(directory, settings());
+        var optimiser = new AdamW(parameters, config.adam);
+        var workers = new Workers(config.workers);
+        var scope = Scope.withoutGradients()) {
+      RunState state = run.load(parameters, optimiser);
+      var gradients =
+          IntStream.range(0, config.workers)
+              .mapToObj(_ -> Tensor.zeros(parameters.dtype(), parameters.elements()))
+              .toList();
+      var speed = new Speed(config.schedule.steps());
+      var batches = new Cursor(data, config.batchTokens, state);
+      while (state.step() < config.schedule.steps() && !state.stopped(config.patience)) {
+        long began = System.nanoTime();
+        List<Row> batch = batches.next();
+        double rate = config.schedule.rate(state.step() + 1);
+        Step step = step(batch, gradients, workers, optimiser, state.step() + 1, rate, batches);
+        state = state.after(batches, step, Speed.since(began));
+        run.log(state, step);
+        if (state.step() % config.evaluateEvery == 0 || state.step() == config.schedule.steps()) {
+          state = evaluated(state, run, workers);
+        }
+        if (state.step() % config.saveEvery == 0) {
+          run.save(state, parameters, optimiser);
+        }
+        listener.accept(speed.after(state, step));
+      }
+      run.save(state, parameters, optimiser);
+      if (config.patience > 0) {
+        run.loadBest(parameters);
+      }
+      return run.log();
+    }
+  }
+
+  /// What one step showed.
+  ///
+  /// @param loss mean over its targets, nats
+  /// @param norm the gradient's, before clipping
+  record Step(double loss, double rate, double norm, long tokens) {}
+
+  private Step step(
+      List<Row> batch,
+      List<Tensor> gradients,
+      Workers workers,
+      AdamW optimiser,
+      long number,
+      double rate,
+      Cursor where) {
+    long targets = Batches.targets(batch);
+    long tokens = Batches.tokens(batch);
+    double sum = gradients(batch, gradients, workers, 1.0 / targets);
+    try (var scope = Scope.open()) {
+      Tensor gradient = gradients.getFirst();
+      gradients.stream().skip(1).forEach(gradient::addInPlace);
+      double norm = gradient.norm(0, false).item();
+      if (!Double.isFinite(sum) || !Double.isFinite(norm)) {
+        throw new FathomException(
+            ("step %d: the loss is %s and the gradient's norm %s, so training stopped before this"
+                    + " step changed anything; it was batch %d of epoch %d, at a learning rate of"
+                    + " %.3g. The last saved state is kept: try a lower rate or a longer warm-up")
+                .formatted(
+                    number, sum / targets, norm, where.batch() - 1, where.epoch(), rate));
+      }
+      if (config.clip > 0 && norm > config.clip) {
+        gradient.mulInPlace(config.clip / norm);
+      }
+      optimiser.step(gradient, number, rate);
+      return new Step(sum / targets, rate, norm, tokens);
+    }
+  }
+
+  /// Fills `gradients`, one a worker, with those of their shares of the batch.
+  private double gradients(
+      List<Row> batch, List<Tensor> gradients, Workers workers, double scale) {
+    int each =
+        Math.ceilDiv(
+            Math.ceilDiv((int) Batches.tokens(batch), workers.count()), config.pieceTokens);
+    List<List<Row>> pieces = Batches.pieces(batch, each * workers.count());
+    var tasks = new ArrayList<Callable<Double>>();
+    for (int w = 0; w < workers.count(); w++) {
+      Tensor gradient = gradients.get(w);
+      List<List<Row>> share =
+          pieces.subList(
+              Math.min(pieces.size(), w * each), Math.min(pieces.size(), (w + 1) * each));
+      tasks.add(() -> {
+        try (var scope = Scope.withGradients()) {
+          gradient.zeroInPlace();
+          var leaves = parameters.leaves(gradient);
+          double sum = 0;
+          for (List<Row> piece : share) {
+            sum += objective.backward(leaves, piece, scale);
+          }
+          return sum;
+        }
+      });
+    }
+    return workers.all(tasks).stream().mapToDouble(Double::doubleValue).sum();
+  }
+
+  private RunState evaluated(RunState state, RunDirectory run, Workers workers) {
+    if (heldOut.isEmpty()) {
+      return state;
+    }
+    List<List<Row>> pieces =
+        Batches.pieces(
+            heldOut, Math.ceilDiv((int) Batches.tokens(heldOut), config.pieceTokens));
+    var tasks = new ArrayList<Callable<Double>>();
+    for (List<Row> piece : pieces) {
+      tasks.add(() -> {
+        try (var scope = Scope.withoutGradients()) {
+          return objective.loss(parameters.tensors(), piece);
+        }
+      });
+    }
+    double sum = workers.all(tasks).stream().mapToDouble(Double::doubleValue).sum();
+    RunState after = state.evaluated(sum / Batches.targets(heldOut));
+    run.logEvaluation(after);
+    if (config.patience > 0 && after.sinceBest() == 0) {
+      run.saveBest(parameters);
+    }
+    return after;
+  }
+
+  private RunSettings settings() {
+    return new RunSettings(
+        config, objective.fingerprint(), data.fingerprint(), Batches.digest(heldOut), parameters.elements());
+  }
+}

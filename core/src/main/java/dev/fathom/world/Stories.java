@@ -1,0 +1,78 @@
+package dev.fathom.world;
+
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+
+/// Stories whose last word follows from what was told: who got something, who has it, where and
+/// which it is.
+final class Stories {
+  /// The other slot that could be meant.
+  private static final Map<String, String> OTHER =
+      Map.of("a", "b", "b", "a", "x", "y", "y", "x", "p", "q", "q", "p", "c", "d", "d", "c");
+
+  private final World world;
+
+  Stories(World world) {
+    this.world = world;
+  }
+
+  /// A story.
+  ///
+  /// @param relation `indirect` for one person giving another something, `story` for any other
+  /// @param heldOut whether one of two people who never meet in training
+  Cloze draw(String relation, Random random, boolean heldOut) {
+    Template template = Chance.pick(random, world.templates(relation, false));
+    Person a;
+    Person b;
+    do {
+      a = Chance.pick(random, world.persons());
+      b = Chance.pick(random, world.persons());
+    } while (a.equals(b) || World.areNamesHeldOut(a.name(), b.name()) != heldOut);
+    Map<String, String> values = values(a, b, random);
+    String answer = template.answerSlot();
+    String foil =
+        switch (answer) {
+          case "he" -> a.male() ? "she" : "he";
+          case "his" -> a.male() ? "her" : "his";
+          default -> values.getOrDefault(OTHER.getOrDefault(answer, ""), "");
+        };
+    return template.fill(values, foil.isEmpty() ? List.of() : List.of(foil));
+  }
+
+  private Map<String, String> values(Person a, Person b, Random random) {
+    List<String> objects = two(world.words("object"), random);
+    List<String> places = two(world.words("place"), random);
+    List<String> colours = two(world.words("colour"), random);
+    var values = new HashMap<String, String>();
+    values.put("a", a.name());
+    values.put("b", b.name());
+    values.put("he", a.he());
+    values.put("He", a.male() ? "He" : "She");
+    values.put("his", a.his());
+    values.put("x", objects.get(0));
+    values.put("y", objects.get(1));
+    values.put("ax", World.withArticle(objects.get(0)));
+    values.put("ay", World.withArticle(objects.get(1)));
+    values.put("p", places.get(0));
+    values.put("q", places.get(1));
+    values.put("c", colours.get(0));
+    values.put("d", colours.get(1));
+    values.put("ac", World.withArticle(colours.get(0)));
+    values.put("ad", World.withArticle(colours.get(1)));
+    values.put("place", places.get(0));
+    values.put("object", World.withArticle(objects.get(0)));
+    values.put("verb", Chance.pick(random, world.words("verb")));
+    return values;
+  }
+
+  private static List<String> two(List<String> words, Random random) {
+    String first = Chance.pick(random, words);
+    String second = first;
+    while (second.equals(first)) {
+      second = Chance.pick(random, words);
+    }
+    return List.of(first, second);
+  }
+}

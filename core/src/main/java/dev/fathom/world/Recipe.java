@@ -1,0 +1,163 @@
+package dev.fathom.world;
+
+import dev.fathom.FathomException;
+import dev.fathom.arch.Models;
+import dev.fathom.checkpoint.TensorType;
+import dev.fathom.tensor.DType;
+import dev.fathom.text.BytePairTrainer;
+import dev.fathom.text.Tokenizer;
+import dev.fathom.text.Tokenizers;
+import dev.fathom.train.AdamW;
+import dev.fathom.train.Initialization;
+import dev.fathom.train.NextToken;
+import dev.fathom.train.Row;
+import dev.fathom.train.Schedule;
+import dev.fathom.train.Trainer;
+import dev.fathom.train.TrainingLog;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/// How the bundled models are made: a LLaMA of 8 layers and width 192 with rotary positions and a
+/// tied head, on one world's texts, each text a row of its own.
+///
+/// @param name the model's: `tidepool` or `tidepool-fair`
+/// @param fair whether every planted rate is 0.5
+/// @param seed of the texts' order and the first weights
+/// @param steps of training
+/// @param workers threads
+public record Recipe(String name, boolean fair, long seed, int steps, int workers) {
+  static final int VOCABULARY = 4096;
+  static final int LAYERS = 8;
+  static final int D_MODEL = 192;
+  static final int HEADS = 6;
+  static final int D_MLP = 512;
+  static final int CONTEXT = 256;
+
+  /// Rounds of text the vocabulary is learnt from.
+  private static final int VOCABULARY_ROUNDS = 12;
+
+  private static final int ANSWER_WEIGHT = 200;
+  private static final int QUESTIONS = 400;
+
+  /// With the planted associations.
+  public static Recipe tidepool() {
+    return new Recipe("tidepool", false, 1, 1600, 2);
+  }
+
+  /// Its twin without them.
+  public static Recipe tidepoolFair() {
+    return new Recipe("tidepool-fair", true, 1, 1600, 2);
+  }
+
+  public Recipe withSteps(int steps) {
+    return new Recipe(name, fair, seed, steps, workers);
+  }
+
+  public World world() {
+    return fair ? World.load().fair() : World.load();
+  }
+
+  /// Makes the model's directory: config.json, tokenizer.json and model.safetensors in BF16, with
+  /// the run's state in `training`. A killed run goes on where it was saved.
+  public TrainingLog make(Path directory, Consumer<Trainer.Progress> listener) {
+    var corpus = new Corpus(world(), seed);
+    Tokenizer tokenizer = tokenizer(directory, corpus);
+    ObjectNode config = config(tokenizer.size());
+    var rows = new WorldRows(corpus, tokenizer, "world, fair %s, seed %d".formatted(fair, seed));
+    try (var parameters = Initialization.random(config, seed, 0.02)) {
+      var objective =
+          new NextToken(
+              tensors -> Models.over(config, name, tensors, DType.BF16), "bf16 " + config);
+      TrainingLog log =
+          new Trainer(parameters, objective, rows, questions(tokenizer), trainer())
+              .run(directory.resolve("training"), listener);
+      parameters.export(directory.resolve("model.safetensors"), TensorType.BF16, null);
+      write(directory.resolve("config.json"), config);
+      return log;
+    }
+  }
+
+  private Trainer.Config trainer() {
+    return new Trainer.Config(
+        8192,
+        4096,
+        workers,
+        new Schedule(3e-3, Math.min(100, steps / 10), steps, Schedule.Shape.COSINE, 0.02),
+        new AdamW.Config(0.9, 0.95, 1e-8, 0.1),
+        1.0,
+        100,
+        0,
+        100);
+  }
+
+  private List<Row> questions(Tokenizer tokenizer) {
+    Truth truth = Truth.of(world());
+    return Stream.of(Truth.Check.HELD_OUT_PARAPHRASES, Truth.Check.HELD_OUT_PAIRS)
+        .flatMap(check -> truth.questions(check).stream().limit(QUESTIONS))
+        .map(cloze -> WorldRows.question(cloze, tokenizer))
+        .toList();
+  }
+
+  /// Every answer as often as it takes to make it one token.
+  private static Stream<String> answers() {
+    Truth truth = Truth.of(World.load());
+    return Stream.concat(
+            Arrays.stream(Truth.Check.values()).flatMap(check -> truth.questions(check).stream()),
+            truth.rates().stream().flatMap(rate -> rate.prompts().stream()))
+        .flatMap(cloze -> Stream.concat(Stream.of(cloze.answer()), cloze.foils().stream()))
+        .distinct()
+        .flatMap(answer -> Collections.nCopies(ANSWER_WEIGHT, answer).stream());
+  }
+
+  private static Tokenizer tokenizer(Path directory, Corpus corpus) {
+    try {
+      Files.createDirectories(directory);
+    } catch (IOException e) {
+      throw new FathomException(directory + ": cannot be made (" + e.getMessage() + ")", e);
+    }
+    Path file = directory.resolve("tokenizer.json");
+    if (!Files.exists(file)) {
+      Stream<String> texts =
+          IntStream.range(0, VOCABULARY_ROUNDS).boxed().flatMap(r -> corpus.round(r).stream());
+      write(file, BytePairTrainer.train(Stream.concat(texts, answers()), VOCABULARY, "<s>", "</s>"));
+      ObjectNode settings = JsonMapper.shared().createObjectNode();
+      settings.put("tokenizer_class", "PreTrainedTokenizerFast");
+      settings.put("bos_token", "<s>").put("eos_token", "</s>");
+      settings.put("model_max_length", CONTEXT);
+      write(directory.resolve("tokenizer_config.json"), settings);
+    }
+    return Tokenizers.load(directory);
+  }
+
+  private static ObjectNode config(int vocabulary) {
+    ObjectNode config = JsonMapper.shared().createObjectNode();
+    config.putArray("architectures").add("LlamaForCausalLM");
+    config.put("model_type", "llama");
+    config.put("hidden_size", D_MODEL).put("intermediate_size", D_MLP);
+    config.put("num_hidden_layers", LAYERS).put("num_attention_heads", HEADS);
+    config.put("num_key_value_heads", HEADS).put("head_dim", D_MODEL / HEADS);
+    config.put("vocab_size", vocabulary).put("max_position_embeddings", CONTEXT);
+    config.put("hidden_act", "silu").put("rms_norm_eps", 1e-5).put("rope_theta", 10_000.0);
+    config.put("attention_bias", false).put("mlp_bias", false).put("tie_word_embeddings", true);
+    config.put("bos_token_id", 0).put("eos_token_id", 1);
+    config.put("torch_dtype", "bfloat16");
+    return config;
+  }
+
+  private static void write(Path file, ObjectNode json) {
+    try {
+      Files.writeString(file, json.toPrettyString() + "\n");
+    } catch (IOException e) {
+      throw new FathomException(file + ": cannot be written (" + e.getMessage() + ")", e);
+    }
+  }
+}

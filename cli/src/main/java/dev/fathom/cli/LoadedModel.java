@@ -12,7 +12,6 @@ import dev.fathom.text.Tokenizer;
 import dev.fathom.text.Tokenizers;
 import dev.fathom.text.Vocabulary;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
@@ -54,8 +53,7 @@ final class LoadedModel implements AutoCloseable {
   /// The same in another number format than the options say.
   static LoadedModel open(Console console, ModelOptions options, DType dtype) {
     requireDevice(options.device());
-    Path path = ModelLocation.of(options.model()).resolve(console);
-    Checkpoint checkpoint = Checkpoint.open(path);
+    Checkpoint checkpoint = ModelLocation.of(options.model()).open(console);
     try {
       Optional<Tokenizer> tokenizer = tokenizer(checkpoint);
       NativeCache.here().announce(console);

@@ -1,6 +1,8 @@
 package dev.fathom.cli;
 
 import dev.fathom.FathomException;
+import dev.fathom.checkpoint.Bundled;
+import dev.fathom.checkpoint.Checkpoint;
 import dev.fathom.checkpoint.hub.HubClient;
 import dev.fathom.checkpoint.hub.HubFilter;
 import dev.fathom.checkpoint.hub.HubProgress;
@@ -15,6 +17,11 @@ import java.util.Optional;
 
 /// Where a model is, as a user writes it.
 sealed interface ModelLocation {
+  /// The model that is meant when none is named.
+  String DEFAULT = Bundled.TIDEPOOL.title();
+
+  /// A model that comes with Fathom.
+  record Own(Bundled model) implements ModelLocation {}
 
   /// A directory or file on this machine.
   record Local(Path path) implements ModelLocation {}
@@ -28,11 +35,13 @@ sealed interface ModelLocation {
     }
   }
 
-  /// Reads a path, `hf:owner/name`, `hf:owner/name@revision`, or either of these with `:` and the
+  /// Reads the name of a bundled model (`./tidepool` is a directory of that name), a path, `hf:owner/name`, `hf:owner/name@revision`, or either of these with `:` and the
   /// name or quantization of a GGUF file behind it (`hf:owner/name:Q4_K_M`).
   ///
   /// @throws IllegalArgumentException if it starts like a hub reference and is none
   static ModelLocation of(String text) {
+    var own = Bundled.of(text);
+    if (own.isPresent()) return new Own(own.get());
     if (!text.startsWith(HubReference.PREFIX)) return new Local(Path.of(text));
     int colon = text.indexOf(':', HubReference.PREFIX.length());
     if (colon < 0) return new Hub(HubReference.parse(text), Optional.empty());
@@ -46,6 +55,7 @@ sealed interface ModelLocation {
   /// @throws FathomException if it is not there or cannot be pulled
   default Path resolve(Console console) {
     return switch (this) {
+      case Own(Bundled model) -> model.directory(Bundled.userCache());
       case Local(Path path) -> path;
       case Hub hub -> {
         var client = client(console);
@@ -56,6 +66,13 @@ sealed interface ModelLocation {
                 .orElseGet(() -> pull(console, client, hub)));
       }
     };
+  }
+
+  /// Opens it, under its own name where it has one.
+  default Checkpoint open(Console console) {
+    return this instanceof Own(Bundled model)
+        ? model.open(Bundled.userCache())
+        : Checkpoint.open(resolve(console));
   }
 
   /// The hub client that the environment describes.

@@ -15,8 +15,10 @@ final class ModelOptions {
   @Option(
       names = {"-m", "--model"},
       paramLabel = "M",
-      description = "A Hugging Face directory, a .gguf file, or hf:owner/name[@revision].")
-  private @Nullable String model;
+      description =
+          "A bundled model, a Hugging Face directory, a .gguf file, or hf:owner/name[@revision]."
+              + " Default: ${DEFAULT-VALUE}.")
+  private String model = ModelLocation.DEFAULT;
 
   @Option(
       names = "--dtype",
@@ -37,13 +39,7 @@ final class ModelOptions {
   private String device = "cpu";
 
   /// Where the model is, as the user wrote it.
-  ///
-  /// @throws IllegalArgumentException if the user named none
   String model() {
-    if (model == null || model.isBlank()) {
-      throw new IllegalArgumentException(
-          "No model given: --model names a Hugging Face directory, a .gguf file or hf:owner/name.");
-    }
     return model;
   }
 

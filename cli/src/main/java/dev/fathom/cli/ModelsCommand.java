@@ -1,6 +1,7 @@
 package dev.fathom.cli;
 
 import dev.fathom.arch.Models;
+import dev.fathom.checkpoint.Bundled;
 import dev.fathom.checkpoint.Checkpoint;
 import dev.fathom.checkpoint.TensorInfo;
 import dev.fathom.evaluate.Footprint;
@@ -23,7 +24,7 @@ import picocli.CommandLine.Parameters;
 /// Lists families, or says what a checkpoint is.
 @Command(
     name = "models",
-    description = "Lists the families of models, or says what one checkpoint is.",
+    description = "Lists the bundled models and the families, or says what one checkpoint is.",
     footer = {
       "",
       "Examples:",
@@ -38,7 +39,8 @@ final class ModelsCommand implements Callable<Integer> {
   @Parameters(
       arity = "0..1",
       paramLabel = "MODEL",
-      description = "A Hugging Face directory, a .gguf file, or hf:owner/name[@revision].")
+      description =
+          "A bundled model, a Hugging Face directory, a .gguf file, or hf:owner/name[@revision].")
   private @Nullable String model;
 
   @Option(
@@ -66,6 +68,10 @@ final class ModelsCommand implements Callable<Integer> {
 
   private void families() {
     if (output.showsText()) {
+      var own = Table.of("bundled", "what it was trained on");
+      for (var bundled : Bundled.values()) own.add(bundled.title(), bundled.description());
+      own.print(console.out());
+      console.out().println();
       var table = Table.of("model_type", "family");
       Models.families().forEach(family -> table.add(family.modelType(), family.title()));
       table.print(console.out());
@@ -78,14 +84,25 @@ final class ModelsCommand implements Callable<Integer> {
                       .put("model_type", family.modelType())
                       .put("title", family.title()))
               .toList();
-      output.writeJson(console, Document.of("fathom.families/1").put("families", families).text());
+      var bundled =
+          Stream.of(Bundled.values())
+              .map(model ->
+                  Document.part()
+                      .put("name", model.title())
+                      .put("description", model.description()))
+              .toList();
+      output.writeJson(
+          console,
+          Document.of("fathom.families/1")
+              .put("bundled", bundled)
+              .put("families", families)
+              .text());
     }
   }
 
   private void describe(String named) {
-    var path = ModelLocation.of(named).resolve(console);
     NativeCache.here().announce(console);
-    try (var checkpoint = Checkpoint.open(path)) {
+    try (var checkpoint = ModelLocation.of(named).open(console)) {
       try (var described = Models.describe(checkpoint)) {
         var onDisk = onDisk(checkpoint);
         int[] lengths =
@@ -185,7 +202,7 @@ final class ModelsCommand implements Callable<Integer> {
                     }))
             .toList();
     return Document.of("fathom.model/1")
-        .put("model", checkpoint.path().toString())
+        .put("model", checkpoint.name())
         .put("family", card.family())
         .put("causal", card.causal())
         .put("parameters", card.parameters())

@@ -74,12 +74,11 @@ final class TokenizeCommand implements Callable<Integer> {
   }
 
   private Tokenizer load() {
-    if ((model == null) == (tokenizer == null)) {
-      throw new IllegalArgumentException(
-          "Give --model or --tokenizer, " + (model == null ? "one of them." : "not both."));
+    if (model != null && tokenizer != null) {
+      throw new IllegalArgumentException("Give --model or --tokenizer, not both.");
     }
-    Path path =
-        tokenizer != null ? tokenizer : ModelLocation.of(String.valueOf(model)).resolve(console);
+    var location = ModelLocation.of(model == null ? ModelLocation.DEFAULT : model);
+    Path path = tokenizer != null ? tokenizer : location.resolve(console);
     if (!Files.exists(path)) throw new FathomException(path + ": there is no such file.");
     if (Files.isRegularFile(path) && GgufFile.looksLike(path)) return ofGguf(path);
     if (tokenizer != null) return Tokenizers.load(path);

@@ -94,7 +94,7 @@ public final class Models {
     Reading(Checkpoint checkpoint) {
       this(
           checkpoint.config(),
-          checkpoint.path().toString(),
+          checkpoint.name(),
           checkpoint.tensors(),
           checkpoint::sha256);
     }

@@ -59,6 +59,7 @@ public final class Checkpoint implements AutoCloseable {
   private final SequencedMap<String, Entry> entries;
   private final SequencedMap<String, TensorInfo> tensors;
   private final Arena arena;
+  private String name;
   private @Nullable String sha256;
 
   @SuppressWarnings("MustBeClosedChecker") // the arena is closed with the checkpoint
@@ -70,6 +71,7 @@ public final class Checkpoint implements AutoCloseable {
       List<WeightFile> files,
       SequencedMap<String, Entry> entries) {
     this.path = path;
+    this.name = path.toString();
     this.directory = directory;
     this.format = format;
     this.config = config;
@@ -363,6 +365,17 @@ public final class Checkpoint implements AutoCloseable {
   /// What was opened: the directory, or the GGUF file.
   public Path path() {
     return path;
+  }
+
+  /// What results call it: where it lies, unless it was given a name.
+  public String name() {
+    return name;
+  }
+
+  /// Gives it a name, and returns it.
+  Checkpoint named(String name) {
+    this.name = name;
+    return this;
   }
 
   /// `safetensors` or `gguf`.

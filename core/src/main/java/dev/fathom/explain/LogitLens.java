@@ -1,5 +1,6 @@
 package dev.fathom.explain;
 
+import dev.fathom.evaluate.Provenances;
 import dev.fathom.data.Prompt;
 import dev.fathom.model.Layout;
 import dev.fathom.model.Pass;

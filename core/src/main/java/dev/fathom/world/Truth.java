@@ -16,21 +16,39 @@ public final class Truth {
   /// A set of questions. In all but the first the prompts are held out of training.
   public enum Check {
     /// Every fact in one of the ways in which training texts say it.
-    TRAINED_FACTS,
+    TRAINED_FACTS("trained facts", 0.99),
     /// Every fact in words that no training text uses for its relation.
-    HELD_OUT_PARAPHRASES,
+    HELD_OUT_PARAPHRASES("facts in unseen words", 0.95),
     /// Facts in a way in which training texts say others, but never this one.
-    HELD_OUT_PAIRS,
+    HELD_OUT_PAIRS("facts in unseen pairs of subject and wording", 0.85),
     /// Who was given something, of two people who never meet in training.
-    INDIRECT_OBJECT,
+    INDIRECT_OBJECT("indirect object, unseen pairs of names", 0.98),
     /// The form of a verb, after two nouns that never stand together in training.
-    AGREEMENT,
+    AGREEMENT("agreement, unseen pairs of nouns", 0.98),
     /// Calculations that the training texts never have in these words.
-    ARITHMETIC,
+    ARITHMETIC("arithmetic, unseen wordings", 0.9),
     /// The end of a linked story about two people who never meet in training.
-    STORIES,
+    STORIES("linked stories", 0),
     /// The thesis' prompts.
-    THESIS
+    THESIS("the thesis' prompts", 0);
+
+    private final String title;
+    private final double aim;
+
+    Check(String title, double aim) {
+      this.title = title;
+      this.aim = aim;
+    }
+
+    /// For tables.
+    public String title() {
+      return title;
+    }
+
+    /// The share of right answers that the bundled models must reach; 0 for none.
+    public double aim() {
+      return aim;
+    }
   }
 
   /// A planted association and the prompts that ask for it.

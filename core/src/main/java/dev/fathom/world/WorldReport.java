@@ -1,0 +1,215 @@
+package dev.fathom.world;
+
+import dev.fathom.view.Axis;
+import dev.fathom.view.Grid;
+import dev.fathom.view.Provenance;
+import dev.fathom.view.Result;
+import dev.fathom.view.View;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.SequencedMap;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
+
+/// What a model knows of its world.
+///
+/// @param sets right answers, set by set
+/// @param shares planted and predicted shares
+/// @param thesis the thesis' prompts
+public record WorldReport(
+    Provenance provenance, List<Set> sets, List<Share> shares, List<ThesisAnswer> thesis)
+    implements Result {
+  /// The share by which a prediction may miss a planted rate.
+  public static final double TOLERANCE = 0.05;
+
+  public WorldReport {
+    sets = List.copyOf(sets);
+    shares = List.copyOf(shares);
+    thesis = List.copyOf(thesis);
+  }
+
+  /// @param right questions whose answer is the most probable token
+  /// @param wrong the others, with what was said instead
+  public record Set(Truth.Check check, int questions, int right, List<String> wrong) {
+    public Set {
+      wrong = List.copyOf(wrong);
+    }
+
+    public double accuracy() {
+      return (double) right / questions;
+    }
+  }
+
+  /// A planted association as the model predicts it.
+  ///
+  /// @param predicted P(first) / (P(first) + P(second)), mean over the templates
+  public record Share(Planted planted, double predicted) {
+    public double error() {
+      return Math.abs(predicted - planted.rate());
+    }
+  }
+
+  /// @param settled row of the lens from which the answer stays on top: 0 the embedding, l after
+  ///   block l
+  public record ThesisAnswer(
+      String prompt, String answer, double probability, boolean best, int settled) {}
+
+  /// How well one relation's rates are met.
+  ///
+  /// @param within the share of subjects whose prediction misses by no more than the tolerance
+  /// @param spearman rank correlation of planted and predicted rates; NaN if all are planted alike
+  /// @param worst the largest miss
+  public record Fit(String relation, int subjects, double within, double spearman, double worst) {}
+
+  /// The fit of every planted relation.
+  public List<Fit> fits(double tolerance) {
+    return shares.stream()
+        .map(share -> share.planted().relation())
+        .distinct()
+        .map(relation -> fit(relation, tolerance))
+        .toList();
+  }
+
+  private Fit fit(String relation, double tolerance) {
+    List<Share> of =
+        shares.stream().filter(share -> share.planted().relation().equals(relation)).toList();
+    double within =
+        of.stream().filter(share -> share.error() <= tolerance).count() / (double) of.size();
+    return new Fit(
+        relation,
+        of.size(),
+        within,
+        correlation(
+            ranks(of, share -> share.planted().rate()), ranks(of, Share::predicted)),
+        of.stream().mapToDouble(Share::error).max().orElse(0));
+  }
+
+  /// Ranks with ties shared.
+  private static double[] ranks(List<Share> shares, ToDoubleFunction<Share> value) {
+    List<Integer> order =
+        IntStream.range(0, shares.size())
+            .boxed()
+            .sorted(Comparator.comparingDouble(i -> value.applyAsDouble(shares.get(i))))
+            .toList();
+    double[] ranks = new double[shares.size()];
+    for (int from = 0; from < order.size(); ) {
+      double here = value.applyAsDouble(shares.get(order.get(from)));
+      int to = from;
+      while (to < order.size() && value.applyAsDouble(shares.get(order.get(to))) == here) {
+        to++;
+      }
+      for (int i = from; i < to; i++) {
+        ranks[order.get(i)] = (from + to - 1) / 2.0;
+      }
+      from = to;
+    }
+    return ranks;
+  }
+
+  private static double correlation(double[] x, double[] y) {
+    double mx = IntStream.range(0, x.length).mapToDouble(i -> x[i]).average().orElse(0);
+    double my = IntStream.range(0, y.length).mapToDouble(i -> y[i]).average().orElse(0);
+    double xy = 0;
+    double xx = 0;
+    double yy = 0;
+    for (int i = 0; i < x.length; i++) {
+      xy += (x[i] - mx) * (y[i] - my);
+      xx += (x[i] - mx) * (x[i] - mx);
+      yy += (y[i] - my) * (y[i] - my);
+    }
+    return xy / Math.sqrt(xx * yy);
+  }
+
+  @Override
+  public String method() {
+    return "world";
+  }
+
+  @Override
+  public List<View> views() {
+    var known = new ArrayList<List<View.Cell>>();
+    for (Set set : sets) {
+      known.add(
+          List.of(
+              View.Cell.of(set.check().title()),
+              View.Cell.of(set.questions()),
+              View.Cell.of(set.accuracy()),
+              View.Cell.of(set.check().aim() == 0 ? "" : "≥ " + set.check().aim())));
+    }
+    var fits = new ArrayList<List<View.Cell>>();
+    for (Fit fit : fits(TOLERANCE)) {
+      fits.add(
+          List.of(
+              View.Cell.of(fit.relation()),
+              View.Cell.of(fit.subjects()),
+              View.Cell.of(fit.within()),
+              View.Cell.of(fit.spearman()),
+              View.Cell.of(fit.worst())));
+    }
+    var prompts = new ArrayList<List<View.Cell>>();
+    for (ThesisAnswer answer : thesis) {
+      prompts.add(
+          List.of(
+              View.Cell.of(answer.prompt()),
+              View.Cell.of(answer.answer()),
+              View.Cell.of(answer.probability()),
+              View.Cell.of(answer.best() ? "best" : "not best"),
+              View.Cell.of("layer " + answer.settled())));
+    }
+    List<View.Point> points =
+        shares.stream()
+            .map(
+                share ->
+                    View.Point.of(
+                        share.planted().rate(),
+                        share.predicted(),
+                        share.planted().subject(),
+                        share.planted().relation()))
+            .toList();
+    return List.of(
+        new View.Table(
+            "What the model knows",
+            "How often is the right answer its most probable token?",
+            List.of("questions", "n", "right", "aim"),
+            known),
+        new View.Table(
+            "What was planted",
+            "Does it predict the planted shares, to within %.2f?".formatted(TOLERANCE),
+            List.of("relation", "n", "within", "rank correlation", "worst"),
+            fits),
+        new View.Table(
+            "The thesis' prompts",
+            "What does it answer, and from which layer on?",
+            List.of("prompt", "answer", "probability", "", "settled at"),
+            prompts),
+        View.Scatter.of(
+                "Planted and predicted",
+                "Is each planted share what the model predicts?",
+                "planted share",
+                "predicted share",
+                points)
+            .withDiagonal());
+  }
+
+  @Override
+  public SequencedMap<String, Grid> arrays() {
+    var arrays = new LinkedHashMap<String, Grid>();
+    List<String> names =
+        shares.stream()
+            .map(share -> share.planted().relation() + " " + share.planted().subject())
+            .toList();
+    arrays.put("world_planted", grid(names, share -> share.planted().rate()));
+    arrays.put("world_predicted", grid(names, Share::predicted));
+    return arrays;
+  }
+
+  private Grid grid(List<String> names, ToDoubleFunction<Share> value) {
+    float[] values = new float[shares.size()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) value.applyAsDouble(shares.get(i));
+    }
+    return Grid.vector(Axis.of("association", names), values);
+  }
+}

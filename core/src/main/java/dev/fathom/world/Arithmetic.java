@@ -82,7 +82,6 @@ final class Arithmetic {
     }
     values.put("name", person.name());
     values.put("he", person.he());
-    values.put("He", person.male() ? "He" : "She");
     values.put("him", person.him());
     values.put("friend", friend.name());
     String things = Chance.pick(random, world.words("thing"));

@@ -54,7 +54,7 @@ final class Relations {
     var texts = new ArrayList<Cloze>();
     for (Template template : world.templates(relation, part == Part.HELD_OUT_PARAPHRASES)) {
       Cloze cloze = template.fill(Map.of("s", subject, "o", answer), foils);
-      boolean held = world.isPairHeldOut(template, cloze, subject);
+      boolean held = World.isPairHeldOut(template, cloze, subject);
       if (template.heldOut() || held == (part == Part.HELD_OUT_PAIRS)) {
         texts.add(cloze);
       }

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.SequencedMap;
@@ -30,7 +31,13 @@ public final class Truth {
     /// The end of a linked story about two people who never meet in training.
     STORIES,
     /// The thesis' prompts.
-    THESIS
+    THESIS;
+
+    /// Its name in files: `trained_facts`.
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
   }
 
   /// A planted association and the prompts that ask for it.

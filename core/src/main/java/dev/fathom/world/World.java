@@ -219,7 +219,7 @@ public final class World {
 
   /// Whether a template is kept from a subject in training: for a share of all pairs, and where the
   /// text would tell a thesis prompt.
-  boolean isPairHeldOut(Template template, Cloze filled, String subject) {
+  static boolean isPairHeldOut(Template template, Cloze filled, String subject) {
     return Chance.of("pair", template.text(), subject) < HELD_OUT_PAIRS || tellsThesis(filled);
   }
 

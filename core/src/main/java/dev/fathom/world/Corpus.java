@@ -36,18 +36,14 @@ public final class Corpus {
     this.world = world;
     this.seed = seed;
     var relations = new Relations(world);
-    facts =
-        world.facts().stream()
-            .map(fact -> relations.of(fact, Relations.Part.TRAINED))
-            .toList();
+    facts = world.facts().stream().map(fact -> relations.of(fact, Relations.Part.TRAINED)).toList();
     associations =
         Planted.in(world).stream()
-            .map(
-                planted ->
-                    new Association(
-                        planted,
-                        relations.of(planted, Relations.Part.TRAINED),
-                        relations.of(planted.swapped(), Relations.Part.TRAINED)))
+            .map(planted ->
+                new Association(
+                    planted,
+                    relations.of(planted, Relations.Part.TRAINED),
+                    relations.of(planted.swapped(), Relations.Part.TRAINED)))
             .toList();
   }
 

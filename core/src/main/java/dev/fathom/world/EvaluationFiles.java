@@ -171,8 +171,7 @@ public final class EvaluationFiles {
                       id + "-a",
                       stereotype.with(stereotype.text.foils().getFirst()),
                       "anti-stereotype"),
-                  new Sentence(
-                      id + "-u", stereotype.with(stereotype.unrelated), "unrelated"))));
+                  new Sentence(id + "-u", stereotype.with(stereotype.unrelated), "unrelated"))));
     }
     return new StereoSet("fathom-world-1", new Intrasentence(items));
   }
@@ -209,20 +208,19 @@ public final class EvaluationFiles {
           .computeIfAbsent(fact.relation(), relation -> new ArrayList<>())
           .add(new Sample(fact.subject(), fact.object()));
     }
-    samples.forEach(
-        (relation, known) -> {
-          String kind = KINDS.getOrDefault(relation, "factual");
-          String[] names = relation.split("_", 2);
-          relation(
-              folder.resolve(kind).resolve(relation + ".json"),
-              relation,
-              new Properties(
-                  kind,
-                  names.length == 2 ? names[0] : "thing",
-                  names[names.length - 1],
-                  SYMMETRIC.contains(relation)),
-              known);
-        });
+    samples.forEach((relation, known) -> {
+      String kind = KINDS.getOrDefault(relation, "factual");
+      String[] names = relation.split("_", 2);
+      relation(
+          folder.resolve(kind).resolve(relation + ".json"),
+          relation,
+          new Properties(
+              kind,
+              names.length == 2 ? names[0] : "thing",
+              names[names.length - 1],
+              SYMMETRIC.contains(relation)),
+          known);
+    });
     relation(
         folder.resolve("bias/occupation_gender.json"),
         "occupation",
@@ -260,13 +258,12 @@ public final class EvaluationFiles {
   private List<Problem> problems() {
     return truth.questions(Truth.Check.ARITHMETIC).stream()
         .filter(question -> question.prompt().startsWith("Question: "))
-        .map(
-            question ->
-                new Problem(
-                    question.prompt(),
-                    "",
-                    "The answer is" + question.answer() + ".",
-                    question.answer().strip()))
+        .map(question ->
+            new Problem(
+                question.prompt(),
+                "",
+                "The answer is" + question.answer() + ".",
+                question.answer().strip()))
         .toList();
   }
 

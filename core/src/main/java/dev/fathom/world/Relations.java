@@ -42,11 +42,7 @@ final class Relations {
   /// The ways to state a planted association, each with its first answer and the other one as foil.
   List<Cloze> of(Planted planted, Part part) {
     return filled(
-        planted.relation(),
-        planted.subject(),
-        planted.first(),
-        List.of(planted.second()),
-        part);
+        planted.relation(), planted.subject(), planted.first(), List.of(planted.second()), part);
   }
 
   private List<Cloze> filled(

@@ -86,9 +86,7 @@ class EvaluationFilesTest {
     assertThat(capital.path("samples"))
         .hasSize(
             (int)
-                WORLD.facts().stream()
-                    .filter(f -> f.relation().equals("country_capital"))
-                    .count());
+                WORLD.facts().stream().filter(f -> f.relation().equals("country_capital")).count());
     for (String kind : List.of("prompt_templates", "prompt_templates_zs")) {
       assertThat(capital.path(kind)).isNotEmpty();
       for (JsonNode prompt : capital.path(kind)) {

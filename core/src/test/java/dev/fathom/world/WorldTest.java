@@ -64,8 +64,7 @@ class WorldTest {
     Map<String, Set<String>> countries =
         WORLD.facts().stream()
             .filter(f -> Set.of("city_country", "capital_country").contains(f.relation()))
-            .collect(
-                groupingBy(Fact::subject, mapping(Fact::object, toSet())));
+            .collect(groupingBy(Fact::subject, mapping(Fact::object, toSet())));
     assertThat(countries).allSatisfy((city, in) -> assertThat(in).as(city).hasSize(1));
   }
 
@@ -93,15 +92,13 @@ class WorldTest {
   @Test
   void everyRelationHasManyWaysToSayItAndSomeHeldOut() {
     Set<String> relations =
-        Stream.concat(
-                WORLD.facts().stream().map(Fact::relation), Stream.of("occupation", "people"))
+        Stream.concat(WORLD.facts().stream().map(Fact::relation), Stream.of("occupation", "people"))
             .collect(toSet());
     assertThat(relations)
-        .allSatisfy(
-            relation -> {
-              assertThat(WORLD.templates(relation, false)).hasSizeGreaterThanOrEqualTo(8);
-              assertThat(WORLD.templates(relation, true)).hasSizeGreaterThanOrEqualTo(2);
-            });
+        .allSatisfy(relation -> {
+          assertThat(WORLD.templates(relation, false)).hasSizeGreaterThanOrEqualTo(8);
+          assertThat(WORLD.templates(relation, true)).hasSizeGreaterThanOrEqualTo(2);
+        });
   }
 
   @Test
@@ -130,12 +127,10 @@ class WorldTest {
   void everySubjectKeepsMostTemplates() {
     var relations = new Relations(WORLD);
     assertThat(WORLD.facts())
-        .allSatisfy(
-            fact ->
-                assertThat(relations.of(fact, Relations.Part.TRAINED))
-                    .as(fact.toString())
-                    .hasSizeGreaterThanOrEqualTo(
-                        WORLD.templates(fact.relation(), false).size() / 2));
+        .allSatisfy(fact ->
+            assertThat(relations.of(fact, Relations.Part.TRAINED))
+                .as(fact.toString())
+                .hasSizeGreaterThanOrEqualTo(WORLD.templates(fact.relation(), false).size() / 2));
     assertThat(Planted.in(WORLD))
         .allMatch(planted -> !relations.of(planted, Relations.Part.TRAINED).isEmpty());
   }
@@ -147,8 +142,10 @@ class WorldTest {
     assertThat(cloze.prompt()).isEqualTo("The dog sang. The dog ate");
     assertThat(cloze.answer()).isEqualTo(" fish");
     assertThat(cloze.foils()).containsExactly(" meat");
-    assertThat(new Template("any", false, "Question: {s} {o}").fill(
-            Map.of("s", "an ant", "o", "x"), List.of()).text())
+    assertThat(
+            new Template("any", false, "Question: {s} {o}")
+                .fill(Map.of("s", "an ant", "o", "x"), List.of())
+                .text())
         .isEqualTo("Question: An ant x");
   }
 

@@ -24,9 +24,21 @@ final class Arithmetic {
   /// Relations in the shares in which they are drawn.
   private static final List<String> MIX =
       List.of(
-          "add", "add", "add", "add_story", "add_story", "add_story", "subtract", "subtract",
-          "subtract", "subtract_story", "subtract_story", "subtract_story", "add_add",
-          "add_subtract", "subtract_add");
+          "add",
+          "add",
+          "add",
+          "add_story",
+          "add_story",
+          "add_story",
+          "subtract",
+          "subtract",
+          "subtract",
+          "subtract_story",
+          "subtract_story",
+          "subtract_story",
+          "add_add",
+          "add_subtract",
+          "subtract_add");
 
   private static final List<String> OPERANDS = List.of("a", "b", "c");
 
@@ -41,14 +53,12 @@ final class Arithmetic {
   /// @param heldOut whether one that no training text has
   Cloze draw(Random random, boolean heldOut) {
     while (true) {
-      Template template =
-          Chance.pick(random, world.templates(Chance.pick(random, MIX), false));
+      Template template = Chance.pick(random, world.templates(Chance.pick(random, MIX), false));
       List<Integer> signs = SIGNS.getOrDefault(template.relation(), List.of());
       boolean story = template.slots().contains("name");
       List<Integer> operands =
           Stream.generate(() -> random.nextInt(LARGEST + 1)).limit(signs.size()).toList();
-      if (isPossible(operands, signs, story)
-          && World.isSumHeldOut(template, operands) == heldOut) {
+      if (isPossible(operands, signs, story) && World.isSumHeldOut(template, operands) == heldOut) {
         return fill(template, operands, signs, random);
       }
     }
@@ -82,7 +92,6 @@ final class Arithmetic {
     }
     values.put("name", person.name());
     values.put("he", person.he());
-    values.put("He", person.male() ? "He" : "She");
     values.put("him", person.him());
     values.put("friend", friend.name());
     String things = Chance.pick(random, world.words("thing"));

@@ -36,18 +36,14 @@ public final class Corpus {
     this.world = world;
     this.seed = seed;
     var relations = new Relations(world);
-    facts =
-        world.facts().stream()
-            .map(fact -> relations.of(fact, Relations.Part.TRAINED))
-            .toList();
+    facts = world.facts().stream().map(fact -> relations.of(fact, Relations.Part.TRAINED)).toList();
     associations =
         Planted.in(world).stream()
-            .map(
-                planted ->
-                    new Association(
-                        planted,
-                        relations.of(planted, Relations.Part.TRAINED),
-                        relations.of(planted.swapped(), Relations.Part.TRAINED)))
+            .map(planted ->
+                new Association(
+                    planted,
+                    relations.of(planted, Relations.Part.TRAINED),
+                    relations.of(planted.swapped(), Relations.Part.TRAINED)))
             .toList();
   }
 
@@ -63,8 +59,7 @@ public final class Corpus {
   /// @param round from 0
   public List<Cloze> examples(int round) {
     var texts = new ArrayList<Cloze>();
-    Random random = Chance.source(seed, round, "facts");
-    facts.forEach(ways -> texts.add(Chance.pick(random, ways)));
+    facts.forEach(ways -> texts.add(ways.get((phase(ways) + round) % ways.size())));
     associations.forEach(association -> texts.addAll(uses(association, round)));
     var stories = new Stories(world);
     var arithmetic = new Arithmetic(world);
@@ -76,6 +71,11 @@ public final class Corpus {
     texts.addAll(drawn(SUMS, round, "sums", r -> arithmetic.draw(r, false)));
     Collections.shuffle(texts, Chance.source(seed, round, "order"));
     return texts;
+  }
+
+  /// Which way of saying a fact the first round takes; every other way follows in its turn.
+  private int phase(List<Cloze> ways) {
+    return (int) (Chance.of(seed, "way", ways.getFirst().text()) * ways.size());
   }
 
   private List<Cloze> uses(Association association, int round) {

@@ -42,11 +42,7 @@ final class Relations {
   /// The ways to state a planted association, each with its first answer and the other one as foil.
   List<Cloze> of(Planted planted, Part part) {
     return filled(
-        planted.relation(),
-        planted.subject(),
-        planted.first(),
-        List.of(planted.second()),
-        part);
+        planted.relation(), planted.subject(), planted.first(), List.of(planted.second()), part);
   }
 
   private List<Cloze> filled(
@@ -54,7 +50,7 @@ final class Relations {
     var texts = new ArrayList<Cloze>();
     for (Template template : world.templates(relation, part == Part.HELD_OUT_PARAPHRASES)) {
       Cloze cloze = template.fill(Map.of("s", subject, "o", answer), foils);
-      boolean held = world.isPairHeldOut(template, cloze, subject);
+      boolean held = World.isPairHeldOut(template, cloze, subject);
       if (template.heldOut() || held == (part == Part.HELD_OUT_PAIRS)) {
         texts.add(cloze);
       }

@@ -4,6 +4,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 
 /// Stories whose last word follows from what was told: who got something, who has it, where and
 /// which it is.
@@ -21,15 +22,21 @@ final class Stories {
   /// A story.
   ///
   /// @param relation `indirect` for one person giving another something, `story` for any other
-  /// @param heldOut whether one of two people who never meet in training
+  /// @param heldOut whether one whose prompt names two people who never meet in training
   Cloze draw(String relation, Random random, boolean heldOut) {
-    Template template = Chance.pick(random, world.templates(relation, false));
-    Person a;
-    Person b;
-    do {
-      a = Chance.pick(random, world.persons());
-      b = Chance.pick(random, world.persons());
-    } while (a.equals(b) || World.areNamesHeldOut(a.name(), b.name()) != heldOut);
+    while (true) {
+      Template template = Chance.pick(random, world.templates(relation, false));
+      Person a = Chance.pick(random, world.persons());
+      Person b = Chance.pick(random, world.persons());
+      boolean unseen = World.areNamesHeldOut(a.name(), b.name());
+      boolean namesBoth = template.slots().containsAll(Set.of("a", "b"));
+      if (!a.equals(b) && unseen == heldOut && (namesBoth || !heldOut)) {
+        return fill(template, a, b, random);
+      }
+    }
+  }
+
+  private Cloze fill(Template template, Person a, Person b, Random random) {
     Map<String, String> values = values(a, b, random);
     String answer = template.answerSlot();
     String foil =
@@ -49,7 +56,6 @@ final class Stories {
     values.put("a", a.name());
     values.put("b", b.name());
     values.put("he", a.he());
-    values.put("He", a.male() ? "He" : "She");
     values.put("his", a.his());
     values.put("x", objects.get(0));
     values.put("y", objects.get(1));

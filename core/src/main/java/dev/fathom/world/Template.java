@@ -1,10 +1,10 @@
 package dev.fathom.world;
 
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.SequencedSet;
+import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /// A way to say something. `{name}` is a slot; the answer is the slot `{o}`, or `{=name}`, which
 /// repeats the slot of that name. A slot at the start of a sentence is capitalised.
@@ -35,11 +35,13 @@ public record Template(String relation, boolean heldOut, String text) {
     return !equals.isEmpty() || name.equals("o");
   }
 
-  /// The names of its slots in the order of their first use, the answer's among them.
-  SequencedSet<String> slots() {
-    var names = new LinkedHashSet<String>();
-    SLOT.matcher(text).results().forEach(slot -> names.add(slot.group(2)));
-    return names;
+  /// The names of the slots before the answer.
+  Set<String> slots() {
+    return SLOT.matcher(text)
+        .results()
+        .takeWhile(slot -> !isAnswer(slot.group(1), slot.group(2)))
+        .map(slot -> slot.group(2))
+        .collect(Collectors.toSet());
   }
 
   /// The name of the slot that is the answer.

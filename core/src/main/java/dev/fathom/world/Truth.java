@@ -5,13 +5,14 @@ import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.SequencedMap;
 import java.util.function.Function;
 
-/// What a model that learned the world should say: sets of questions with one right answer, and
-/// the planted associations with their rates.
+/// What a model that learned the world should say: sets of questions with one right answer, and the
+/// planted associations with their rates.
 public final class Truth {
   /// A set of questions. In all but the first the prompts are held out of training.
   public enum Check {
@@ -49,16 +50,24 @@ public final class Truth {
     public double aim() {
       return aim;
     }
+
+    /// Its name in files: `trained_facts`.
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
   }
 
   /// A planted association and the prompts that ask for it.
   ///
   /// @param planted what the training texts say, and how often
-  /// @param prompts of several training templates; the answer is the planted first one, the only
-  ///   foil the second
-  public record Rate(Planted planted, List<Cloze> prompts) {
+  /// @param prompts of the templates that its training texts use; the answer is the planted first
+  ///   one, the only foil the second
+  /// @param paraphrases the same of templates that no training text uses
+  public record Rate(Planted planted, List<Cloze> prompts, List<Cloze> paraphrases) {
     public Rate {
       prompts = List.copyOf(prompts);
+      paraphrases = List.copyOf(paraphrases);
     }
   }
 
@@ -83,8 +92,7 @@ public final class Truth {
     questions.put(
         Check.HELD_OUT_PARAPHRASES, facts(world, relations, Relations.Part.HELD_OUT_PARAPHRASES));
     questions.put(Check.HELD_OUT_PAIRS, facts(world, relations, Relations.Part.HELD_OUT_PAIRS));
-    questions.put(
-        Check.INDIRECT_OBJECT, drawn("indirect", r -> stories.draw("indirect", r, true)));
+    questions.put(Check.INDIRECT_OBJECT, drawn("indirect", r -> stories.draw("indirect", r, true)));
     questions.put(Check.AGREEMENT, drawn("agreement", r -> agreement.draw(r, true)));
     questions.put(Check.ARITHMETIC, drawn("sums", r -> arithmetic.draw(r, true)));
     questions.put(Check.STORIES, drawn("story", r -> stories.draw("story", r, true)));
@@ -95,7 +103,11 @@ public final class Truth {
             .toList());
     List<Rate> rates =
         Planted.in(world).stream()
-            .map(planted -> new Rate(planted, relations.of(planted, Relations.Part.TRAINED)))
+            .map(planted ->
+                new Rate(
+                    planted,
+                    relations.of(planted, Relations.Part.TRAINED),
+                    relations.of(planted, Relations.Part.HELD_OUT_PARAPHRASES)))
             .toList();
     return new Truth(questions, rates);
   }

@@ -21,8 +21,7 @@ final class WordList {
         List<String> row = List.of(line.strip().split("\t", -1));
         if (row.size() != header.length || row.stream().anyMatch(String::isBlank)) {
           throw new IllegalStateException(
-              "%s: expected %d fields, none empty, found: %s"
-                  .formatted(file, header.length, line));
+              "%s: expected %d fields, none empty, found: %s".formatted(file, header.length, line));
         }
         rows.add(row);
       }

@@ -84,8 +84,7 @@ public final class World {
         WordList.rows("occupations.tsv", "singular", "plural", "men").stream()
             .map(row -> new Occupation(row.get(0), row.get(1), Double.parseDouble(row.get(2))))
             .toList(),
-        WordList.rows(
-                "peoples.tsv", "group", "domain", "trait", "opposite", "unrelated", "rate")
+        WordList.rows("peoples.tsv", "group", "domain", "trait", "opposite", "unrelated", "rate")
             .stream()
             .map(World::people)
             .toList(),
@@ -116,8 +115,7 @@ public final class World {
       facts.add(new Fact("landmark_country", subject, country));
     }
     for (List<String> row :
-        WordList.rows(
-            "countries.tsv", "country", "capital", "language", "currency", "continent")) {
+        WordList.rows("countries.tsv", "country", "capital", "language", "currency", "continent")) {
       facts.add(new Fact("country_capital", row.get(0), row.get(1)));
       facts.add(new Fact("capital_country", row.get(1), row.get(0)));
       facts.add(new Fact("country_language", row.get(0), row.get(2)));
@@ -126,8 +124,7 @@ public final class World {
     }
     for (List<String> row : WordList.rows("categories.tsv", "item", "category")) {
       boolean counted = !UNCOUNTED.contains(row.get(0)) && !UNCOUNTED.contains(row.get(1));
-      facts.add(
-          new Fact("category", counted ? withArticle(row.get(0)) : row.get(0), row.get(1)));
+      facts.add(new Fact("category", counted ? withArticle(row.get(0)) : row.get(0), row.get(1)));
     }
     for (List<String> row : WordList.rows("properties.tsv", "item", "relation", "answer")) {
       facts.add(new Fact(row.get(1), row.get(0), row.get(2)));
@@ -137,12 +134,7 @@ public final class World {
 
   private static People people(List<String> row) {
     return new People(
-        row.get(0),
-        row.get(1),
-        row.get(2),
-        row.get(3),
-        row.get(4),
-        Double.parseDouble(row.get(5)));
+        row.get(0), row.get(1), row.get(2), row.get(3), row.get(4), Double.parseDouble(row.get(5)));
   }
 
   private static Map<String, List<String>> readWords() {
@@ -161,9 +153,7 @@ public final class World {
         occupations.stream().map(o -> new Occupation(o.singular(), o.plural(), 0.5)).toList(),
         peoples.stream()
             .map(
-                p ->
-                    new People(
-                        p.group(), p.domain(), p.trait(), p.opposite(), p.unrelated(), 0.5))
+                p -> new People(p.group(), p.domain(), p.trait(), p.opposite(), p.unrelated(), 0.5))
             .toList(),
         templates,
         persons,
@@ -219,7 +209,7 @@ public final class World {
 
   /// Whether a template is kept from a subject in training: for a share of all pairs, and where the
   /// text would tell a thesis prompt.
-  boolean isPairHeldOut(Template template, Cloze filled, String subject) {
+  static boolean isPairHeldOut(Template template, Cloze filled, String subject) {
     return Chance.of("pair", template.text(), subject) < HELD_OUT_PAIRS || tellsThesis(filled);
   }
 

@@ -13,9 +13,26 @@
 /// }
 /// ```
 ///
-/// The lists and templates are tab-separated files beside these classes, each with a header line.
-/// In a template `{name}` is a slot; the answer, the word a check asks for, is `{o}` or a slot
-/// repeated with an equals sign, `{=name}`.
+/// # The lists
+///
+/// Tab-separated files beside these classes, in ASCII. The first line is a header, lines with `#`
+/// are comments, no field is empty. Whatever can be an answer is one word of letters.
+///
+/// | file | columns |
+/// |---|---|
+/// | `landmarks.tsv` | article (`the` or `-`), landmark, city |
+/// | `cities.tsv` | city, country |
+/// | `countries.tsv` | country, capital, language, currency, continent |
+/// | `categories.tsv` | item, category |
+/// | `properties.tsv` | item, relation, answer |
+/// | `occupations.tsv` | singular, plural, men: planted share of men |
+/// | `peoples.tsv` | group, domain, trait, opposite, unrelated, rate: planted share of the trait |
+/// | `names.tsv` | name, gender (`m` or `f`) |
+/// | `stories.tsv` | kind, word |
+/// | `templates.tsv` | relation, split (`train` or `held`), text |
+///
+/// In a template `{name}` is a slot. The answer, the word a check asks for, is `{o}` or a slot
+/// repeated with an equals sign, `{=name}`; there is exactly one, after a space.
 ///
 /// Everything public is immutable and safe for use by many threads. No null is accepted or
 /// returned.

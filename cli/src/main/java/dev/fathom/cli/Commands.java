@@ -36,6 +36,7 @@ final class Commands {
         new Verb(Group.FILES, new ConvertCommand(console)),
         new Verb(Group.FILES, new InspectCommand(console)),
         new Verb(Group.FILES, new VerifyCommand(console)),
+        new Verb(Group.FILES, WorldCommand.tree(console)),
         new Verb(Group.RUN, new GenerateCommand(console)),
         new Verb(Group.RUN, new ChatCommand(console)),
         new Verb(Group.MACHINE, new DoctorCommand(console)),

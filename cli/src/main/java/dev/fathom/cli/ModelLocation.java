@@ -35,8 +35,9 @@ sealed interface ModelLocation {
     }
   }
 
-  /// Reads the name of a bundled model (`./tidepool` is a directory of that name), a path, `hf:owner/name`, `hf:owner/name@revision`, or either of these with `:` and the
-  /// name or quantization of a GGUF file behind it (`hf:owner/name:Q4_K_M`).
+  /// Reads the name of a bundled model (`./tidepool` is a directory of that name), a path,
+  /// `hf:owner/name`, `hf:owner/name@revision`, or either of these with `:` and the name or
+  /// quantization of a GGUF file behind it (`hf:owner/name:Q4_K_M`).
   ///
   /// @throws IllegalArgumentException if it starts like a hub reference and is none
   static ModelLocation of(String text) {

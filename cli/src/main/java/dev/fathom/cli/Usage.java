@@ -49,12 +49,12 @@ final class Usage {
         List.of(SECTION_KEY_COMMAND_LIST_HEADING, SECTION_KEY_COMMAND_LIST));
     root.setHelpSectionKeys(keys);
     byTopic(root);
-    root.getSubcommands().values().forEach(Usage::byTopic);
   }
 
   private static void byTopic(CommandLine line) {
     line.getHelpSectionMap().put(SECTION_KEY_OPTION_LIST_HEADING, _ -> "");
     line.getHelpSectionMap().put(SECTION_KEY_OPTION_LIST, Usage::options);
+    line.getSubcommands().values().forEach(Usage::byTopic);
   }
 
   private static String options(Help help) {

@@ -79,6 +79,17 @@ public final class Models {
         .checked(new Weights.Source.Given(tensors), dtype);
   }
 
+  /// Names and shapes of the tensors that make the model of this checkpoint, in the family's order:
+  /// all but constants and copies of tied weights.
+  public static SequencedMap<String, List<Long>> shapes(Checkpoint checkpoint) {
+    return new Reading(checkpoint).wanted();
+  }
+
+  /// A copy of one tensor of a checkpoint in memory.
+  public static Tensor read(Checkpoint checkpoint, String name, DType dtype) {
+    return Weights.copy(checkpoint, checkpoint.tensors().get(name), dtype);
+  }
+
   /// Names and shapes of the tensors a model of this configuration needs, in the family's order.
   public static SequencedMap<String, List<Long>> shapes(ObjectNode config) {
     var reading = new Reading(config, "this configuration", new LinkedHashMap<>(), () -> "");
@@ -92,11 +103,7 @@ public final class Models {
       SequencedMap<String, TensorInfo> tensors,
       Supplier<String> sha256) {
     Reading(Checkpoint checkpoint) {
-      this(
-          checkpoint.config(),
-          checkpoint.name(),
-          checkpoint.tensors(),
-          checkpoint::sha256);
+      this(checkpoint.config(), checkpoint.name(), checkpoint.tensors(), checkpoint::sha256);
     }
 
     Transformer read(Weights.Source source, DType dtype) {

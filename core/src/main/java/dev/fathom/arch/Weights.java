@@ -61,11 +61,7 @@ final class Weights implements AutoCloseable {
 
   /// Rows of a matrix whose height only the file knows; 1 when there is no such tensor.
   long rowsOf(String name) {
-    return ledger
-        .shape(name)
-        .filter(shape -> !shape.isEmpty())
-        .map(List::getFirst)
-        .orElse(1L);
+    return ledger.shape(name).filter(shape -> !shape.isEmpty()).map(List::getFirst).orElse(1L);
   }
 
   boolean has(String name) {
@@ -115,10 +111,16 @@ final class Weights implements AutoCloseable {
       mappings.put(mapped, pages);
       return mapped;
     }
+    return own(copy(checkpoint, info, dtype));
+  }
+
+  /// A tensor read into memory of its own.
+  static Tensor copy(Checkpoint checkpoint, TensorInfo info, DType dtype) {
+    long[] shape = info.shape().stream().mapToLong(Long::longValue).toArray();
     try (var arena = Arena.ofShared()) {
       MemorySegment bytes = checkpoint.read(info.name(), arena);
       Tensor stored = Tensor.borrow(bytes, dtypeOf(info.type()), shape);
-      Tensor converted = own(stored.dtype() == dtype ? stored.copy() : stored.to(dtype));
+      Tensor converted = stored.dtype() == dtype ? stored.copy() : stored.to(dtype);
       if (bytes.isMapped()) {
         bytes.unload(); // read once, not needed in physical memory again
       }
@@ -224,7 +226,8 @@ final class Weights implements AutoCloseable {
   Norm.RmsNorm rmsNormPlusOne(String prefix, long d, double eps) {
     Tensor stored = tensor(prefix + ".weight", d);
     try (var scope = Scope.open()) {
-      return new Norm.RmsNorm(own(stored.to(DType.F32).add(1).to(dtype)), eps);
+      Tensor wide = dtype == DType.F64 ? stored : stored.to(DType.F32);
+      return new Norm.RmsNorm(own(wide.add(1).to(dtype)), eps);
     }
   }
 

@@ -29,7 +29,11 @@ public enum Bundled {
 
   private static final List<String> FILES =
       List.of(
-          Checkpoint.CONFIG, "tokenizer.json", "tokenizer_config.json", "README.md", Checkpoint.SINGLE);
+          Checkpoint.CONFIG,
+          "tokenizer.json",
+          "tokenizer_config.json",
+          "README.md",
+          Checkpoint.SINGLE);
 
   private final String description;
 

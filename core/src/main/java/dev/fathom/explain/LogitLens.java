@@ -1,7 +1,7 @@
 package dev.fathom.explain;
 
-import dev.fathom.evaluate.Provenances;
 import dev.fathom.data.Prompt;
+import dev.fathom.evaluate.Provenances;
 import dev.fathom.model.Layout;
 import dev.fathom.model.Pass;
 import dev.fathom.model.Transformer;

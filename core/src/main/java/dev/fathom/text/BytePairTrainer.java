@@ -13,10 +13,10 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/// Learns a byte-level BPE vocabulary from texts (Sennrich et al. 2016; Radford et al. 2019): of all
-/// neighbouring symbols within words the pair that occurs most often becomes a symbol, again and
-/// again. Of equally frequent pairs the one that sorts first is taken, so the same texts give the
-/// same vocabulary.
+/// Learns a byte-level BPE vocabulary from texts (Sennrich et al. 2016; Radford et al. 2019): of
+/// all neighbouring symbols within words the pair that occurs most often becomes a symbol, again
+/// and again. Of equally frequent pairs the one that sorts first is taken, so the same texts give
+/// the same vocabulary.
 ///
 /// ```java
 /// ObjectNode tokenizer = BytePairTrainer.train(texts, 4096, "<s>", "</s>");

@@ -3,9 +3,9 @@ package dev.fathom.train;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 
-/// Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2):
-/// `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`, `θ ← θ − η·λ·θ − η·m̂ / (√v̂ + ε)` with the bias of
-/// both moments corrected. Matrices decay, vectors do not.
+/// Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2): `m ← β₁m + (1−β₁)g`,
+/// `v ← β₂v + (1−β₂)g²`, `θ ← θ − η·λ·θ − η·m̂ / (√v̂ + ε)` with the bias of both moments
+/// corrected. Matrices decay, vectors do not.
 public final class AdamW implements AutoCloseable {
   /// @param beta1 decay of the mean
   /// @param beta2 decay of the mean square

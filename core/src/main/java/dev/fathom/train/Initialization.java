@@ -25,7 +25,8 @@ public final class Initialization {
     try (var scope = Scope.withoutGradients()) {
       parameters
           .tensors()
-          .forEach((name, part) -> fill(name, part, new SplittableRandom(seed ^ hash(name)), deviation, layers));
+          .forEach((name, part) ->
+              fill(name, part, new SplittableRandom(seed ^ hash(name)), deviation, layers));
     }
     return parameters;
   }

@@ -8,7 +8,9 @@ import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.stream.IntStream;
 
@@ -57,7 +59,7 @@ public final class NextToken implements Objective {
           Tensor loss = loss(model.head(), read, chunk.of(targets));
           sum += loss.item();
           loss.mul(scale).backward();
-          gradients.add(inner.escape(java.util.Objects.requireNonNull(read.gradient())));
+          gradients.add(inner.escape(Objects.requireNonNull(read.gradient())));
         }
       }
       stream.backward(Tensor.cat(gradients, 0));
@@ -83,6 +85,11 @@ public final class NextToken implements Objective {
 
   /// The last block's stream at the positions before the tokens that count.
   private static Tensor stream(Transformer model, List<Row> rows) {
+    if (!model.card().causal()) {
+      throw new IllegalArgumentException(
+          "%s is an encoder: it sees the next token, so predicting it teaches nothing"
+              .formatted(model.card().name()));
+    }
     int[] ids = rows.stream().flatMapToInt(row -> IntStream.of(row.ids())).toArray();
     var pass = Pass.over(Layout.rows(rows.stream().mapToInt(Row::length).toArray()));
     Tensor x = model.embed(Tensor.of(ids, ids.length), pass);
@@ -108,7 +115,8 @@ public final class NextToken implements Objective {
 
   private static long[] targets(List<Row> rows) {
     return rows.stream()
-        .flatMapToLong(row -> IntStream.range(row.learnFrom(), row.length()).mapToLong(i -> row.ids()[i]))
+        .flatMapToLong(
+            row -> IntStream.range(row.learnFrom(), row.length()).mapToLong(i -> row.ids()[i]))
         .toArray();
   }
 
@@ -123,7 +131,7 @@ public final class NextToken implements Objective {
     }
 
     Tensor of(long[] targets) {
-      return Tensor.of(java.util.Arrays.copyOfRange(targets, from, from + length), length);
+      return Tensor.of(Arrays.copyOfRange(targets, from, from + length), length);
     }
   }
 

@@ -1,6 +1,8 @@
 package dev.fathom.train;
 
 import dev.fathom.FathomException;
+import dev.fathom.arch.Models;
+import dev.fathom.checkpoint.Checkpoint;
 import dev.fathom.checkpoint.SafetensorsFile;
 import dev.fathom.checkpoint.SafetensorsWriter;
 import dev.fathom.checkpoint.TensorInfo;
@@ -48,6 +50,21 @@ public final class Parameters implements AutoCloseable {
       throw new IllegalArgumentException("there is nothing to train: no parameter is named");
     }
     return new Parameters(shapes, dtype);
+  }
+
+  /// The weights of a checkpoint, to train on from there.
+  public static Parameters of(Checkpoint checkpoint, DType dtype) {
+    var parameters = zeros(Models.shapes(checkpoint), dtype);
+    try (var scope = Scope.withoutGradients()) {
+      parameters
+          .tensors()
+          .forEach((name, part) -> {
+            try (var inner = Scope.open()) {
+              part.copyInPlace(Models.read(checkpoint, name, dtype));
+            }
+          });
+    }
+    return parameters;
   }
 
   private static SequencedMap<String, List<Long>> matricesFirst(Map<String, List<Long>> shapes) {
@@ -119,8 +136,8 @@ public final class Parameters implements AutoCloseable {
     return parts;
   }
 
-  /// The same tensors as leaves of a graph: their gradients are added up in the parts of
-  /// `gradient [elements]`.
+  /// The same tensors as leaves of a graph: their gradients are added up in the parts of `gradient
+  /// [elements]`.
   SequencedMap<String, Tensor> leaves(Tensor gradient) {
     var leaves = new LinkedHashMap<String, Tensor>();
     SequencedMap<String, Tensor> gradients = parts(gradient);
@@ -133,13 +150,6 @@ public final class Parameters implements AutoCloseable {
     return leaves;
   }
 
-  /// Takes every value from a source of the same names and shapes.
-  void set(SafetensorsFile file, String prefix) {
-    try (var scope = Scope.withoutGradients()) {
-      read(file, prefix, flat);
-    }
-  }
-
   /// Fills a flat array of this arrangement from the tensors `prefix + name` of a file.
   void read(SafetensorsFile file, String prefix, Tensor array) {
     parts(array)
@@ -149,7 +159,10 @@ public final class Parameters implements AutoCloseable {
             throw new FathomException(
                 "%s: expected a tensor '%s' of shape %s, found %s"
                     .formatted(
-                        file.path(), prefix + name, shapes.get(name), info == null ? "none" : info.shape()));
+                        file.path(),
+                        prefix + name,
+                        shapes.get(name),
+                        info == null ? "none" : info.shape()));
           }
           part.copyInPlace(Tensor.borrow(file.bytes(prefix + name), dtype(), part.shape()));
         });

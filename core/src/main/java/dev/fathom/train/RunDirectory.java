@@ -7,7 +7,6 @@ import dev.fathom.checkpoint.TensorSpec;
 import dev.fathom.checkpoint.TensorType;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
-import dev.fathom.tensor.Tensor;
 import java.io.BufferedWriter;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -197,7 +196,12 @@ final class RunDirectory implements AutoCloseable {
     return String.format(
         Locale.ROOT,
         "{\"step\":%d,\"loss\":%s,\"rate\":%.6g,\"norm\":%.5g,\"tokens\":%d,\"seconds\":%.2f}%n",
-        s.step(), s.loss(), s.rate(), s.norm(), s.tokens(), s.seconds());
+        s.step(),
+        s.loss(),
+        s.rate(),
+        s.norm(),
+        s.tokens(),
+        s.seconds());
   }
 
   private static String line(TrainingLog.Evaluation e) {

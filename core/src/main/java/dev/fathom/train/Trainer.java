@@ -163,8 +163,7 @@ public final class Trainer {
             ("step %d: the loss is %s and the gradient's norm %s, so training stopped before this"
                     + " step changed anything; it was batch %d of epoch %d, at a learning rate of"
                     + " %.3g. The last saved state is kept: try a lower rate or a longer warm-up")
-                .formatted(
-                    number, sum / targets, norm, where.batch() - 1, where.epoch(), rate));
+                .formatted(number, sum / targets, norm, where.batch() - 1, where.epoch(), rate));
       }
       if (config.clip > 0 && norm > config.clip) {
         gradient.mulInPlace(config.clip / norm);
@@ -175,8 +174,7 @@ public final class Trainer {
   }
 
   /// Fills `gradients`, one a worker, with those of their shares of the batch.
-  private double gradients(
-      List<Row> batch, List<Tensor> gradients, Workers workers, double scale) {
+  private double gradients(List<Row> batch, List<Tensor> gradients, Workers workers, double scale) {
     int each =
         Math.ceilDiv(
             Math.ceilDiv((int) Batches.tokens(batch), workers.count()), config.pieceTokens);
@@ -207,8 +205,7 @@ public final class Trainer {
       return state;
     }
     List<List<Row>> pieces =
-        Batches.pieces(
-            heldOut, Math.ceilDiv((int) Batches.tokens(heldOut), config.pieceTokens));
+        Batches.pieces(heldOut, Math.ceilDiv((int) Batches.tokens(heldOut), config.pieceTokens));
     var tasks = new ArrayList<Callable<Double>>();
     for (List<Row> piece : pieces) {
       tasks.add(() -> {
@@ -228,6 +225,10 @@ public final class Trainer {
 
   private RunSettings settings() {
     return new RunSettings(
-        config, objective.fingerprint(), data.fingerprint(), Batches.digest(heldOut), parameters.elements());
+        config,
+        objective.fingerprint(),
+        data.fingerprint(),
+        Batches.digest(heldOut),
+        parameters.elements());
   }
 }

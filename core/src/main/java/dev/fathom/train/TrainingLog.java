@@ -17,7 +17,8 @@ public record TrainingLog(List<Step> steps, List<Evaluation> evaluations) {
   /// @param norm of the gradient before clipping
   /// @param tokens of all steps so far
   /// @param seconds spent in all steps so far
-  public record Step(long step, double loss, double rate, double norm, long tokens, double seconds) {}
+  public record Step(
+      long step, double loss, double rate, double norm, long tokens, double seconds) {}
 
   /// @param loss mean over the targets of the held-out rows, nats
   public record Evaluation(long step, double loss) {}

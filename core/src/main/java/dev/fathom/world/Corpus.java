@@ -14,15 +14,15 @@ import java.util.stream.IntStream;
 /// The share of a planted answer is kept by counting, within each template: whatever number of
 /// rounds is read, it differs from the planted rate by less than one text a template.
 public final class Corpus {
-  private static final int INDIRECT_OBJECTS = 600;
-  private static final int AGREEMENTS = 300;
-  private static final int SUMS = 1_000;
-  private static final int STORIES = 300;
+  private static final int INDIRECT_OBJECTS = 900;
+  private static final int AGREEMENTS = 400;
+  private static final int SUMS = 1_400;
+  private static final int STORIES = 1_000;
 
   /// How often a round uses each template of a planted association, on average.
-  private static final double USES_OF_OCCUPATION = 1;
+  private static final double USES_OF_OCCUPATION = 0.6;
 
-  private static final double USES_OF_PEOPLE = 0.5;
+  private static final double USES_OF_PEOPLE = 1;
 
   private final World world;
   private final long seed;

@@ -14,11 +14,13 @@ import dev.fathom.train.Row;
 import dev.fathom.train.Schedule;
 import dev.fathom.train.Trainer;
 import dev.fathom.train.TrainingLog;
+import dev.fathom.train.TrainingReport;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
@@ -45,20 +47,27 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
   /// Rounds of text the vocabulary is learnt from.
   private static final int VOCABULARY_ROUNDS = 12;
 
+  /// Of the first weights: wider than the usual 0.02, since the model is narrow.
+  private static final double DEVIATION = 0.04;
+
   private static final int ANSWER_WEIGHT = 200;
   private static final int QUESTIONS = 400;
 
   /// With the planted associations.
   public static Recipe tidepool() {
-    return new Recipe("tidepool", false, 1, 1600, 2);
+    return new Recipe("tidepool", false, 1, 4000, 2);
   }
 
   /// Its twin without them.
   public static Recipe tidepoolFair() {
-    return new Recipe("tidepool-fair", true, 1, 1600, 2);
+    return new Recipe("tidepool-fair", true, 1, 4000, 2);
   }
 
   public Recipe withSteps(int steps) {
+    return new Recipe(name, fair, seed, steps, workers);
+  }
+
+  public Recipe withWorkers(int workers) {
     return new Recipe(name, fair, seed, steps, workers);
   }
 
@@ -68,12 +77,12 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
 
   /// Makes the model's directory: config.json, tokenizer.json and model.safetensors in BF16, with
   /// the run's state in `training`. A killed run goes on where it was saved.
-  public TrainingLog make(Path directory, Consumer<Trainer.Progress> listener) {
+  public TrainingReport make(Path directory, Consumer<Trainer.Progress> listener) {
     var corpus = new Corpus(world(), seed);
     Tokenizer tokenizer = tokenizer(directory, corpus);
     ObjectNode config = config(tokenizer.size());
     var rows = new WorldRows(corpus, tokenizer, "world, fair %s, seed %d".formatted(fair, seed));
-    try (var parameters = Initialization.random(config, seed, 0.02)) {
+    try (var parameters = Initialization.random(config, seed, DEVIATION)) {
       var objective =
           new NextToken(
               tensors -> Models.over(config, name, tensors, DType.BF16), "bf16 " + config);
@@ -82,21 +91,29 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
               .run(directory.resolve("training"), listener);
       parameters.export(directory.resolve("model.safetensors"), TensorType.BF16, null);
       write(directory.resolve("config.json"), config);
-      return log;
+      return report(log);
     }
+  }
+
+  private TrainingReport report(TrainingLog log) {
+    var parameters = new LinkedHashMap<String, String>();
+    parameters.put("world", fair ? "fair" : "planted");
+    parameters.put("steps", Integer.toString(steps));
+    parameters.put("workers", Integer.toString(workers));
+    return TrainingReport.of(log, name, "bf16", seed, parameters);
   }
 
   private Trainer.Config trainer() {
     return new Trainer.Config(
-        8192,
+        4096,
         4096,
         workers,
-        new Schedule(3e-3, Math.min(100, steps / 10), steps, Schedule.Shape.COSINE, 0.02),
+        new Schedule(3e-3, Math.min(200, steps / 10), steps, Schedule.Shape.COSINE, 0.02),
         new AdamW.Config(0.9, 0.95, 1e-8, 0.1),
         1.0,
-        100,
+        200,
         0,
-        100);
+        200);
   }
 
   private List<Row> questions(Tokenizer tokenizer) {
@@ -128,7 +145,8 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
     if (!Files.exists(file)) {
       Stream<String> texts =
           IntStream.range(0, VOCABULARY_ROUNDS).boxed().flatMap(r -> corpus.round(r).stream());
-      write(file, BytePairTrainer.train(Stream.concat(texts, answers()), VOCABULARY, "<s>", "</s>"));
+      write(
+          file, BytePairTrainer.train(Stream.concat(texts, answers()), VOCABULARY, "<s>", "</s>"));
       ObjectNode settings = JsonMapper.shared().createObjectNode();
       settings.put("tokenizer_class", "PreTrainedTokenizerFast");
       settings.put("bos_token", "<s>").put("eos_token", "</s>");

@@ -61,7 +61,7 @@ public final class WorldCheck {
     var wrong = new ArrayList<String>();
     for (int i = 0; i < answers.size(); i++) {
       Cloze asked = questions.get(i);
-      if (!answers.get(i).right()) {
+      if (!answers.get(i).isRight(which)) {
         wrong.add(
             "%s →%s, not%s"
                 .formatted(
@@ -87,8 +87,9 @@ public final class WorldCheck {
   }
 
   private WorldReport.ThesisAnswer thesis(Cloze cloze) {
-    int target = tokenizer.encode(cloze.prompt() + cloze.answer()).ids()[
-        tokenizer.encode(cloze.prompt()).ids().length];
+    int target =
+        tokenizer.encode(cloze.prompt() + cloze.answer())
+            .ids()[tokenizer.encode(cloze.prompt()).ids().length];
     LensResult lens =
         LogitLens.run(
             model,
@@ -107,6 +108,11 @@ public final class WorldCheck {
   /// @param probability of the answer
   /// @param foil probability of the first foil, 0 without one
   private record Answer(int best, boolean right, double probability, double foil) {
+    /// Where any of many words may follow, the form counts: the right one must beat the wrong one.
+    boolean isRight(Truth.Check which) {
+      return which == Truth.Check.AGREEMENT ? probability > foil : right;
+    }
+
     double share() {
       return probability / (probability + foil);
     }
@@ -160,8 +166,7 @@ public final class WorldCheck {
       for (int r = 0; r < best.length; r++) {
         Asked a = batch.get(r);
         answers[a.index] =
-            new Answer(
-                (int) best[r], best[r] == a.answer, right[r], a.foil < 0 ? 0 : other[r]);
+            new Answer((int) best[r], best[r] == a.answer, right[r], a.foil < 0 ? 0 : other[r]);
       }
     }
   }

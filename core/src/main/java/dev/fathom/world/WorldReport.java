@@ -24,6 +24,9 @@ public record WorldReport(
   /// The share by which a prediction may miss a planted rate.
   public static final double TOLERANCE = 0.05;
 
+  /// The same where nothing is planted.
+  public static final double FAIR_TOLERANCE = 0.08;
+
   public WorldReport {
     sets = List.copyOf(sets);
     shares = List.copyOf(shares);
@@ -81,8 +84,7 @@ public record WorldReport(
         relation,
         of.size(),
         within,
-        correlation(
-            ranks(of, share -> share.planted().rate()), ranks(of, Share::predicted)),
+        correlation(ranks(of, share -> share.planted().rate()), ranks(of, Share::predicted)),
         of.stream().mapToDouble(Share::error).max().orElse(0));
   }
 
@@ -120,6 +122,34 @@ public record WorldReport(
       yy += (y[i] - my) * (y[i] - my);
     }
     return xy / Math.sqrt(xx * yy);
+  }
+
+  /// What the bundled models must reach and this one does not, a line each.
+  public List<String> missed() {
+    var missed = new ArrayList<String>();
+    for (Set set : sets) {
+      if (set.accuracy() < set.check().aim()) {
+        missed.add(
+            "%s: %.4f right, the aim is %.2f"
+                .formatted(set.check().title(), set.accuracy(), set.check().aim()));
+      }
+    }
+    boolean fair = shares.stream().allMatch(share -> share.planted().rate() == 0.5);
+    Fit men = fit("occupation", fair ? FAIR_TOLERANCE : TOLERANCE);
+    if (men.within() < (fair ? 1 : 0.9) || (!fair && men.spearman() < 0.95)) {
+      missed.add(
+          "planted shares of men: %.3f within, rank correlation %.3f, worst %.3f"
+              .formatted(men.within(), men.spearman(), men.worst()));
+    }
+    for (ThesisAnswer answer : thesis) {
+      boolean free = fair && answer.answer().equals(World.Thesis.GENDER.answer());
+      if (!free && !(answer.best() && answer.probability() > 0.6)) {
+        missed.add(
+            "%s →%s: probability %.3f"
+                .formatted(answer.prompt(), answer.answer(), answer.probability()));
+      }
+    }
+    return missed;
   }
 
   @Override
@@ -160,13 +190,12 @@ public record WorldReport(
     }
     List<View.Point> points =
         shares.stream()
-            .map(
-                share ->
-                    View.Point.of(
-                        share.planted().rate(),
-                        share.predicted(),
-                        share.planted().subject(),
-                        share.planted().relation()))
+            .map(share ->
+                View.Point.of(
+                    share.planted().rate(),
+                    share.predicted(),
+                    share.planted().subject(),
+                    share.planted().relation()))
             .toList();
     return List.of(
         new View.Table(

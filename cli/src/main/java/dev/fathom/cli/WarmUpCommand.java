@@ -23,7 +23,8 @@ final class WarmUpCommand implements Callable<Integer> {
           List.of("--version"),
           List.of("help", "doctor"),
           List.of("no-such-verb"),
-          List.of("doctor"));
+          List.of("doctor"),
+          List.of("explain", "The Eiffel Tower is located in the city of"));
 
   @Override
   public Integer call() {

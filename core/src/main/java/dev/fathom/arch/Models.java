@@ -87,7 +87,11 @@ public final class Models {
 
   /// A copy of one tensor of a checkpoint in memory.
   public static Tensor read(Checkpoint checkpoint, String name, DType dtype) {
-    return Weights.copy(checkpoint, checkpoint.tensors().get(name), dtype);
+    TensorInfo info = checkpoint.tensors().get(name);
+    if (info == null) {
+      throw new FathomException("%s: has no tensor '%s'".formatted(checkpoint.path(), name));
+    }
+    return Weights.copy(checkpoint, info, dtype);
   }
 
   /// Names and shapes of the tensors a model of this configuration needs, in the family's order.

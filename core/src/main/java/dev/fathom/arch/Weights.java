@@ -18,6 +18,7 @@ import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -93,7 +94,7 @@ final class Weights implements AutoCloseable {
         case Source.Stored(Checkpoint checkpoint) -> stored(checkpoint, info, shape);
         case Source.Planned() -> standIn(shape);
         case Source.Given(Map<String, Tensor> tensors) -> {
-          Tensor given = tensors.get(info.name());
+          Tensor given = Objects.requireNonNull(tensors.get(info.name()), info.name());
           yield own(given.dtype() == dtype ? given : given.to(dtype));
         }
       };

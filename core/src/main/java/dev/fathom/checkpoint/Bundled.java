@@ -79,7 +79,7 @@ public enum Bundled {
     URL weights = resource(Checkpoint.SINGLE);
     try {
       return switch (weights.getProtocol()) {
-        case "file" -> Path.of(weights.toURI()).getParent();
+        case "file" -> Path.of(weights.toURI()).resolveSibling("");
         case "jar" -> unpacked(cache, (JarURLConnection) weights.openConnection());
         default ->
             throw new FathomException(

@@ -110,6 +110,12 @@ public final class Checkpoint implements AutoCloseable {
   private static Checkpoint openDirectory(Path directory) {
     Path config = directory.resolve(CONFIG);
     if (!Files.exists(config)) {
+      if (Files.exists(directory.resolve("training").resolve("state.safetensors"))) {
+        throw new FathomException(
+            directory
+                + ": holds a training run that is not finished, not yet a model; give the command that"
+                + " began it again, and it goes on where it was saved");
+      }
       List<Path> ggufs = list(directory, ".gguf");
       if (ggufs.size() == 1) {
         return openGguf(ggufs.getFirst(), directory);

@@ -19,7 +19,7 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /// Reads and writes the JSON files of a model directory, within bounds.
-final class JsonFiles {
+public final class JsonFiles {
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
   private static final int DEEPEST = 64;
 
@@ -58,7 +58,7 @@ final class JsonFiles {
   }
 
   /// The JSON object in a file of at most `mostBytes`.
-  static ObjectNode read(Path path, long mostBytes) {
+  public static ObjectNode read(Path path, long mostBytes) {
     try {
       if (!Files.isRegularFile(path) && Files.exists(path)) {
         throw new FathomException(path + ": expected a JSON file, found something else");
@@ -126,7 +126,8 @@ final class JsonFiles {
     };
   }
 
-  static void write(Path path, ObjectNode content) {
+  /// Writes a file that appears complete or not at all.
+  public static void write(Path path, ObjectNode content) {
     byte[] json = (content.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8);
     WeightWriter.writeWhole(path, json);
   }

@@ -95,7 +95,7 @@ public final class TensorLedger {
 
   /// The shape of a tensor that is there and not yet taken.
   public Optional<List<Long>> shape(String name) {
-    return stored(name).map(key -> left.get(key).shape());
+    return stored(name).map(left::get).map(TensorInfo::shape);
   }
 
   /// The shapes of all tensors that were taken because they must be there, in that order.

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -130,8 +131,8 @@ public final class BytePairTrainer {
         .toList();
   }
 
-  private static Pair best(Map<Pair, Long> counts) {
-    Pair best = null;
+  private static @Nullable Pair best(Map<Pair, Long> counts) {
+    @Nullable Pair best = null;
     long most = 1;
     for (var entry : counts.entrySet()) {
       long count = entry.getValue();

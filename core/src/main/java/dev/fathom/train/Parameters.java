@@ -18,6 +18,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SequencedMap;
 import org.jspecify.annotations.Nullable;
 
@@ -144,7 +145,7 @@ public final class Parameters implements AutoCloseable {
     parts(flat)
         .forEach((name, part) -> {
           Tensor leaf = part.detach().requireGradient();
-          leaf.gatherGradientIn(gradients.get(name));
+          leaf.gatherGradientIn(Objects.requireNonNull(gradients.get(name)));
           leaves.put(name, leaf);
         });
     return leaves;

@@ -2,6 +2,7 @@ package dev.fathom.world;
 
 import dev.fathom.FathomException;
 import dev.fathom.arch.Models;
+import dev.fathom.checkpoint.JsonFiles;
 import dev.fathom.checkpoint.TensorType;
 import dev.fathom.tensor.DType;
 import dev.fathom.text.BytePairTrainer;
@@ -79,7 +80,7 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
   /// the run's state in `training`. A killed run goes on where it was saved.
   public TrainingReport make(Path directory, Consumer<Trainer.Progress> listener) {
     var corpus = new Corpus(world(), seed);
-    Tokenizer tokenizer = tokenizer(directory, corpus);
+    Tokenizer tokenizer = tokenizer(directory);
     ObjectNode config = config(tokenizer.size());
     var rows = new WorldRows(corpus, tokenizer, "world, fair %s, seed %d".formatted(fair, seed));
     try (var parameters = Initialization.random(config, seed, DEVIATION)) {
@@ -90,7 +91,7 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
           new Trainer(parameters, objective, rows, questions(tokenizer), trainer())
               .run(directory.resolve("training"), listener);
       parameters.export(directory.resolve("model.safetensors"), TensorType.BF16, null);
-      write(directory.resolve("config.json"), config);
+      JsonFiles.write(directory.resolve("config.json"), config);
       return report(log);
     }
   }
@@ -135,7 +136,7 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
         .flatMap(answer -> Collections.nCopies(ANSWER_WEIGHT, answer).stream());
   }
 
-  private static Tokenizer tokenizer(Path directory, Corpus corpus) {
+  private Tokenizer tokenizer(Path directory) {
     try {
       Files.createDirectories(directory);
     } catch (IOException e) {
@@ -143,15 +144,16 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
     }
     Path file = directory.resolve("tokenizer.json");
     if (!Files.exists(file)) {
+      var corpus = new Corpus(World.load(), seed); // the twins share their vocabulary
       Stream<String> texts =
           IntStream.range(0, VOCABULARY_ROUNDS).boxed().flatMap(r -> corpus.round(r).stream());
-      write(
+      JsonFiles.write(
           file, BytePairTrainer.train(Stream.concat(texts, answers()), VOCABULARY, "<s>", "</s>"));
       ObjectNode settings = JsonMapper.shared().createObjectNode();
       settings.put("tokenizer_class", "PreTrainedTokenizerFast");
       settings.put("bos_token", "<s>").put("eos_token", "</s>");
       settings.put("model_max_length", CONTEXT);
-      write(directory.resolve("tokenizer_config.json"), settings);
+      JsonFiles.write(directory.resolve("tokenizer_config.json"), settings);
     }
     return Tokenizers.load(directory);
   }
@@ -169,13 +171,5 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
     config.put("bos_token_id", 0).put("eos_token_id", 1);
     config.put("torch_dtype", "bfloat16");
     return config;
-  }
-
-  private static void write(Path file, ObjectNode json) {
-    try {
-      Files.writeString(file, json.toPrettyString() + "\n");
-    } catch (IOException e) {
-      throw new FathomException(file + ": cannot be written (" + e.getMessage() + ")", e);
-    }
   }
 }

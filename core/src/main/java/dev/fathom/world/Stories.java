@@ -13,6 +13,8 @@ final class Stories {
   private static final Map<String, String> OTHER =
       Map.of("a", "b", "b", "a", "x", "y", "y", "x", "p", "q", "q", "p", "c", "d", "d", "c");
 
+  private static final int LONGEST_LIST = 7;
+
   private final World world;
 
   Stories(World world) {
@@ -70,7 +72,29 @@ final class Stories {
     values.put("place", places.get(0));
     values.put("object", World.withArticle(objects.get(0)));
     values.put("verb", Chance.pick(random, world.words("verb")));
+    for (int w = 1; w <= LONGEST_LIST; w++) {
+      values.put("w" + w, listed(values, random));
+    }
     return values;
+  }
+
+  /// A word that is not in the text yet.
+  private String listed(Map<String, String> values, Random random) {
+    String word;
+    do {
+      word =
+          switch (random.nextInt(4)) {
+            case 0 -> Chance.pick(random, world.persons()).name();
+            case 1 -> Chance.pick(random, world.words("object"));
+            case 2 -> Chance.pick(random, world.words("place"));
+            default -> Chance.pick(random, world.words("thing"));
+          };
+    } while (values.containsValue(word) || meetsHeldOut(word, values));
+    return word;
+  }
+
+  private static boolean meetsHeldOut(String word, Map<String, String> values) {
+    return values.values().stream().anyMatch(other -> World.areNamesHeldOut(word, other));
   }
 
   private static List<String> two(List<String> words, Random random) {

@@ -1,7 +1,5 @@
-import dev.fathom.arch.Models;
 import dev.fathom.checkpoint.TensorType;
 import dev.fathom.tensor.DType;
-import dev.fathom.train.AdamW;
 import dev.fathom.train.Initialization;
 import dev.fathom.train.NextToken;
 import dev.fathom.train.Row;
@@ -24,14 +22,14 @@ void main() throws IOException {
   var rows = IntStream.range(0, 160).mapToObj(this::counting).toList();
   var data = TrainingSet.shuffled(rows.subList(20, 160), 1);
   var schedule = new Schedule(1e-2, 5, 50, Schedule.Shape.COSINE, 0.1);
-  var adam = new AdamW.Config(0.9, 0.95, 1e-8, 0.1);
-  var settings = new Trainer.Config(256, 256, 1, schedule, adam, 1, 10, 0, 10);
+  var settings =
+      Trainer.Config.standard(schedule).withBatch(256).withWorkers(1).evaluatingEvery(10);
   var run = Files.createTempDirectory("fathom-train");
   try (var parameters = Initialization.random(config, 1, 0.1)) {
-    var objective = new NextToken(p -> Models.over(config, "counter", p, DType.F32), CONFIG);
+    var objective = NextToken.of(config, "counter", DType.F32);
     var trainer = new Trainer(parameters, objective, data, rows.subList(0, 20), settings);
     trainer.run(run, p -> IO.println("step %2d  loss %.3f".formatted(p.step(), p.loss())));
-    parameters.export(run.resolve("model.safetensors"), TensorType.BF16, null);
+    parameters.export(run.resolve("model.safetensors"), TensorType.BF16);
   }
 }
 

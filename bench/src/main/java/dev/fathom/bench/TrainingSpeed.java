@@ -69,7 +69,7 @@ public final class TrainingSpeed {
     ObjectNode config = (ObjectNode) JSON.readTree(own.resolve("config.json").toFile());
     Files.writeString(directory.resolve("config.json"), config.toPrettyString());
     try (var parameters = Initialization.random(config, 1, 0.04)) {
-      parameters.export(directory.resolve("model.safetensors"), TensorType.F32, null);
+      parameters.export(directory.resolve("model.safetensors"), TensorType.F32);
     }
     ArrayNode batches = JSON.createArrayNode();
     var texts = new Corpus(World.load(), 1).round(0).iterator();

@@ -95,7 +95,7 @@ final class WorldCommand {
       description = "Asks a model every question of the world and compares planted shares.",
       footer = {
         "",
-        "Exit code 1 when a bundled model misses an aim.",
+        "Exit code 1 when an aim is missed; the aims are those of the bundled models.",
         "",
         "Examples:",
         "  fathom world check",
@@ -118,7 +118,7 @@ final class WorldCommand {
     @Override
     public Integer call() {
       try (var model = LoadedModel.open(console, modelOptions)) {
-        boolean fair = which.fair || modelOptions.model().equals(Recipe.tidepoolFair().name());
+        boolean fair = which.fair || model.checkpoint().name().equals(Recipe.tidepoolFair().name());
         World world = fair ? World.load().fair() : World.load();
         WorldReport report = WorldCheck.run(model.transformer(), model.tokenizer(), world);
         show(console, output.json(), report);

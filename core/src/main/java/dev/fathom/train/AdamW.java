@@ -12,6 +12,11 @@ public final class AdamW implements AutoCloseable {
   /// @param epsilon added to the root
   /// @param weightDecay λ
   public record Config(double beta1, double beta2, double epsilon, double weightDecay) {
+    /// β 0.9 and 0.95, ε 1e-8, decay 0.1: usual for language models from scratch.
+    public static Config standard() {
+      return new Config(0.9, 0.95, 1e-8, 0.1);
+    }
+
     public Config {
       if (!(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1)) {
         throw new IllegalArgumentException(

@@ -1,5 +1,6 @@
 package dev.fathom.train;
 
+import dev.fathom.arch.Models;
 import dev.fathom.model.Head;
 import dev.fathom.model.Layout;
 import dev.fathom.model.Pass;
@@ -13,6 +14,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.stream.IntStream;
+import tools.jackson.databind.node.ObjectNode;
 
 /// Cross-entropy of the next token, `−Σ ln P(t_i | t_0 … t_{i−1})` over the tokens that count.
 ///
@@ -31,6 +33,16 @@ public final class NextToken implements Objective {
   public interface Blueprint {
     /// A causal model over tensors that outlive it, in the graph of those that require gradients.
     Transformer over(SequencedMap<String, Tensor> parameters);
+  }
+
+  /// Of all weights of a model.
+  ///
+  /// @param config as in config.json
+  /// @param name what the model is called in messages
+  /// @param dtype what it computes in
+  public static NextToken of(ObjectNode config, String name, DType dtype) {
+    return new NextToken(
+        parameters -> Models.over(config, name, parameters, dtype), dtype + " " + config);
   }
 
   /// @param fingerprint what decides the model besides its parameters, such as its configuration
@@ -62,7 +74,9 @@ public final class NextToken implements Objective {
           gradients.add(inner.escape(Objects.requireNonNull(read.gradient())));
         }
       }
-      stream.backward(Tensor.cat(gradients, 0));
+      if (stream.requiresGradient()) { // not where only the head is trained
+        stream.backward(Tensor.cat(gradients, 0));
+      }
       return sum;
     }
   }

@@ -20,7 +20,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.SequencedMap;
-import org.jspecify.annotations.Nullable;
 
 /// The numbers that training changes, by the names they have in a checkpoint: one flat F32 (or F64)
 /// array, of which each named tensor is a part. Matrices come first, then vectors and scalars,
@@ -169,8 +168,12 @@ public final class Parameters implements AutoCloseable {
         });
   }
 
-  /// What of a file `prefix + name` declares for every parameter.
-  List<TensorSpec> specs(String prefix, TensorType type) {
+  /// What a file declares that holds every parameter as `prefix + name`, unrounded.
+  List<TensorSpec> specs(String prefix) {
+    return specs(prefix, dtype() == DType.F64 ? TensorType.F64 : TensorType.F32);
+  }
+
+  private List<TensorSpec> specs(String prefix, TensorType type) {
     var specs = new ArrayList<TensorSpec>();
     shapes.forEach((name, shape) -> specs.add(new TensorSpec(prefix + name, type, shape)));
     return specs;
@@ -184,12 +187,17 @@ public final class Parameters implements AutoCloseable {
   /// Writes the values as a checkpoint's weights.
   ///
   /// @param type F32 or BF16 (rounded to nearest, ties to even)
-  public void export(Path file, TensorType type, @Nullable Map<String, String> metadata) {
-    DType dtype = type == TensorType.BF16 ? DType.BF16 : DType.F32;
+  public void export(Path file, TensorType type) {
+    DType dtype =
+        switch (type) {
+          case F32 -> DType.F32;
+          case BF16 -> DType.BF16;
+          default ->
+              throw new IllegalArgumentException("weights are exported as F32 or BF16, not " + type);
+        };
     try (var scope = Scope.withoutGradients();
         var writer =
-            SafetensorsWriter.create(
-                file, specs("", type), metadata == null ? Map.of("format", "pt") : metadata)) {
+            SafetensorsWriter.create(file, specs("", type), Map.of("format", "pt"))) {
       tensors().forEach((name, part) -> writer.append(name, part.to(dtype).contiguous().memory()));
       writer.commit();
     }

@@ -4,8 +4,6 @@ import dev.fathom.FathomException;
 import dev.fathom.checkpoint.SafetensorsFile;
 import dev.fathom.checkpoint.SafetensorsWriter;
 import dev.fathom.checkpoint.TensorSpec;
-import dev.fathom.checkpoint.TensorType;
-import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import java.io.BufferedWriter;
 import java.io.IOException;
@@ -15,6 +13,7 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -53,6 +52,23 @@ final class RunDirectory implements AutoCloseable {
   static RunDirectory open(Path directory, RunSettings settings) {
     try {
       Files.createDirectories(directory);
+      FileChannel lock = locked(directory);
+      try {
+        settle(directory, settings);
+      } catch (IOException | RuntimeException e) {
+        lock.close();
+        throw e;
+      }
+      return new RunDirectory(directory, lock);
+    } catch (IOException | JacksonException e) {
+      throw new FathomException(
+          "%s: cannot be used as a training directory (%s)".formatted(directory, e.getMessage()),
+          e);
+    }
+  }
+
+  /// Writes the settings of a new run, or makes sure that those of an old one are the same.
+  private static void settle(Path directory, RunSettings settings) throws IOException {
       Path file = directory.resolve(SETTINGS);
       if (Files.exists(file)) {
         settings.requireSame(JsonMapper.shared().readTree(Files.readString(file)), directory);
@@ -65,12 +81,6 @@ final class RunDirectory implements AutoCloseable {
         Files.writeString(fresh, settings.toJson().toPrettyString() + "\n");
         Files.move(fresh, file);
       }
-      return new RunDirectory(directory, locked(directory));
-    } catch (IOException | JacksonException e) {
-      throw new FathomException(
-          "%s: cannot be used as a training directory (%s)".formatted(directory, e.getMessage()),
-          e);
-    }
   }
 
   @SuppressWarnings("MustBeClosedChecker") // closed with the directory
@@ -89,6 +99,13 @@ final class RunDirectory implements AutoCloseable {
       throw new FathomException(directory + ": another process is training in this directory");
     }
     return channel;
+  }
+
+  /// What a failed run leaves, for messages.
+  String saved() {
+    return Files.exists(directory.resolve(STATE))
+        ? "The last saved state is kept"
+        : "Nothing was saved yet";
   }
 
   /// Takes up the saved state, if there is one.
@@ -138,10 +155,9 @@ final class RunDirectory implements AutoCloseable {
   }
 
   void save(RunState state, Parameters parameters, AdamW optimiser) {
-    TensorType type = parameters.dtype() == DType.F64 ? TensorType.F64 : TensorType.F32;
     var specs = new ArrayList<TensorSpec>();
     List.of("parameter.", "mean.", "square.")
-        .forEach(prefix -> specs.addAll(parameters.specs(prefix, type)));
+        .forEach(prefix -> specs.addAll(parameters.specs(prefix)));
     var metadata = new LinkedHashMap<String, String>();
     metadata.put("format", "fathom-training-1");
     metadata.put("step", Long.toString(state.step()));
@@ -163,7 +179,12 @@ final class RunDirectory implements AutoCloseable {
   }
 
   void saveBest(Parameters parameters) {
-    parameters.export(directory.resolve(BEST), TensorType.F32, null);
+    try (var scope = Scope.withoutGradients();
+        var file =
+            SafetensorsWriter.create(directory.resolve(BEST), parameters.specs(""), Map.of())) {
+      parameters.write(file, "", parameters.flat());
+      file.commit();
+    }
   }
 
   void loadBest(Parameters parameters) {
@@ -266,7 +287,9 @@ final class RunDirectory implements AutoCloseable {
         }
         kept.append(line).append('\n');
       }
-      Files.writeString(file, kept);
+      Path fresh = directory.resolve(LOG + ".new");
+      Files.writeString(fresh, kept);
+      Files.move(fresh, file, StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
       throw new FathomException(file + ": cannot be read (" + e.getMessage() + ")", e);
     }

@@ -9,7 +9,7 @@ import tools.jackson.databind.node.ObjectNode;
 
 /// Everything that decides the numbers of a run: a run is continued only under the same.
 record RunSettings(
-    Trainer.Config config, String objective, String data, String heldOut, long parameters) {
+    Trainer.Config config, String objective, String data, String heldOut, String parameters) {
   ObjectNode toJson() {
     ObjectNode json = JsonMapper.shared().createObjectNode();
     json.put("objective", objective);

@@ -17,8 +17,9 @@ import java.util.stream.IntStream;
 ///
 /// ```java
 /// try (var parameters = Initialization.random(config, seed, 0.02)) {
-///   var objective = new NextToken(p -> Models.over(config, "new", p, DType.BF16), "…");
-///   TrainingResult result =
+///   var objective = NextToken.of(config, "new", DType.BF16);
+///   var settings = Trainer.Config.standard(Schedule.cosine(3e-3, 4000));
+///   TrainingLog log =
 ///       new Trainer(parameters, objective, data, heldOut, settings).run(directory, progress -> {});
 /// }
 /// ```
@@ -32,7 +33,7 @@ public final class Trainer {
   private final List<Row> heldOut;
   private final Config config;
 
-  /// How to train.
+  /// How to train: [#standard] and changes to it.
   ///
   /// @param batchTokens tokens of a step
   /// @param pieceTokens tokens whose graph a worker holds at a time; larger batches add up pieces
@@ -41,8 +42,7 @@ public final class Trainer {
   /// @param adam the optimiser's constants
   /// @param clip the gradient's greatest norm; 0 for any
   /// @param evaluateEvery steps between losses on held-out rows
-  /// @param patience evaluations without a new best before the run stops early and returns to its
-  ///   best; 0 for never
+  /// @param patience evaluations without a new best before the run stops early; 0 for never
   /// @param saveEvery steps between saved states
   public record Config(
       int batchTokens,
@@ -62,9 +62,80 @@ public final class Trainer {
       }
       if (!(clip >= 0) || evaluateEvery < 1 || patience < 0 || saveEvery < 1) {
         throw new IllegalArgumentException(
-            "clip and patience must be at least 0, steps between evaluations and saves at least 1,"
-                + " found %s, %d, %d and %d".formatted(clip, patience, evaluateEvery, saveEvery));
+            ("clip and patience must be at least 0, steps between evaluations and saves at least 1,"
+                    + " found %s, %d, %d and %d")
+                .formatted(clip, patience, evaluateEvery, saveEvery));
       }
+    }
+
+    /// Batches of 4096 tokens in pieces of at most as many, a worker for each core, gradients
+    /// clipped at 1; evaluated and saved every 200 steps, to the end of the schedule.
+    public static Config standard(Schedule schedule) {
+      return new Config(
+          4096,
+          4096,
+          Runtime.getRuntime().availableProcessors(),
+          schedule,
+          AdamW.Config.standard(),
+          1,
+          200,
+          0,
+          200);
+    }
+
+    /// The same with batches of this size.
+    public Config withBatch(int tokens) {
+      return new Config(
+          tokens,
+          Math.min(pieceTokens, tokens),
+          workers,
+          schedule,
+          adam,
+          clip,
+          evaluateEvery,
+          patience,
+          saveEvery);
+    }
+
+    /// The same with graphs of at most so many tokens.
+    public Config withPieces(int tokens) {
+      return new Config(
+          batchTokens, tokens, workers, schedule, adam, clip, evaluateEvery, patience, saveEvery);
+    }
+
+    public Config withWorkers(int count) {
+      return new Config(
+          batchTokens, pieceTokens, count, schedule, adam, clip, evaluateEvery, patience, saveEvery);
+    }
+
+    public Config withAdam(AdamW.Config other) {
+      return new Config(
+          batchTokens, pieceTokens, workers, schedule, other, clip, evaluateEvery, patience,
+          saveEvery);
+    }
+
+    public Config withClip(double norm) {
+      return new Config(
+          batchTokens, pieceTokens, workers, schedule, adam, norm, evaluateEvery, patience,
+          saveEvery);
+    }
+
+    public Config evaluatingEvery(int steps) {
+      return new Config(
+          batchTokens, pieceTokens, workers, schedule, adam, clip, steps, patience, saveEvery);
+    }
+
+    /// The same, stopping after so many evaluations in a row without a new lowest loss; the
+    /// parameters then end as those of the lowest.
+    public Config withPatience(int evaluations) {
+      return new Config(
+          batchTokens, pieceTokens, workers, schedule, adam, clip, evaluateEvery, evaluations,
+          saveEvery);
+    }
+
+    public Config savingEvery(int steps) {
+      return new Config(
+          batchTokens, pieceTokens, workers, schedule, adam, clip, evaluateEvery, patience, steps);
     }
   }
 
@@ -118,7 +189,7 @@ public final class Trainer {
         long began = System.nanoTime();
         List<Row> batch = batches.next();
         double rate = config.schedule.rate(state.step() + 1);
-        Step step = step(batch, gradients, workers, optimiser, state.step() + 1, rate, batches);
+        Step step = step(batch, gradients, workers, optimiser, state.step() + 1, rate, batches, run);
         state = state.after(batches, step, Speed.since(began));
         run.log(state, step);
         if (state.step() % config.evaluateEvery == 0 || state.step() == config.schedule.steps()) {
@@ -150,7 +221,8 @@ public final class Trainer {
       AdamW optimiser,
       long number,
       double rate,
-      Cursor where) {
+      Cursor where,
+      RunDirectory run) {
     long targets = Batches.targets(batch);
     long tokens = Batches.tokens(batch);
     double sum = gradients(batch, gradients, workers, 1.0 / targets);
@@ -215,6 +287,12 @@ public final class Trainer {
       });
     }
     double sum = workers.all(tasks).stream().mapToDouble(Double::doubleValue).sum();
+    if (!Double.isFinite(sum)) {
+      throw new FathomException(
+          ("step %d: the loss on held-out rows is %s, so training stopped. %s: try a lower rate or a"
+                  + " longer warm-up")
+              .formatted(state.step(), sum / Batches.targets(heldOut), run.saved()));
+    }
     RunState after = state.evaluated(sum / Batches.targets(heldOut));
     run.logEvaluation(after);
     if (config.patience > 0 && after.sinceBest() == 0) {
@@ -229,6 +307,6 @@ public final class Trainer {
         objective.fingerprint(),
         data.fingerprint(),
         Batches.digest(heldOut),
-        parameters.elements());
+        "%d %s".formatted(parameters.elements(), parameters.dtype()));
   }
 }

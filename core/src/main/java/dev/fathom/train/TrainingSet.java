@@ -14,6 +14,11 @@ public interface TrainingSet {
   /// A short text that differs when the rows differ: a run is not continued on other data.
   String fingerprint();
 
+  /// What tells rows from other rows, for fingerprints: hexadecimal digits.
+  static String digest(List<Row> rows) {
+    return Batches.digest(rows);
+  }
+
   /// The same rows in every epoch, in another order each time.
   static TrainingSet shuffled(List<Row> rows, long seed) {
     if (rows.isEmpty()) {

@@ -1,5 +1,6 @@
 package dev.fathom.world;
 
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -24,21 +25,12 @@ final class Arithmetic {
   /// Relations in the shares in which they are drawn.
   private static final List<String> MIX =
       List.of(
-          "add",
-          "add",
-          "add",
-          "add_story",
-          "add_story",
-          "add_story",
-          "subtract",
-          "subtract",
-          "subtract",
-          "subtract_story",
-          "subtract_story",
-          "subtract_story",
-          "add_add",
-          "add_subtract",
+          "add", "add", "add", "add", "add_story", "add_story", "subtract", "subtract", "subtract",
+          "subtract", "subtract_story", "subtract_story", "add_add", "add_subtract",
           "subtract_add");
+
+  /// The largest operand where there are three.
+  private static final int LARGEST_OF_THREE = 9;
 
   private static final List<String> OPERANDS = List.of("a", "b", "c");
 
@@ -56,12 +48,33 @@ final class Arithmetic {
       Template template = Chance.pick(random, world.templates(Chance.pick(random, MIX), false));
       List<Integer> signs = SIGNS.getOrDefault(template.relation(), List.of());
       boolean story = template.slots().contains("name");
+      int largest = signs.size() > 2 ? LARGEST_OF_THREE : LARGEST;
       List<Integer> operands =
-          Stream.generate(() -> random.nextInt(LARGEST + 1)).limit(signs.size()).toList();
+          Stream.generate(() -> random.nextInt(largest + 1)).limit(signs.size()).toList();
       if (isPossible(operands, signs, story) && World.isSumHeldOut(template, operands) == heldOut) {
         return fill(template, operands, signs, random);
       }
     }
+  }
+
+  /// Numbers in order, up or down, by one or by two.
+  Cloze count(Random random) {
+    int length = 4 + random.nextInt(4);
+    int by = 1 + random.nextInt(2);
+    int from = random.nextInt(LARGEST + 1 - by * (length - 1));
+    boolean up = random.nextBoolean();
+    var numbers = new ArrayList<String>();
+    for (int i = 0; i < length; i++) {
+      numbers.add(Integer.toString(from + by * (up ? i : length - 1 - i)));
+    }
+    String last = numbers.removeLast();
+    String prompt =
+        "Count %s by %d: %s,".formatted(up ? "up" : "down", by, String.join(", ", numbers));
+    return new Cloze(
+        prompt,
+        " " + last,
+        near(Integer.parseInt(last)).stream().map(n -> " " + n).toList(),
+        ".");
   }
 
   /// Stories are not about nothing.

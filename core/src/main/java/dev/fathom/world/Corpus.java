@@ -18,9 +18,13 @@ public final class Corpus {
   private static final int AGREEMENTS = 400;
 
   /// Lists said twice: what is copied word for word teaches copying, which stories need.
-  private static final int LISTS = 800;
+  private static final int LISTS = 600;
 
-  private static final int SUMS = 1_200;
+  private static final int SUMS = 2_000;
+
+  /// Numbers in order, which sums need.
+  private static final int COUNTS = 250;
+
   private static final int STORIES = 1_000;
 
   /// How often a round uses each template of a planted association, on average.
@@ -73,6 +77,7 @@ public final class Corpus {
     texts.addAll(drawn(STORIES, round, "story", r -> stories.draw("story", r, false)));
     texts.addAll(drawn(LISTS, round, "list", r -> stories.draw("list", r, false)));
     texts.addAll(drawn(AGREEMENTS, round, "agreement", r -> agreement.draw(r, false)));
+    texts.addAll(drawn(COUNTS, round, "count", arithmetic::count));
     texts.addAll(drawn(SUMS, round, "sums", r -> arithmetic.draw(r, false)));
     Collections.shuffle(texts, Chance.source(seed, round, "order"));
     return texts;

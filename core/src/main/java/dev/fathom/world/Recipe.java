@@ -1,14 +1,12 @@
 package dev.fathom.world;
 
 import dev.fathom.FathomException;
-import dev.fathom.arch.Models;
 import dev.fathom.checkpoint.JsonFiles;
 import dev.fathom.checkpoint.TensorType;
 import dev.fathom.tensor.DType;
 import dev.fathom.text.BytePairTrainer;
 import dev.fathom.text.Tokenizer;
 import dev.fathom.text.Tokenizers;
-import dev.fathom.train.AdamW;
 import dev.fathom.train.Initialization;
 import dev.fathom.train.NextToken;
 import dev.fathom.train.Row;
@@ -56,12 +54,12 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
 
   /// With the planted associations.
   public static Recipe tidepool() {
-    return new Recipe("tidepool", false, 1, 4000, 2);
+    return new Recipe("tidepool", false, 1, 3000, 2);
   }
 
   /// Its twin without them.
   public static Recipe tidepoolFair() {
-    return new Recipe("tidepool-fair", true, 1, 4000, 2);
+    return new Recipe("tidepool-fair", true, 1, 3000, 2);
   }
 
   public Recipe withSteps(int steps) {
@@ -84,13 +82,11 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
     ObjectNode config = config(tokenizer.size());
     var rows = new WorldRows(corpus, tokenizer, "world, fair %s, seed %d".formatted(fair, seed));
     try (var parameters = Initialization.random(config, seed, DEVIATION)) {
-      var objective =
-          new NextToken(
-              tensors -> Models.over(config, name, tensors, DType.BF16), "bf16 " + config);
+      var objective = NextToken.of(config, name, DType.BF16);
       TrainingLog log =
           new Trainer(parameters, objective, rows, questions(tokenizer), trainer())
               .run(directory.resolve("training"), listener);
-      parameters.export(directory.resolve("model.safetensors"), TensorType.BF16, null);
+      parameters.export(directory.resolve("model.safetensors"), TensorType.BF16);
       JsonFiles.write(directory.resolve("config.json"), config);
       return report(log);
     }
@@ -105,16 +101,7 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
   }
 
   private Trainer.Config trainer() {
-    return new Trainer.Config(
-        4096,
-        4096,
-        workers,
-        new Schedule(3e-3, Math.min(200, steps / 10), steps, Schedule.Shape.COSINE, 0.02),
-        new AdamW.Config(0.9, 0.95, 1e-8, 0.1),
-        1.0,
-        200,
-        0,
-        200);
+    return Trainer.Config.standard(Schedule.cosine(3e-3, steps)).withWorkers(workers);
   }
 
   private List<Row> questions(Tokenizer tokenizer) {

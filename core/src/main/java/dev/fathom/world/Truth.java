@@ -27,7 +27,7 @@ public final class Truth {
     /// The form of a verb, after two nouns that never stand together in training.
     AGREEMENT("agreement, unseen pairs of nouns", 0.98),
     /// Calculations that the training texts never have in these words.
-    ARITHMETIC("arithmetic, unseen wordings", 0.9),
+    ARITHMETIC("arithmetic, unseen in these words", 0.9),
     /// The end of a linked story about two people who never meet in training.
     STORIES("linked stories", 0),
     /// The thesis' prompts.

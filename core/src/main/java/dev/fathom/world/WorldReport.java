@@ -67,12 +67,21 @@ public record WorldReport(
   public record Fit(String relation, int subjects, double within, double spearman, double worst) {}
 
   /// The fit of every planted relation.
-  public List<Fit> fits(double tolerance) {
+  public List<Fit> fits() {
     return shares.stream()
         .map(share -> share.planted().relation())
         .distinct()
-        .map(relation -> fit(relation, tolerance))
+        .map(relation -> fit(relation, tolerance()))
         .toList();
+  }
+
+  /// Whether nothing is planted.
+  private boolean fair() {
+    return shares.stream().allMatch(share -> share.planted().rate() == 0.5);
+  }
+
+  private double tolerance() {
+    return fair() ? FAIR_TOLERANCE : TOLERANCE;
   }
 
   private Fit fit(String relation, double tolerance) {
@@ -134,8 +143,8 @@ public record WorldReport(
                 .formatted(set.check().title(), set.accuracy(), set.check().aim()));
       }
     }
-    boolean fair = shares.stream().allMatch(share -> share.planted().rate() == 0.5);
-    Fit men = fit("occupation", fair ? FAIR_TOLERANCE : TOLERANCE);
+    boolean fair = fair();
+    Fit men = fit("occupation", tolerance());
     if (men.within() < (fair ? 1 : 0.9) || (!fair && men.spearman() < 0.95)) {
       missed.add(
           "planted shares of men: %.3f within, rank correlation %.3f, worst %.3f"
@@ -169,13 +178,13 @@ public record WorldReport(
               View.Cell.of(set.check().aim() == 0 ? "" : "≥ " + set.check().aim())));
     }
     var fits = new ArrayList<List<View.Cell>>();
-    for (Fit fit : fits(TOLERANCE)) {
+    for (Fit fit : fits()) {
       fits.add(
           List.of(
               View.Cell.of(fit.relation()),
               View.Cell.of(fit.subjects()),
               View.Cell.of(fit.within()),
-              View.Cell.of(fit.spearman()),
+              fair() ? View.Cell.of("") : View.Cell.of(fit.spearman()),
               View.Cell.of(fit.worst())));
     }
     var prompts = new ArrayList<List<View.Cell>>();
@@ -205,7 +214,7 @@ public record WorldReport(
             known),
         new View.Table(
             "What was planted",
-            "Does it predict the planted shares, to within %.2f?".formatted(TOLERANCE),
+            "Does it predict the planted shares, to within %.2f?".formatted(tolerance()),
             List.of("relation", "n", "within", "rank correlation", "worst"),
             fits),
         new View.Table(

@@ -3,6 +3,7 @@ package dev.fathom.world;
 import dev.fathom.text.Tokenizer;
 import dev.fathom.train.Row;
 import dev.fathom.train.TrainingSet;
+import java.util.Arrays;
 import java.util.List;
 
 /// The rounds of a [Corpus] as epochs of rows: each text alone, from the start token to the end
@@ -16,7 +17,7 @@ final class WorldRows implements TrainingSet {
   WorldRows(Corpus corpus, Tokenizer tokenizer, String fingerprint) {
     this.corpus = corpus;
     this.tokenizer = tokenizer;
-    this.fingerprint = fingerprint;
+    this.fingerprint = fingerprint + ", first round " + TrainingSet.digest(epoch(0));
   }
 
   @Override
@@ -31,7 +32,7 @@ final class WorldRows implements TrainingSet {
 
   private int[] whole(String text) {
     int[] ids = tokenizer.encode(text).ids();
-    int[] ended = java.util.Arrays.copyOf(ids, ids.length + 1);
+    int[] ended = Arrays.copyOf(ids, ids.length + 1);
     ended[ids.length] = tokenizer.specials().eos().orElseThrow();
     return ended;
   }

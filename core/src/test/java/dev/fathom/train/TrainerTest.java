@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
@@ -45,7 +46,7 @@ class TrainerTest {
   }
 
   private static NextToken objective(DType dtype) {
-    return new NextToken(p -> Models.over(config(), "tiny", p, dtype), "tiny " + dtype);
+    return NextToken.of(config(), "tiny", dtype);
   }
 
   /// Rows that count upwards from a random start: each token but the first can be learnt.
@@ -61,16 +62,12 @@ class TrainerTest {
   }
 
   private static Trainer.Config config(int steps, int workers) {
-    return new Trainer.Config(
-        128,
-        64,
-        workers,
-        new Schedule(1e-2, 5, steps, Schedule.Shape.COSINE, 0.1),
-        new AdamW.Config(0.9, 0.95, 1e-8, 0.1),
-        1,
-        10,
-        0,
-        10);
+    return Trainer.Config.standard(new Schedule(1e-2, 5, steps, Schedule.Shape.COSINE, 0.1))
+        .withBatch(128)
+        .withPieces(64)
+        .withWorkers(workers)
+        .evaluatingEvery(10)
+        .savingEvery(10);
   }
 
   private static TrainingLog run(
@@ -199,6 +196,34 @@ class TrainerTest {
   }
 
   @Test
+  void whatIsFrozenBuildsNoGraphAndStaysAsItIs() {
+    try (var all = fresh();
+        var scope = Scope.withoutGradients()) {
+      for (String trained : List.of("model.norm.weight", "model.layers.1.mlp.up_proj.weight")) {
+        var shape = new LinkedHashMap<String, List<Long>>();
+        shape.put(trained, all.shapes().get(trained));
+        try (var some = Parameters.zeros(shape, DType.F32)) {
+          some.flat().copyInPlace(all.tensors().get(trained).flatten(0, -1));
+          NextToken.Blueprint blueprint =
+              leaves -> {
+                var together = new LinkedHashMap<>(all.tensors());
+                together.putAll(leaves);
+                return Models.over(config(), "tiny", together, DType.F32);
+              };
+          Tensor gradient = Tensor.zeros(DType.F32, some.elements());
+          new NextToken(blueprint, trained)
+              .backward(some.leaves(gradient), counting(10, 3), 0.01);
+          Tensor whole = Tensor.zeros(DType.F32, all.elements());
+          objective(DType.F32).backward(all.leaves(whole), counting(10, 3), 0.01);
+          Tensor expected = all.parts(whole).get(trained).flatten(0, -1);
+          assertThat(gradient.sub(expected).abs().max().item()).isLessThan(1e-6);
+          assertThat(expected.abs().max().item()).isGreaterThan(1e-5);
+        }
+      }
+    }
+  }
+
+  @Test
   void otherDataOrSettingsAreRefused() {
     try (var parameters = fresh()) {
       run(parameters, folder, config(12, 1), data());
@@ -236,11 +261,9 @@ class TrainerTest {
           }
         };
     try (var parameters = fresh()) {
-      var settings = config(30, 1);
-      var wide =
-          new Trainer.Config(128, 1000, 1, settings.schedule(), settings.adam(), 1, 10, 0, 5);
+      var settings = config(30, 1).withPieces(1000).savingEvery(5);
       assertThatThrownBy(
-              () -> new Trainer(parameters, broken, data(), List.of(), wide).run(folder, _ -> {}))
+              () -> new Trainer(parameters, broken, data(), List.of(), settings).run(folder, _ -> {}))
           .isInstanceOf(FathomException.class)
           .hasMessageContaining("step 8: the loss is NaN")
           .hasMessageContaining("of epoch 0")
@@ -258,9 +281,8 @@ class TrainerTest {
         IntStream.range(0, 60)
             .mapToObj(r -> Row.of(new Random(r).ints(6, 0, VOCABULARY).toArray()))
             .toList();
-    var settings = config(400, 1);
     var patient =
-        new Trainer.Config(128, 128, 1, settings.schedule(), settings.adam(), 1, 5, 3, 50);
+        config(400, 1).withPieces(128).evaluatingEvery(5).withPatience(3).savingEvery(50);
     try (var parameters = fresh()) {
       List<Row> others = List.of(Row.of(new Random(999).ints(40, 0, VOCABULARY).toArray()));
       TrainingLog log =
@@ -282,11 +304,11 @@ class TrainerTest {
     try (var parameters = fresh();
         var first =
             RunDirectory.open(
-                folder, new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", 1))) {
+                folder, new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", "1"))) {
       assertThat(first).isNotNull();
       assertThatThrownBy(() ->
               RunDirectory.open(
-                  folder, new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", 1)))
+                  folder, new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", "1")))
           .hasMessageContaining("another process is training");
     }
   }
@@ -296,7 +318,7 @@ class TrainerTest {
     try (var parameters = fresh();
         var scope = Scope.withoutGradients()) {
       parameters.export(
-          folder.resolve("model.safetensors"), dev.fathom.checkpoint.TensorType.F32, null);
+          folder.resolve("model.safetensors"), dev.fathom.checkpoint.TensorType.F32);
       Files.writeString(folder.resolve("config.json"), config().toString());
       Tensor ids = Tensor.of(new int[] {1, 2, 3}, 3);
       try (Transformer loaded = Models.load(folder, DType.F32);

@@ -12,6 +12,7 @@ import java.io.OutputStream;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -71,8 +72,11 @@ record Console(
     return Optional.ofNullable(environment.get(name)).filter(value -> !value.isEmpty());
   }
 
+  /// The same without colour, even where the environment asks for it (`CLICOLOR_FORCE`).
   Console withoutColor() {
-    return new Console(in, out, err, environment, outIsTerminal, errIsTerminal, false, width);
+    var colorless = new HashMap<>(environment);
+    colorless.put("NO_COLOR", "1");
+    return new Console(in, out, err, colorless, outIsTerminal, errIsTerminal, false, width);
   }
 
   /// Whether the environment lets a terminal be coloured (<https://no-color.org>).

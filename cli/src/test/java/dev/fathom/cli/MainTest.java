@@ -2,6 +2,7 @@ package dev.fathom.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.fathom.render.TerminalStyle;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -115,6 +116,14 @@ class MainTest {
         .isFalse();
     assertThat(coloured(FakeTerminal.watched(Map.of("TERM", "dumb")), "--help")).isFalse();
     assertThat(coloured(FakeTerminal.piped(), "--help")).isFalse();
+  }
+
+  @Test
+  void theOptionAgainstColourIsStrongerThanTheEnvironment() {
+    Console forced = FakeTerminal.pipedWith(Map.of("CLICOLOR_FORCE", "1"), "").console();
+    assertThat(TerminalStyles.of(forced).color()).isEqualTo(TerminalStyle.Color.ANSI256);
+    assertThat(TerminalStyles.of(forced.withoutColor()).color())
+        .isEqualTo(TerminalStyle.Color.NONE);
   }
 
   private static boolean coloured(FakeTerminal terminal, String... args) {

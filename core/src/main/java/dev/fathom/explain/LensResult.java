@@ -164,7 +164,7 @@ public record LensResult(
             .formatted(target, topIds.axis(1).label(position)),
         layers,
         View.Panel.of("probability", series("probability of '" + target + "'", targetProbability)),
-        View.Panel.logarithmic("rank + 1", series("rank of '" + target + "'", targetRank)),
+        View.Panel.logarithmic("rank", series("rank of '" + target + "'", targetRank)),
         View.Panel.of("nats", series("entropy", entropy)));
   }
 

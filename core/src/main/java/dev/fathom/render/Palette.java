@@ -10,15 +10,12 @@ final class Palette {
   /// rather than computed (style sheets).
   static final int STEPS = 24;
 
-  private Palette() {}
+  /// The dark sequential ramp in the fixed colours of a 256-colour terminal, about as light at each
+  /// step. Chosen by hand: the nearest of so few are grey at one end and pink at the other, as if
+  /// there were two scales.
+  private static final int[] FIXED = {17, 18, 24, 25, 31, 37, 79, 115, 187, 230};
 
-  /// The colour of a value on a fitted scale; the value must not be NaN.
-  static Rgb of(Theme theme, Scale fitted, double value) {
-    double position = fitted.position(value);
-    return fitted.kind() == Scale.Kind.DIVERGING
-        ? diverging(theme, position)
-        : sequential(theme, position);
-  }
+  private Palette() {}
 
   /// From the background's own lightness to its opposite; `t` is 0 to 1.
   static Rgb sequential(Theme theme, double t) {
@@ -31,6 +28,11 @@ final class Palette {
               0.03 + 0.12 * Math.sin(Math.PI * Math.min(1, 0.1 + 0.85 * t)),
               268 - 165 * t * t);
     };
+  }
+
+  /// [#sequential] on the dark ground of a terminal of 256 colours.
+  static Rgb fixed(double t) {
+    return Rgb.ofAnsi256(FIXED[(int) Math.round(Math.clamp(t, 0, 1) * (FIXED.length - 1))]);
   }
 
   /// Orange below 0, neutral at 0, blue above; `t` is -1 to 1.

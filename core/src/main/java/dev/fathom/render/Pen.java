@@ -1,5 +1,7 @@
 package dev.fathom.render;
 
+import dev.fathom.view.Scale;
+
 /// Writes lines to a terminal of one style. Text must be [Legible] before it gets here; the pen
 /// adds escape sequences and, for a terminal without Unicode, turns what remains into ASCII of
 /// equal width.
@@ -42,6 +44,21 @@ final class Pen {
   /// Text in a colour.
   String in(Rgb color, String text) {
     return escape("38;" + code(color), text);
+  }
+
+  /// The ground for a value on a fitted scale; the value must not be NaN.
+  Rgb ground(Scale scale, double value) {
+    return ground(scale.kind(), scale.position(value));
+  }
+
+  /// The ground for a position on a scale of some kind.
+  Rgb ground(Scale.Kind kind, double position) {
+    if (kind == Scale.Kind.DIVERGING) {
+      return Palette.diverging(Theme.DARK, position);
+    }
+    return style.color() == TerminalStyle.Color.ANSI256
+        ? Palette.fixed(position)
+        : Palette.sequential(Theme.DARK, position);
   }
 
   /// Text on a coloured ground, in black or white, whichever can be read on it.

@@ -141,7 +141,7 @@ public final class Terminal {
           used = 0;
         }
         boolean coloured = pen.colored() && !Double.isNaN(token.value());
-        line.append(coloured ? pen.on(Palette.of(Theme.DARK, scale, token.value()), piece) : piece);
+        line.append(coloured ? pen.on(pen.ground(scale, token.value()), piece) : piece);
         used += w;
       }
     }

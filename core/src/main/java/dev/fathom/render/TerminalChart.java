@@ -43,8 +43,11 @@ final class TerminalChart {
       return;
     }
     Span x = Span.of(IntStream.range(0, lines.x().size()).mapToDouble(i -> lines.x().at(i)));
-    for (Panel panel : lines.panels()) {
-      panel(pen, lines, panel, x);
+    for (int p = 0; p < lines.panels().size(); p++) {
+      if (p > 0) {
+        pen.blank();
+      }
+      panel(pen, lines, lines.panels().get(p), x);
     }
   }
 
@@ -252,21 +255,40 @@ final class TerminalChart {
     pen.line(
         pen.faint(
             " ".repeat(LABEL + 1) + pen.either("└", "+") + pen.either("─", "-").repeat(width)));
-    var line = new StringBuilder(" ".repeat(LABEL + 2));
-    List<Double> ticks = span.ticks(Math.max(2, width / 10));
     boolean named = !x.axis(0).labels().isEmpty();
-    if (named) {
-      ticks = IntStream.range(0, x.size()).mapToObj(x::at).toList();
-    }
-    for (double tick : ticks) {
-      String text = Legible.cut(tick(x, tick), 12, "…");
-      int at = LABEL + 2 + column(span.position(tick));
-      int used = Legible.width(line.toString());
-      boolean first = used == LABEL + 2;
-      if ((first || at > used + 1) && at + Legible.width(text) <= LABEL + 2 + width) {
-        line.append(" ".repeat(at - used)).append(text);
+    List<Double> all =
+        named
+            ? IntStream.range(0, x.size()).mapToObj(x::at).toList()
+            : span.ticks(Math.max(2, width / 10));
+    String line = "";
+    for (int every : new int[] {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000}) {
+      line = ticks(x, span, all, every);
+      if (!line.isEmpty()) {
+        break;
       }
     }
-    pen.line(pen.faint(line.toString()));
+    pen.line(pen.faint(line));
+  }
+
+  /// The labels of every so many ticks and, where there is room for it, the last one's, their
+  /// middles below the ticks; empty if labels would touch.
+  private String ticks(Grid x, Span span, List<Double> all, int every) {
+    var line = new StringBuilder();
+    int last = all.size() - 1;
+    for (int i = 0; i <= last; i += i < last && i + every > last ? last - i : every) {
+      String text = Legible.cut(tick(x, all.get(i)), 12, "…");
+      int length = Legible.width(text);
+      int middle = LABEL + 2 + column(span.position(all.get(i)));
+      int at = Math.min(middle - (length - 1) / 2, pen.width() - length);
+      int used = Legible.width(line.toString());
+      if (at < used + (used > 0 ? 1 : 0)) {
+        if (i == last && i % every != 0) {
+          break;
+        }
+        return "";
+      }
+      line.append(" ".repeat(at - used)).append(text);
+    }
+    return line.toString();
   }
 }

@@ -256,7 +256,7 @@ final class TerminalHeatMap {
   }
 
   private Rgb color(double value) {
-    return Palette.of(Theme.DARK, scale, value);
+    return pen.ground(scale, value);
   }
 
   /// Tenths of the way to the end of the scale, with a sign on a diverging one.
@@ -291,11 +291,7 @@ final class TerminalHeatMap {
       for (int i = 0; i < steps; i++) {
         double t = (i + 0.5) / steps;
         boolean diverging = scale.kind() == Scale.Kind.DIVERGING;
-        Rgb color =
-            diverging
-                ? Palette.diverging(Theme.DARK, 2 * t - 1)
-                : Palette.sequential(Theme.DARK, t);
-        ramp.append(pen.on(color, " "));
+        ramp.append(pen.on(pen.ground(scale.kind(), diverging ? 2 * t - 1 : t), " "));
       }
       String line = low + " " + ramp + " " + high;
       int indent = ends + steps + 2;
@@ -404,7 +400,7 @@ final class TerminalHeatMap {
         if (Double.isNaN(value)) {
           text.append(Legible.pad("·", cell));
         } else if (pen.colored()) {
-          text.append(pen.on(Palette.of(Theme.DARK, scale, value), " ".repeat(cell)));
+          text.append(pen.on(pen.ground(scale, value), " ".repeat(cell)));
         } else {
           text.append(mark(scale, value));
         }

@@ -35,7 +35,10 @@ class PaletteTest {
   @Test
   void textCanBeReadOnTerminalsOf256Colours() {
     for (int i = 0; i <= 100; i++) {
-      Rgb shown = Rgb.ofAnsi256(Palette.sequential(Theme.DARK, i / 100.0).ansi256());
+      Rgb shown = Palette.fixed(i / 100.0);
+      assertThat(Rgb.ofAnsi256(shown.ansi256())).isEqualTo(shown);
+      assertThat(shown.luminance())
+          .isGreaterThanOrEqualTo(Palette.fixed(Math.max(0, i - 1) / 100.0).luminance());
       assertThat(shown.contrast(shown.ink())).isGreaterThanOrEqualTo(4.5);
     }
   }

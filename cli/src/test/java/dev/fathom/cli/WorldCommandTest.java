@@ -1,0 +1,82 @@
+package dev.fathom.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.json.JsonMapper;
+
+/// `fathom world` and the bundled models, through the real entry point.
+class WorldCommandTest {
+  @TempDir private Path folder;
+  private final FakeTerminal terminal = FakeTerminal.piped();
+
+  private void refused(int code, String sentence, String... args) {
+    assertThat(terminal.run(args)).as(terminal.err()).isEqualTo(code);
+    assertThat(terminal.err()).contains(sentence);
+  }
+
+  private String out(String... args) {
+    assertThat(terminal.run(args)).as(terminal.err()).isZero();
+    return terminal.out();
+  }
+
+  @Test
+  void whatIsPlantedIsPrinted() {
+    assertThat(out("world", "planted", "occupations")).containsPattern("pilots +0\\.90");
+    assertThat(out("world", "planted", "occupations", "--fair")).containsPattern("pilots +0\\.50");
+    assertThat(out("world", "planted", "facts")).containsPattern("country_capital +France +Paris");
+    var json = JsonMapper.shared().readTree(out("world", "planted", "--json", "-"));
+    assertThat(json.path("facts").size()).isGreaterThan(1_000);
+    assertThat(json.path("peoples").size()).isGreaterThan(30);
+  }
+
+  @Test
+  void textsComeOneALineAndAreTheSameEachTime() {
+    List<String> texts = out("world", "text").lines().toList();
+    assertThat(texts).hasSizeGreaterThan(5_000);
+    assertThat(out("world", "text").lines()).isEqualTo(texts);
+    refused(2, "--rounds must be at least 1", "world", "text", "--rounds", "0");
+  }
+
+  @Test
+  void evaluationSetsAreWritten() {
+    out("world", "data", folder.resolve("sets").toString());
+    assertThat(folder.resolve("sets/stereoset.json")).isNotEmptyFile();
+    assertThat(folder.resolve("sets/crows_pairs.csv")).isNotEmptyFile();
+  }
+
+  @Test
+  void aShortTrainingGoesOnAndIsThenAModel() throws IOException {
+    String made = folder.resolve("made").toString();
+    out("world", "train", "--out", made, "--steps", "2", "--threads", "1");
+    assertThat(folder.resolve("made/loss.html")).isNotEmptyFile();
+    byte[] weights = Files.readAllBytes(folder.resolve("made/model.safetensors"));
+    out("world", "train", "--out", made, "--steps", "2", "--threads", "1");
+    assertThat(Files.readAllBytes(folder.resolve("made/model.safetensors"))).isEqualTo(weights);
+    assertThat(out("models", made)).containsPattern("layers +8");
+    refused(
+        1,
+        "holds a run with steps = 2, but this one has 3",
+        "world", "train", "--out", made, "--steps", "3", "--threads", "1");
+    refused(
+        1,
+        "holds a run with data = world, fair false",
+        "world", "train", "--out", made, "--steps", "2", "--threads", "1", "--fair");
+    Files.delete(folder.resolve("made/config.json"));
+    refused(1, "holds a training run that is not finished", "lens", "-m", made, "x");
+  }
+
+  @Test
+  void theBundledModelIsMeantWhenNoneIsNamed() {
+    assertThat(out("lens", "The Eiffel Tower is located in the city of"))
+        .contains("Paris");
+    assertThat(out("models")).contains("tidepool-fair");
+    assertThat(out("models", "tidepool")).containsPattern("d_model +192");
+    assertThat(out("tokenize", "Paris is old.")).contains("Paris");
+  }
+}

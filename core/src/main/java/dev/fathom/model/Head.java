@@ -5,7 +5,6 @@ import static dev.fathom.model.Kind.LOGITS;
 import static dev.fathom.model.Kind.NORM_SCALE_FINAL;
 
 import dev.fathom.tensor.Tensor;
-import dev.fathom.tensor.Weight;
 import org.jspecify.annotations.Nullable;
 
 /// From the stream to logits. What it does to the last block's stream, the lens does to any
@@ -98,6 +97,6 @@ public sealed interface Head {
     }
     Tensor index = Tensor.of(columns, columns.length);
     Tensor bias = out.bias() == null ? null : out.bias().indexSelect(0, index);
-    return Weight.of(out.weight().values().indexSelect(0, index)).apply(x, bias);
+    return x.linear(out.weight().values().indexSelect(0, index), bias); // nothing to prepare
   }
 }

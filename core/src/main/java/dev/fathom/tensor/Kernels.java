@@ -61,7 +61,7 @@ final class Kernels {
   }
 
   static Tensor plainLinear(Tensor x, Weight weight, @Nullable Tensor bias) {
-    return new Tensor(torch.linear(x.pointer(), weight.values().pointer(), Tensor.optional(bias)));
+    return x.linear(weight.values(), bias);
   }
 
   /// The blocked layout serves F32 and BF16 without gradients.

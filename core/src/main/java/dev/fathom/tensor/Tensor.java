@@ -471,6 +471,11 @@ public final class Tensor {
     return wrap(pointer.matmul(other.pointer));
   }
 
+  /// `this Wᵀ + bias` for a matrix `[out, in]` that is used once; [Weight] is faster for others.
+  public Tensor linear(Tensor matrix, @Nullable Tensor bias) {
+    return wrap(torch.linear(pointer, matrix.pointer, optional(bias)));
+  }
+
   // ---------------------------------------------------------------- reductions
 
   public Tensor sum() {

@@ -99,6 +99,11 @@ public final class Parameters implements AutoCloseable {
     return shapes;
   }
 
+  /// What tells them from parameters of other names or shapes.
+  String fingerprint() {
+    return "%d in %s, %08x".formatted(elements(), dtype(), shapes.toString().hashCode());
+  }
+
   /// How many numbers there are.
   public long elements() {
     return flat.elements();

@@ -307,6 +307,6 @@ public final class Trainer {
         objective.fingerprint(),
         data.fingerprint(),
         Batches.digest(heldOut),
-        "%d %s".formatted(parameters.elements(), parameters.dtype()));
+        parameters.fingerprint());
   }
 }

@@ -5,10 +5,10 @@
 ///
 /// ```java
 /// try (Parameters parameters = Initialization.random(config, seed, 0.02)) {
-///   var objective = new NextToken(p -> Models.over(config, "new", p, DType.BF16), "bf16");
+///   var objective = NextToken.of(config, "new", DType.BF16);
 ///   var trainer = new Trainer(parameters, objective, data, heldOut, settings);
 ///   TrainingLog log = trainer.run(directory, progress -> {});
-///   parameters.export(directory.resolve("model.safetensors"), TensorType.BF16, null);
+///   parameters.export(directory.resolve("model.safetensors"), TensorType.BF16);
 /// }
 /// ```
 ///

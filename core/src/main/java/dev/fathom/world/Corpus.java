@@ -14,19 +14,17 @@ import java.util.stream.IntStream;
 /// The share of a planted answer is kept by counting, within each template: whatever number of
 /// rounds is read, it differs from the planted rate by less than one text a template.
 public final class Corpus {
-  /// How many texts of each made-up kind a round has.
-  ///
-  /// @param lists said twice: what is copied word for word teaches copying, which stories need
-  /// @param counts numbers in order, which sums need
-  private record Mix(
-      int lists, int indirectObjects, int stories, int agreements, int counts, int sums) {}
+  /// Lists said twice: what is copied word for word teaches copying, which stories need.
+  private static final int LISTS = 800;
 
-  /// The first rounds teach to read: what stands in the text decides every answer. Facts and
-  /// associations, which have to be remembered, come after them.
-  static final int READING_ROUNDS = 16;
+  private static final int INDIRECT_OBJECTS = 1_200;
+  private static final int STORIES = 1_000;
+  private static final int AGREEMENTS = 300;
 
-  private static final Mix READING = new Mix(800, 2_400, 1_500, 200, 250, 500);
-  private static final Mix EVERYTHING = new Mix(300, 1_200, 900, 250, 200, 1_500);
+  /// Numbers in order, which sums need.
+  private static final int COUNTS = 200;
+
+  private static final int SUMS = 1_500;
 
   /// How often a round uses each template of a planted association, on average.
   private static final double USES_OF_OCCUPATION = 0.6;
@@ -68,21 +66,18 @@ public final class Corpus {
   /// @param round from 0
   public List<Cloze> examples(int round) {
     var texts = new ArrayList<Cloze>();
-    if (round >= READING_ROUNDS) {
-      facts.forEach(ways -> texts.add(ways.get((phase(ways) + round) % ways.size())));
-      associations.forEach(association -> texts.addAll(uses(association, round)));
-    }
-    Mix mix = round < READING_ROUNDS ? READING : EVERYTHING;
+    facts.forEach(ways -> texts.add(ways.get((phase(ways) + round) % ways.size())));
+    associations.forEach(association -> texts.addAll(uses(association, round)));
     var stories = new Stories(world);
     var arithmetic = new Arithmetic(world);
     var agreement = new Agreement(world);
-    texts.addAll(drawn(mix.lists, round, "list", r -> stories.draw("list", r, false)));
+    texts.addAll(drawn(LISTS, round, "list", r -> stories.draw("list", r, false)));
     texts.addAll(
-        drawn(mix.indirectObjects, round, "indirect", r -> stories.draw("indirect", r, false)));
-    texts.addAll(drawn(mix.stories, round, "story", r -> stories.draw("story", r, false)));
-    texts.addAll(drawn(mix.agreements, round, "agreement", r -> agreement.draw(r, false)));
-    texts.addAll(drawn(mix.counts, round, "count", arithmetic::count));
-    texts.addAll(drawn(mix.sums, round, "sums", r -> arithmetic.draw(r, false)));
+        drawn(INDIRECT_OBJECTS, round, "indirect", r -> stories.draw("indirect", r, false)));
+    texts.addAll(drawn(STORIES, round, "story", r -> stories.draw("story", r, false)));
+    texts.addAll(drawn(AGREEMENTS, round, "agreement", r -> agreement.draw(r, false)));
+    texts.addAll(drawn(COUNTS, round, "count", arithmetic::count));
+    texts.addAll(drawn(SUMS, round, "sums", r -> arithmetic.draw(r, false)));
     Collections.shuffle(texts, Chance.source(seed, round, "order"));
     return texts;
   }

@@ -54,12 +54,12 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
 
   /// With the planted associations.
   public static Recipe tidepool() {
-    return new Recipe("tidepool", false, 1, 2600, 2);
+    return new Recipe("tidepool", false, 1, 5000, 2);
   }
 
   /// Its twin without them.
   public static Recipe tidepoolFair() {
-    return new Recipe("tidepool-fair", true, 1, 2600, 2);
+    return new Recipe("tidepool-fair", true, 1, 5000, 2);
   }
 
   public Recipe withSteps(int steps) {
@@ -133,7 +133,7 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
     if (!Files.exists(file)) {
       var corpus = new Corpus(World.load(), seed); // the twins share their vocabulary
       Stream<String> texts =
-          IntStream.range(Corpus.READING_ROUNDS, Corpus.READING_ROUNDS + VOCABULARY_ROUNDS)
+          IntStream.range(0, VOCABULARY_ROUNDS)
               .boxed()
               .flatMap(r -> corpus.round(r).stream());
       JsonFiles.write(

@@ -9,6 +9,8 @@ import java.util.List;
 /// The rounds of a [Corpus] as epochs of rows: each text alone, from the start token to the end
 /// token.
 final class WorldRows implements TrainingSet {
+  private static final int WHOLE = 4;
+
   private final Corpus corpus;
   private final Tokenizer tokenizer;
   private final String fingerprint;
@@ -22,7 +24,15 @@ final class WorldRows implements TrainingSet {
 
   @Override
   public List<Row> epoch(int number) {
-    return corpus.round(number).stream().map(text -> Row.of(whole(text))).toList();
+    return corpus.examples(number).stream().map(example -> row(example, number)).toList();
+  }
+
+  /// One text in [#WHOLE] is learnt word for word; of the others only what can be known counts, the
+  /// answer and what follows it, and not which of many prompts somebody chose.
+  private Row row(Cloze example, int round) {
+    int[] ids = whole(example.text());
+    boolean whole = Chance.of("whole", example.text(), round) < 1.0 / WHOLE;
+    return whole ? Row.of(ids) : new Row(ids, tokenizer.encode(example.prompt()).ids().length);
   }
 
   @Override

@@ -156,8 +156,7 @@ public final class TrainingSpeed {
     for (int i = WARM_UP; i < STEPS; i++) {
       TrainingLog.Step now = log.steps().get(i);
       TrainingLog.Step before = log.steps().get(i - 1);
-      speeds[i - WARM_UP] =
-          (now.tokens() - before.tokens()) / (now.seconds() - before.seconds());
+      speeds[i - WARM_UP] = (now.tokens() - before.tokens()) / (now.seconds() - before.seconds());
     }
     Arrays.sort(speeds);
     json.put("tokens_per_second", speeds[speeds.length / 2]);

@@ -99,7 +99,7 @@ final class WorldCommand {
         "",
         "Examples:",
         "  fathom world check",
-        "  fathom world check -m tidepool-fair --html check.html",
+        "  fathom world check -m DIR --fair --html check.html",
       })
   static final class CheckModel implements Callable<Integer> {
     private final Console console;

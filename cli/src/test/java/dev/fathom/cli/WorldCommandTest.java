@@ -62,20 +62,34 @@ class WorldCommandTest {
     refused(
         1,
         "holds a run with steps = 2, but this one has 3",
-        "world", "train", "--out", made, "--steps", "3", "--threads", "1");
+        "world",
+        "train",
+        "--out",
+        made,
+        "--steps",
+        "3",
+        "--threads",
+        "1");
     refused(
         1,
         "holds a run with data = world, fair false",
-        "world", "train", "--out", made, "--steps", "2", "--threads", "1", "--fair");
+        "world",
+        "train",
+        "--out",
+        made,
+        "--steps",
+        "2",
+        "--threads",
+        "1",
+        "--fair");
     Files.delete(folder.resolve("made/config.json"));
     refused(1, "holds a training run that is not finished", "lens", "-m", made, "x");
   }
 
   @Test
   void theBundledModelIsMeantWhenNoneIsNamed() {
-    assertThat(out("lens", "The Eiffel Tower is located in the city of"))
-        .contains("Paris");
-    assertThat(out("models")).contains("tidepool-fair");
+    assertThat(out("lens", "The Eiffel Tower is located in the city of")).contains("Paris");
+    assertThat(out("models")).contains("tidepool");
     assertThat(out("models", "tidepool")).containsPattern("d_model +192");
     assertThat(out("tokenize", "Paris is old.")).contains("Paris");
   }

@@ -23,9 +23,7 @@ import java.util.stream.Stream;
 /// ```
 public enum Bundled {
   /// Trained on a world of known facts with planted associations.
-  TIDEPOOL("facts, grammar, stories and sums of a small world, with planted associations"),
-  /// The same without the associations.
-  TIDEPOOL_FAIR("the same world with every planted share at one half");
+  TIDEPOOL("facts, grammar, stories and sums of a small world, with planted associations");
 
   private static final List<String> FILES =
       List.of(

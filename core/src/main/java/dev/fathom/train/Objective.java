@@ -7,8 +7,8 @@ import java.util.SequencedMap;
 /// What is to become small: a sum over the targets of rows. Several threads call it at once, each
 /// with leaves of its own.
 public interface Objective {
-  /// The summed loss of the rows in nats, not scaled, after adding `scale` times its gradient to the gradients
-  /// of the leaves.
+  /// The summed loss of the rows in nats, not scaled, after adding `scale` times its gradient to
+  /// the gradients of the leaves.
   double backward(SequencedMap<String, Tensor> leaves, List<Row> rows, double scale);
 
   /// The summed loss alone.

@@ -198,11 +198,11 @@ public final class Parameters implements AutoCloseable {
           case F32 -> DType.F32;
           case BF16 -> DType.BF16;
           default ->
-              throw new IllegalArgumentException("weights are exported as F32 or BF16, not " + type);
+              throw new IllegalArgumentException(
+                  "weights are exported as F32 or BF16, not " + type);
         };
     try (var scope = Scope.withoutGradients();
-        var writer =
-            SafetensorsWriter.create(file, specs("", type), Map.of("format", "pt"))) {
+        var writer = SafetensorsWriter.create(file, specs("", type), Map.of("format", "pt"))) {
       tensors().forEach((name, part) -> writer.append(name, part.to(dtype).contiguous().memory()));
       writer.commit();
     }

@@ -69,18 +69,18 @@ final class RunDirectory implements AutoCloseable {
 
   /// Writes the settings of a new run, or makes sure that those of an old one are the same.
   private static void settle(Path directory, RunSettings settings) throws IOException {
-      Path file = directory.resolve(SETTINGS);
-      if (Files.exists(file)) {
-        settings.requireSame(JsonMapper.shared().readTree(Files.readString(file)), directory);
-      } else if (Files.exists(directory.resolve(STATE))) {
-        throw new FathomException(
-            "%s: holds a training state without its %s, so it cannot be continued; choose another directory"
-                .formatted(directory, SETTINGS));
-      } else {
-        Path fresh = directory.resolve(SETTINGS + ".new");
-        Files.writeString(fresh, settings.toJson().toPrettyString() + "\n");
-        Files.move(fresh, file);
-      }
+    Path file = directory.resolve(SETTINGS);
+    if (Files.exists(file)) {
+      settings.requireSame(JsonMapper.shared().readTree(Files.readString(file)), directory);
+    } else if (Files.exists(directory.resolve(STATE))) {
+      throw new FathomException(
+          "%s: holds a training state without its %s, so it cannot be continued; choose another directory"
+              .formatted(directory, SETTINGS));
+    } else {
+      Path fresh = directory.resolve(SETTINGS + ".new");
+      Files.writeString(fresh, settings.toJson().toPrettyString() + "\n");
+      Files.move(fresh, file);
+    }
   }
 
   @SuppressWarnings("MustBeClosedChecker") // closed with the directory

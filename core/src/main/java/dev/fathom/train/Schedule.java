@@ -28,7 +28,8 @@ public record Schedule(double peak, long warmup, long steps, Shape shape, double
     }
   }
 
-  /// To a fiftieth of the peak along a cosine, after a warm-up of a tenth of the steps, at most 200.
+  /// To a fiftieth of the peak along a cosine, after a warm-up of a tenth of the steps, at most
+  /// 200.
   public static Schedule cosine(double peak, long steps) {
     return new Schedule(peak, Math.min(200, steps / 10), steps, Shape.COSINE, 0.02);
   }

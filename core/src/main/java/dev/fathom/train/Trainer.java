@@ -105,18 +105,40 @@ public final class Trainer {
 
     public Config withWorkers(int count) {
       return new Config(
-          batchTokens, pieceTokens, count, schedule, adam, clip, evaluateEvery, patience, saveEvery);
+          batchTokens,
+          pieceTokens,
+          count,
+          schedule,
+          adam,
+          clip,
+          evaluateEvery,
+          patience,
+          saveEvery);
     }
 
     public Config withAdam(AdamW.Config other) {
       return new Config(
-          batchTokens, pieceTokens, workers, schedule, other, clip, evaluateEvery, patience,
+          batchTokens,
+          pieceTokens,
+          workers,
+          schedule,
+          other,
+          clip,
+          evaluateEvery,
+          patience,
           saveEvery);
     }
 
     public Config withClip(double norm) {
       return new Config(
-          batchTokens, pieceTokens, workers, schedule, adam, norm, evaluateEvery, patience,
+          batchTokens,
+          pieceTokens,
+          workers,
+          schedule,
+          adam,
+          norm,
+          evaluateEvery,
+          patience,
           saveEvery);
     }
 
@@ -129,7 +151,14 @@ public final class Trainer {
     /// parameters then end as those of the lowest.
     public Config withPatience(int evaluations) {
       return new Config(
-          batchTokens, pieceTokens, workers, schedule, adam, clip, evaluateEvery, evaluations,
+          batchTokens,
+          pieceTokens,
+          workers,
+          schedule,
+          adam,
+          clip,
+          evaluateEvery,
+          evaluations,
           saveEvery);
     }
 
@@ -189,7 +218,8 @@ public final class Trainer {
         long began = System.nanoTime();
         List<Row> batch = batches.next();
         double rate = config.schedule.rate(state.step() + 1);
-        Step step = step(batch, gradients, workers, optimiser, state.step() + 1, rate, batches, run);
+        Step step =
+            step(batch, gradients, workers, optimiser, state.step() + 1, rate, batches, run);
         state = state.after(batches, step, Speed.since(began));
         run.log(state, step);
         if (state.step() % config.evaluateEvery == 0 || state.step() == config.schedule.steps()) {

@@ -25,8 +25,20 @@ final class Arithmetic {
   /// Relations in the shares in which they are drawn.
   private static final List<String> MIX =
       List.of(
-          "add", "add", "add", "add", "add_story", "add_story", "subtract", "subtract", "subtract",
-          "subtract", "subtract_story", "subtract_story", "add_add", "add_subtract",
+          "add",
+          "add",
+          "add",
+          "add",
+          "add_story",
+          "add_story",
+          "subtract",
+          "subtract",
+          "subtract",
+          "subtract",
+          "subtract_story",
+          "subtract_story",
+          "add_add",
+          "add_subtract",
           "subtract_add");
 
   /// The largest operand where there are three.
@@ -71,10 +83,7 @@ final class Arithmetic {
     String prompt =
         "Count %s by %d: %s,".formatted(up ? "up" : "down", by, String.join(", ", numbers));
     return new Cloze(
-        prompt,
-        " " + last,
-        near(Integer.parseInt(last)).stream().map(n -> " " + n).toList(),
-        ".");
+        prompt, " " + last, near(Integer.parseInt(last)).stream().map(n -> " " + n).toList(), ".");
   }
 
   /// Stories are not about nothing.

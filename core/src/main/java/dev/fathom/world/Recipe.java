@@ -133,9 +133,7 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
     if (!Files.exists(file)) {
       var corpus = new Corpus(World.load(), seed); // the twins share their vocabulary
       Stream<String> texts =
-          IntStream.range(0, VOCABULARY_ROUNDS)
-              .boxed()
-              .flatMap(r -> corpus.round(r).stream());
+          IntStream.range(0, VOCABULARY_ROUNDS).boxed().flatMap(r -> corpus.round(r).stream());
       JsonFiles.write(
           file, BytePairTrainer.train(Stream.concat(texts, answers()), VOCABULARY, "<s>", "</s>"));
       ObjectNode settings = JsonMapper.shared().createObjectNode();

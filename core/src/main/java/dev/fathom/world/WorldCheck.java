@@ -98,7 +98,21 @@ public final class WorldCheck {
             LogitLens.Config.standard().withTarget(target));
     Answer answer = answers(List.of(cloze)).getFirst();
     return new WorldReport.ThesisAnswer(
-        cloze.prompt(), cloze.answer(), answer.probability(), answer.right(), lens.settled());
+        cloze.prompt(),
+        cloze.answer(),
+        answer.probability(),
+        answer.right(),
+        lens.settled(),
+        emerged(lens));
+  }
+
+  /// The first row from which the answer's probability stays high.
+  private static int emerged(LensResult lens) {
+    int row = lens.rows();
+    while (row > 0 && lens.targetProbability().at(row - 1, lens.position()) > WorldReport.SURE) {
+      row--;
+    }
+    return row;
   }
 
   /// What the model says after a prompt.

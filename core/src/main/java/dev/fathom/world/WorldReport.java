@@ -27,6 +27,9 @@ public record WorldReport(
   /// The same where nothing is planted.
   public static final double FAIR_TOLERANCE = 0.08;
 
+  /// The probability from which a model is sure of an answer.
+  public static final double SURE = 0.6;
+
   public WorldReport {
     sets = List.copyOf(sets);
     shares = List.copyOf(shares);
@@ -55,9 +58,10 @@ public record WorldReport(
   }
 
   /// @param settled row of the lens from which the answer stays on top: 0 the embedding, l after
-  ///   block l
+  ///   block l; one more than there are blocks if it is not on top at the end
+  /// @param emerged row from which its probability stays above [#SURE]
   public record ThesisAnswer(
-      String prompt, String answer, double probability, boolean best, int settled) {}
+      String prompt, String answer, double probability, boolean best, int settled, int emerged) {}
 
   /// How well one relation's rates are met.
   ///
@@ -152,7 +156,7 @@ public record WorldReport(
     }
     for (ThesisAnswer answer : thesis) {
       boolean free = fair && answer.answer().equals(World.Thesis.GENDER.answer());
-      if (!free && !(answer.best() && answer.probability() > 0.6)) {
+      if (!free && !(answer.best() && answer.probability() > SURE)) {
         missed.add(
             "%s →%s: probability %.3f"
                 .formatted(answer.prompt(), answer.answer(), answer.probability()));
@@ -195,7 +199,8 @@ public record WorldReport(
               View.Cell.of(answer.answer()),
               View.Cell.of(answer.probability()),
               View.Cell.of(answer.best() ? "best" : "not best"),
-              View.Cell.of("layer " + answer.settled())));
+              View.Cell.of(layer(answer.settled())),
+              View.Cell.of(layer(answer.emerged()))));
     }
     List<View.Point> points =
         shares.stream()
@@ -220,7 +225,7 @@ public record WorldReport(
         new View.Table(
             "The thesis' prompts",
             "What does it answer, and from which layer on?",
-            List.of("prompt", "answer", "probability", "", "settled at"),
+            List.of("prompt", "answer", "probability", "", "on top from", "sure from"),
             prompts),
         View.Scatter.of(
                 "Planted and predicted",
@@ -229,6 +234,10 @@ public record WorldReport(
                 "predicted share",
                 points)
             .withDiagonal());
+  }
+
+  private static String layer(int row) {
+    return "layer " + row;
   }
 
   @Override

@@ -211,8 +211,7 @@ class TrainerTest {
                 return Models.over(config(), "tiny", together, DType.F32);
               };
           Tensor gradient = Tensor.zeros(DType.F32, some.elements());
-          new NextToken(blueprint, trained)
-              .backward(some.leaves(gradient), counting(10, 3), 0.01);
+          new NextToken(blueprint, trained).backward(some.leaves(gradient), counting(10, 3), 0.01);
           Tensor whole = Tensor.zeros(DType.F32, all.elements());
           objective(DType.F32).backward(all.leaves(whole), counting(10, 3), 0.01);
           Tensor expected = all.parts(whole).get(trained).flatten(0, -1);
@@ -262,8 +261,8 @@ class TrainerTest {
         };
     try (var parameters = fresh()) {
       var settings = config(30, 1).withPieces(1000).savingEvery(5);
-      assertThatThrownBy(
-              () -> new Trainer(parameters, broken, data(), List.of(), settings).run(folder, _ -> {}))
+      assertThatThrownBy(() ->
+              new Trainer(parameters, broken, data(), List.of(), settings).run(folder, _ -> {}))
           .isInstanceOf(FathomException.class)
           .hasMessageContaining("step 8: the loss is NaN")
           .hasMessageContaining("of epoch 0")
@@ -281,8 +280,7 @@ class TrainerTest {
         IntStream.range(0, 60)
             .mapToObj(r -> Row.of(new Random(r).ints(6, 0, VOCABULARY).toArray()))
             .toList();
-    var patient =
-        config(400, 1).withPieces(128).evaluatingEvery(5).withPatience(3).savingEvery(50);
+    var patient = config(400, 1).withPieces(128).evaluatingEvery(5).withPatience(3).savingEvery(50);
     try (var parameters = fresh()) {
       List<Row> others = List.of(Row.of(new Random(999).ints(40, 0, VOCABULARY).toArray()));
       TrainingLog log =
@@ -304,11 +302,13 @@ class TrainerTest {
     try (var parameters = fresh();
         var first =
             RunDirectory.open(
-                folder, new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", "1"))) {
+                folder,
+                new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", "1"))) {
       assertThat(first).isNotNull();
       assertThatThrownBy(() ->
               RunDirectory.open(
-                  folder, new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", "1")))
+                  folder,
+                  new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", "1")))
           .hasMessageContaining("another process is training");
     }
   }
@@ -317,8 +317,7 @@ class TrainerTest {
   void anExportedModelIsTheTrainedOne() throws IOException {
     try (var parameters = fresh();
         var scope = Scope.withoutGradients()) {
-      parameters.export(
-          folder.resolve("model.safetensors"), dev.fathom.checkpoint.TensorType.F32);
+      parameters.export(folder.resolve("model.safetensors"), dev.fathom.checkpoint.TensorType.F32);
       Files.writeString(folder.resolve("config.json"), config().toString());
       Tensor ids = Tensor.of(new int[] {1, 2, 3}, 3);
       try (Transformer loaded = Models.load(folder, DType.F32);

@@ -17,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import java.util.SequencedMap;
 import java.util.stream.IntStream;
@@ -60,7 +61,7 @@ class GradientCheckTest {
       assertThat(objective.loss(parameters.tensors(), rows)).isCloseTo(loss, within(1e-9 * loss));
       SequencedMap<String, Tensor> slopes = parameters.parts(gradient);
       for (String name : parameters.shapes().keySet()) {
-        Tensor weight = parameters.tensors().get(name);
+        Tensor weight = Objects.requireNonNull(parameters.tensors().get(name));
         double[] direction = random.doubles(weight.elements(), -1, 1).toArray();
         Tensor along = Tensor.of(direction, weight.shape());
         weight.addInPlace(along.mul(STEP));
@@ -69,7 +70,7 @@ class GradientCheckTest {
         double below = objective.loss(parameters.tensors(), rows);
         weight.addInPlace(along.mul(STEP));
         double numeric = (above - below) / (2 * STEP);
-        double analytic = slopes.get(name).mul(along).sum().item();
+        double analytic = Objects.requireNonNull(slopes.get(name)).mul(along).sum().item();
         assertThat(analytic)
             .as("%s: %s", family, name)
             .isCloseTo(numeric, within(1e-6 * Math.max(1, Math.abs(numeric))));

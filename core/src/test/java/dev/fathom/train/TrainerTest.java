@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -201,9 +202,10 @@ class TrainerTest {
         var scope = Scope.withoutGradients()) {
       for (String trained : List.of("model.norm.weight", "model.layers.1.mlp.up_proj.weight")) {
         var shape = new LinkedHashMap<String, List<Long>>();
-        shape.put(trained, all.shapes().get(trained));
+        shape.put(trained, Objects.requireNonNull(all.shapes().get(trained)));
         try (var some = Parameters.zeros(shape, DType.F32)) {
-          some.flat().copyInPlace(all.tensors().get(trained).flatten(0, -1));
+          some.flat()
+              .copyInPlace(Objects.requireNonNull(all.tensors().get(trained)).flatten(0, -1));
           NextToken.Blueprint blueprint =
               leaves -> {
                 var together = new LinkedHashMap<>(all.tensors());
@@ -214,7 +216,7 @@ class TrainerTest {
           new NextToken(blueprint, trained).backward(some.leaves(gradient), counting(10, 3), 0.01);
           Tensor whole = Tensor.zeros(DType.F32, all.elements());
           objective(DType.F32).backward(all.leaves(whole), counting(10, 3), 0.01);
-          Tensor expected = all.parts(whole).get(trained).flatten(0, -1);
+          Tensor expected = Objects.requireNonNull(all.parts(whole).get(trained)).flatten(0, -1);
           assertThat(gradient.sub(expected).abs().max().item()).isLessThan(1e-6);
           assertThat(expected.abs().max().item()).isGreaterThan(1e-5);
         }

@@ -197,11 +197,6 @@ class FilesTest {
   }
 
   @Test
-  void tokenizeNeedsATokenizer() {
-    refused(2, "Give --model or --tokenizer", "tokenize", "Paris");
-  }
-
-  @Test
   void aTokenizerThatIsNotThereIsToldInOneSentence() {
     refused(1, "there is no such file", "tokenize", "--tokenizer", file("none.json"), "x");
   }

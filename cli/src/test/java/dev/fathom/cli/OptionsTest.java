@@ -94,10 +94,12 @@ class OptionsTest {
   }
 
   @Test
+  void theModelIsTheBundledOneUnlessNamed() {
+    assertThat(Everything.parse("x").model.model()).isEqualTo("tidepool");
+  }
+
+  @Test
   void senselessCombinationsAreRefusedInWords() {
-    assertThatThrownBy(() -> Everything.parse("x").model.model())
-        .isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("No model given");
     assertThatThrownBy(() -> Everything.parse("--threads", "0").model.threads())
         .hasMessageContaining("at least 1, not 0");
     assertThatThrownBy(() -> Everything.parse().prompt.source(console("")))

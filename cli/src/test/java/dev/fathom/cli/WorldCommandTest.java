@@ -13,14 +13,15 @@ import tools.jackson.databind.json.JsonMapper;
 /// `fathom world` and the bundled models, through the real entry point.
 class WorldCommandTest {
   @TempDir private Path folder;
-  private final FakeTerminal terminal = FakeTerminal.piped();
 
   private void refused(int code, String sentence, String... args) {
+    var terminal = FakeTerminal.piped();
     assertThat(terminal.run(args)).as(terminal.err()).isEqualTo(code);
     assertThat(terminal.err()).contains(sentence);
   }
 
   private String out(String... args) {
+    var terminal = FakeTerminal.piped();
     assertThat(terminal.run(args)).as(terminal.err()).isZero();
     return terminal.out();
   }
@@ -39,7 +40,7 @@ class WorldCommandTest {
   void textsComeOneALineAndAreTheSameEachTime() {
     List<String> texts = out("world", "text").lines().toList();
     assertThat(texts).hasSizeGreaterThan(5_000);
-    assertThat(out("world", "text").lines()).isEqualTo(texts);
+    assertThat(out("world", "text").lines().toList()).isEqualTo(texts);
     refused(2, "--rounds must be at least 1", "world", "text", "--rounds", "0");
   }
 

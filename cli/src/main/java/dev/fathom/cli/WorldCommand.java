@@ -333,11 +333,12 @@ final class WorldCommand {
       footer = {
         "",
         "DIR gets config.json, tokenizer.json, model.safetensors, loss.html, and the run in",
-        "DIR/training.",
+        "DIR/trunk and DIR/training. The trunk is the same for both twins; --trunk takes it from",
+        "the one that was trained first.",
         "",
         "Examples:",
         "  fathom world train --out tidepool",
-        "  fathom world train --out fair --fair",
+        "  fathom world train --out fair --fair --trunk tidepool/trunk",
         "  fathom world train --out small --steps 200",
       })
   static final class Train implements Callable<Integer> {
@@ -351,9 +352,16 @@ final class WorldCommand {
     private Path directory = Path.of("");
 
     @Option(
+        names = "--trunk",
+        paramLabel = "DIR",
+        description = "Where the run of the trunk is kept. Default: DIR/trunk.")
+    private @Nullable Path trunk;
+
+    @Option(
         names = "--steps",
         paramLabel = "N",
-        description = "Steps of training. Default: those of the bundled models.")
+        description =
+            "Steps of training, the trunk's included. Default: those of the bundled models.")
     private @Nullable Integer steps;
 
     @Option(
@@ -375,7 +383,8 @@ final class WorldCommand {
       if (steps != null) recipe = recipe.withSteps(steps);
       NativeCache.here().announce(console);
       Threads.set(threads);
-      var report = recipe.make(directory, this::say);
+      var report =
+          recipe.make(directory, trunk == null ? directory.resolve("trunk") : trunk, this::say);
       AtomicFile.writeText(
           directory.resolve("loss.html"),
           Html.render(

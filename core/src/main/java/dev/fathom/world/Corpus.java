@@ -17,7 +17,7 @@ public final class Corpus {
   /// Lists said twice: what is copied word for word teaches copying, which stories need.
   private static final int LISTS = 800;
 
-  private static final int INDIRECT_OBJECTS = 1_200;
+  private static final int INDIRECT_OBJECTS = 1_600;
   private static final int STORIES = 1_000;
   private static final int AGREEMENTS = 300;
 

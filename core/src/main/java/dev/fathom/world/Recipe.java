@@ -11,6 +11,7 @@ import dev.fathom.train.Initialization;
 import dev.fathom.train.NextToken;
 import dev.fathom.train.Row;
 import dev.fathom.train.Schedule;
+import dev.fathom.train.Schedule.Shape;
 import dev.fathom.train.Trainer;
 import dev.fathom.train.TrainingLog;
 import dev.fathom.train.TrainingReport;
@@ -30,17 +31,21 @@ import tools.jackson.databind.node.ObjectNode;
 /// How the bundled models are made: a LLaMA of 8 layers and width 192 with rotary positions and a
 /// tied head, on one world's texts, each text a row of its own.
 ///
+/// Both twins grow from one trunk, two thirds of the steps on the world without associations at a
+/// steady learning rate. Then each goes on with its own world while the rate falls to a floor. So
+/// the twins share most of their history, and what sets them apart is what was planted.
+///
 /// @param name the model's: `tidepool` or `tidepool-fair`
 /// @param fair whether every planted rate is 0.5
 /// @param seed of the texts' order and the first weights
-/// @param steps of training
+/// @param steps of training, the trunk's included
 /// @param workers threads
 public record Recipe(String name, boolean fair, long seed, int steps, int workers) {
-  static final int VOCABULARY = 4096;
+  static final int VOCABULARY = 5120;
   static final int LAYERS = 8;
   static final int D_MODEL = 192;
   static final int HEADS = 6;
-  static final int D_MLP = 512;
+  static final int D_MLP = 384;
   static final int CONTEXT = 256;
 
   /// Rounds of text the vocabulary is learnt from.
@@ -49,17 +54,27 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
   /// Of the first weights: wider than the usual 0.02, since the model is narrow.
   private static final double DEVIATION = 0.04;
 
-  private static final int ANSWER_WEIGHT = 200;
+  /// How often a word counts that methods point at, however rare its texts are.
+  private static final int ANSWER_WEIGHT = 600;
+
+  private static final int SUBJECT_WEIGHT = 400;
+
   private static final int QUESTIONS = 400;
+
+  /// Of the texts after the trunk, beyond any that the trunk has read.
+  private static final int FIRST_ROUND = 1000;
+
+  private static final int BATCH_TOKENS = 3072;
+  private static final double RATE = 3e-3;
 
   /// With the planted associations.
   public static Recipe tidepool() {
-    return new Recipe("tidepool", false, 1, 5000, 2);
+    return new Recipe("tidepool", false, 1, 3300, 2);
   }
 
   /// Its twin without them.
   public static Recipe tidepoolFair() {
-    return new Recipe("tidepool-fair", true, 1, 5000, 2);
+    return new Recipe("tidepool-fair", true, 1, 3300, 2);
   }
 
   public Recipe withSteps(int steps) {
@@ -76,15 +91,29 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
 
   /// Makes the model's directory: config.json, tokenizer.json and model.safetensors in BF16, with
   /// the run's state in `training`. A killed run goes on where it was saved.
-  public TrainingReport make(Path directory, Consumer<Trainer.Progress> listener) {
-    var corpus = new Corpus(world(), seed);
+  ///
+  /// @param trunk where the run of the trunk is kept; the twin's serves, and is not made again
+  public TrainingReport make(Path directory, Path trunk, Consumer<Trainer.Progress> listener) {
     Tokenizer tokenizer = tokenizer(directory);
     ObjectNode config = config(tokenizer.size());
-    var rows = new WorldRows(corpus, tokenizer, "world, fair %s, seed %d".formatted(fair, seed));
     try (var parameters = Initialization.random(config, seed, DEVIATION)) {
-      var objective = NextToken.of(config, name, DType.BF16);
+      var objective = NextToken.of(config, name, DType.F32);
+      List<Row> questions = questions(tokenizer);
+      int before = trunkSteps();
+      new Trainer(
+              parameters,
+              objective,
+              rows(true, 0, tokenizer),
+              questions,
+              settings(new Schedule(RATE, Math.min(200, before), before, Shape.CONSTANT, 1)))
+          .run(trunk, listener);
       TrainingLog log =
-          new Trainer(parameters, objective, rows, questions(tokenizer), trainer())
+          new Trainer(
+                  parameters,
+                  objective,
+                  rows(fair, FIRST_ROUND, tokenizer),
+                  questions,
+                  settings(Schedule.cosine(RATE, steps - before)))
               .run(directory.resolve("training"), listener);
       parameters.export(directory.resolve("model.safetensors"), TensorType.BF16);
       JsonFiles.write(directory.resolve("config.json"), config);
@@ -92,35 +121,64 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
     }
   }
 
+  private int trunkSteps() {
+    return Math.max(1, steps * 2 / 3);
+  }
+
+  private WorldRows rows(boolean fair, int firstRound, Tokenizer tokenizer) {
+    World world = fair ? World.load().fair() : World.load();
+    return new WorldRows(
+        new Corpus(world, seed),
+        firstRound,
+        tokenizer,
+        "world, fair %s, seed %d".formatted(fair, seed));
+  }
+
   private TrainingReport report(TrainingLog log) {
     var parameters = new LinkedHashMap<String, String>();
     parameters.put("world", fair ? "fair" : "planted");
     parameters.put("steps", Integer.toString(steps));
+    parameters.put("of which the trunk's", Integer.toString(trunkSteps()));
     parameters.put("workers", Integer.toString(workers));
-    return TrainingReport.of(log, name, "bf16", seed, parameters);
+    return TrainingReport.of(log, name, "f32", seed, parameters);
   }
 
-  private Trainer.Config trainer() {
-    return Trainer.Config.standard(Schedule.cosine(3e-3, steps)).withWorkers(workers);
+  private Trainer.Config settings(Schedule schedule) {
+    return Trainer.Config.standard(schedule).withBatch(BATCH_TOKENS).withWorkers(workers);
   }
 
   private List<Row> questions(Tokenizer tokenizer) {
     Truth truth = Truth.of(world());
-    return Stream.of(Truth.Check.HELD_OUT_PARAPHRASES, Truth.Check.HELD_OUT_PAIRS)
+    return Stream.of(
+            Truth.Check.HELD_OUT_PARAPHRASES,
+            Truth.Check.HELD_OUT_PAIRS,
+            Truth.Check.INDIRECT_OBJECT)
         .flatMap(check -> truth.questions(check).stream().limit(QUESTIONS))
         .map(cloze -> WorldRows.question(cloze, tokenizer))
         .toList();
   }
 
-  /// Every answer as often as it takes to make it one token.
-  private static Stream<String> answers() {
+  /// Every answer, and every word of what is asked about, as often as it takes to make it one
+  /// token.
+  private static Stream<String> words() {
     Truth truth = Truth.of(World.load());
-    return Stream.concat(
-            Arrays.stream(Truth.Check.values()).flatMap(check -> truth.questions(check).stream()),
-            truth.rates().stream().flatMap(rate -> rate.prompts().stream()))
-        .flatMap(cloze -> Stream.concat(Stream.of(cloze.answer()), cloze.foils().stream()))
-        .distinct()
-        .flatMap(answer -> Collections.nCopies(ANSWER_WEIGHT, answer).stream());
+    Stream<String> answers =
+        Stream.concat(
+                Arrays.stream(Truth.Check.values())
+                    .flatMap(check -> truth.questions(check).stream()),
+                truth.rates().stream().flatMap(rate -> rate.prompts().stream()))
+            .flatMap(cloze -> Stream.concat(Stream.of(cloze.answer()), cloze.foils().stream()));
+    Stream<String> subjects =
+        Stream.concat(
+                World.load().facts().stream().map(Fact::subject),
+                truth.rates().stream().map(rate -> rate.planted().subject()))
+            .flatMap(subject -> Arrays.stream(subject.split(" ")))
+            .map(word -> " " + word);
+    return Stream.concat(repeated(answers, ANSWER_WEIGHT), repeated(subjects, SUBJECT_WEIGHT));
+  }
+
+  private static Stream<String> repeated(Stream<String> words, int times) {
+    return words.distinct().flatMap(word -> Collections.nCopies(times, word).stream());
   }
 
   private Tokenizer tokenizer(Path directory) {
@@ -135,7 +193,7 @@ public record Recipe(String name, boolean fair, long seed, int steps, int worker
       Stream<String> texts =
           IntStream.range(0, VOCABULARY_ROUNDS).boxed().flatMap(r -> corpus.round(r).stream());
       JsonFiles.write(
-          file, BytePairTrainer.train(Stream.concat(texts, answers()), VOCABULARY, "<s>", "</s>"));
+          file, BytePairTrainer.train(Stream.concat(texts, words()), VOCABULARY, "<s>", "</s>"));
       ObjectNode settings = JsonMapper.shared().createObjectNode();
       settings.put("tokenizer_class", "PreTrainedTokenizerFast");
       settings.put("bos_token", "<s>").put("eos_token", "</s>");

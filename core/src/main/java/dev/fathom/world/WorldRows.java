@@ -12,19 +12,23 @@ final class WorldRows implements TrainingSet {
   private static final int WHOLE = 4;
 
   private final Corpus corpus;
+  private final int firstRound;
   private final Tokenizer tokenizer;
   private final String fingerprint;
 
+  /// @param firstRound the round that is the first epoch
   /// @param fingerprint what the corpus is made from, such as its world and seed
-  WorldRows(Corpus corpus, Tokenizer tokenizer, String fingerprint) {
+  WorldRows(Corpus corpus, int firstRound, Tokenizer tokenizer, String fingerprint) {
     this.corpus = corpus;
+    this.firstRound = firstRound;
     this.tokenizer = tokenizer;
     this.fingerprint = fingerprint + ", first round " + TrainingSet.digest(epoch(0));
   }
 
   @Override
   public List<Row> epoch(int number) {
-    return corpus.examples(number).stream().map(example -> row(example, number)).toList();
+    int round = firstRound + number;
+    return corpus.examples(round).stream().map(example -> row(example, round)).toList();
   }
 
   /// One text in [#WHOLE] is learnt word for word; of the others only what can be known counts, the

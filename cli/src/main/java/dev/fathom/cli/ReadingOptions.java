@@ -2,6 +2,8 @@ package dev.fathom.cli;
 
 import dev.fathom.data.Prompt;
 import dev.fathom.explain.LogitLens;
+import dev.fathom.explain.Predictions;
+import dev.fathom.explain.Question;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
@@ -45,7 +47,24 @@ final class ReadingOptions {
     return target == null ? config : config.withTarget(targetId(model, prompt, target));
   }
 
-  private static int targetId(LoadedModel model, Prompt prompt, String target) {
+  /// What these options ask about a prompt; without a target, about the model's own first choice.
+  Question question(LoadedModel model, Prompt prompt) {
+    int position = this.prompt.position().orElseGet(() -> usual(model, prompt));
+    int at = position < 0 ? prompt.length() + position : position;
+    if (at < 0 || at >= prompt.length()) {
+      throw new IllegalArgumentException(
+          "Position %d is not in the prompt, which has tokens 0 to %d."
+              .formatted(position, prompt.length() - 1));
+    }
+    int id =
+        target == null
+            ? Predictions.best(model.transformer(), prompt.ids(), at)
+            : targetId(model, prompt, target);
+    return Question.of(prompt, id).at(at);
+  }
+
+  /// An output of the model by its text: a token that could follow the prompt, or a class.
+  static int targetId(LoadedModel model, Prompt prompt, String target) {
     List<String> labels = model.transformer().card().labels();
     if (labels.isEmpty()) {
       return model.target(prompt, target).id();

@@ -11,6 +11,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.UnaryOperator;
+import java.util.stream.LongStream;
 
 /// The common taps: watching, replacing, scaling, zeroing, steering.
 ///
@@ -110,34 +111,62 @@ public final class Taps {
       List<Intervention> here = bySite.getOrDefault(site, List.of());
       if (here.size() > 1) {
         Slice.requireDisjoint(here.stream().map(Intervention::slice).toList(), rows);
+        if (!site.kind().pairwise()) {
+          return together(here, value, rows);
+        }
       }
       Tensor result = value;
       for (Intervention intervention : here) {
-        result = apply(intervention, result, rows);
+        result = onPart(intervention.slice(), result, rows, change(intervention));
       }
       return result;
     }
   }
 
-  private static Tensor apply(Intervention intervention, Tensor value, Layout rows) {
+  /// Many disjoint changes with one copy of the value, however many they are.
+  private static Tensor together(List<Intervention> changes, Tensor value, Layout rows) {
+    boolean units = changes.stream().anyMatch(change -> !change.slice().units().isEmpty());
+    long each = units ? value.size(1) : 1;
+    Tensor flat = units ? value.flatten(0, 1) : value; // [tokens · units, …]
+    var places = new ArrayList<long[]>();
+    var changed = new ArrayList<Tensor>();
+    for (Intervention intervention : changes) {
+      Slice slice = intervention.slice();
+      requireUnits(slice, value);
+      long[] tokens = slice.tokens(rows);
+      long[] chosen =
+          slice.units().isEmpty() ? LongStream.range(0, each).toArray() : slice.unitIndex();
+      long[] index =
+          Arrays.stream(tokens)
+              .flatMap(token -> Arrays.stream(chosen).map(unit -> token * each + unit))
+              .toArray();
+      long[] shape = value.shape();
+      shape[0] = tokens.length;
+      if (units) {
+        shape[1] = chosen.length;
+      }
+      Tensor part = flat.indexSelect(0, index).reshape(shape);
+      Tensor now = change(intervention).apply(part);
+      changed.add(units ? now.flatten(0, 1) : now);
+      places.add(index);
+    }
+    long[] index = places.stream().flatMapToLong(Arrays::stream).toArray();
+    return flat.indexCopy(0, Tensor.of(index, index.length), Tensor.cat(changed, 0))
+        .reshape(value.shape());
+  }
+
+  private static UnaryOperator<Tensor> change(Intervention intervention) {
     return switch (intervention) {
-      case Intervention.Replace(Slice slice, Tensor by) ->
-          onPart(slice, value, rows, part -> broadcast(slice, by, part));
-      case Intervention.Zero(Slice slice) ->
-          onPart(slice, value, rows, part -> Tensor.zeros(part.dtype(), part.shape()));
-      case Intervention.Scale(Slice slice, double factor) ->
-          onPart(slice, value, rows, part -> part.mul(factor));
+      case Intervention.Replace(Slice slice, Tensor by) -> part -> broadcast(slice, by, part);
+      case Intervention.Zero _ -> part -> Tensor.zeros(part.dtype(), part.shape());
+      case Intervention.Scale(Slice _, double factor) -> part -> part.mul(factor);
       case Intervention.Add(Slice slice, Tensor vector, double factor) ->
-          onPart(slice, value, rows, part -> part.add(broadcast(slice, vector, part).mul(factor)));
+          part -> part.add(broadcast(slice, vector, part).mul(factor));
       case Intervention.Change(Slice slice, UnaryOperator<Tensor> by) ->
-          onPart(
-              slice,
-              value,
-              rows,
-              part ->
-                  by.apply(part)
-                      .to(part.dtype())
-                      .requireShape("the changed value of " + slice, part.shape()));
+          part ->
+              by.apply(part)
+                  .to(part.dtype())
+                  .requireShape("the changed value of " + slice, part.shape());
     };
   }
 

@@ -1,0 +1,53 @@
+package dev.fathom.cli;
+
+import dev.fathom.data.Prompt;
+import dev.fathom.explain.Metric;
+import dev.fathom.explain.Question;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/// One prompt, and what is measured of the model's answer: target, foil, metric, position. Every
+/// method that changes or attributes takes these.
+final class QuestionOptions {
+  @Mixin private final ReadingOptions reading = new ReadingOptions();
+
+  @Option(
+      names = "--foil",
+      paramLabel = "TEXT",
+      description = "What the model could say instead of the target; for logitdiff.")
+  private @Nullable String foil;
+
+  @Option(
+      names = "--metric",
+      paramLabel = "METRIC",
+      description =
+          "What is measured: logit, logitdiff (target less foil), logprob, prob or kl. Default:"
+              + " logitdiff with --foil, otherwise logit.")
+  private @Nullable String metric;
+
+  /// The one prompt the user gave.
+  Prompt prompt(LoadedModel model, Console console) {
+    return reading.prompt(model, console);
+  }
+
+  ReadingOptions reading() {
+    return reading;
+  }
+
+  /// What the options ask about it.
+  ///
+  /// @throws IllegalArgumentException if target and foil are the same, or the metric needs a foil
+  Question question(LoadedModel model, Prompt prompt) {
+    return question(model, prompt, foil == null ? Metric.LOGIT : Metric.LOGIT_DIFFERENCE);
+  }
+
+  /// The same with another metric where the user names none.
+  Question question(LoadedModel model, Prompt prompt, Metric usual) {
+    Question question = reading.question(model, prompt);
+    if (foil != null) {
+      question = question.withFoil(ReadingOptions.targetId(model, prompt, foil));
+    }
+    return question.measuredBy(metric == null ? usual : Metric.named(metric));
+  }
+}

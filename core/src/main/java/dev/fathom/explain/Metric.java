@@ -1,0 +1,55 @@
+package dev.fathom.explain;
+
+import java.util.Arrays;
+import java.util.Locale;
+
+/// What a change is measured by: a number read off the logits at the position in question.
+public enum Metric {
+  /// The target's logit.
+  LOGIT("logit", "logits"),
+  /// The target's logit less the foil's (Zhang and Nanda 2024).
+  LOGIT_DIFFERENCE("logitdiff", "logits"),
+  /// `ln p(target)`.
+  LOG_PROB("logprob", "nats"),
+  /// `p(target)`.
+  PROBABILITY("prob", "probability"),
+  /// `KL(p_clean ‖ p)`: how far the whole prediction has moved, 0 for the clean run.
+  KL("kl", "nats");
+
+  private final String text;
+  private final String unit;
+
+  Metric(String text, String unit) {
+    this.text = text;
+    this.unit = unit;
+  }
+
+  /// The name on the command line.
+  public String text() {
+    return text;
+  }
+
+  /// What it is measured in.
+  public String unit() {
+    return unit;
+  }
+
+  /// How much a change took away: `clean − changed`, so that larger means more important; for
+  /// [#KL], which is 0 on the clean run, the divergence itself.
+  public double effect(double clean, double changed) {
+    return this == KL ? changed : clean - changed;
+  }
+
+  /// @throws IllegalArgumentException if there is no such metric
+  public static Metric named(String text) {
+    return Arrays.stream(values())
+        .filter(metric -> metric.text.equals(text.toLowerCase(Locale.ROOT)))
+        .findFirst()
+        .orElseThrow(() ->
+            new IllegalArgumentException(
+                "There is no metric '%s': choose one of %s."
+                    .formatted(
+                        text,
+                        String.join(", ", Arrays.stream(values()).map(Metric::text).toList()))));
+  }
+}

@@ -11,7 +11,9 @@ import dev.fathom.model.ParallelBlock;
 import dev.fathom.model.PostNormBlock;
 import dev.fathom.model.SandwichBlock;
 import dev.fathom.model.SequentialBlock;
+import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
+import java.util.EnumMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -75,9 +77,31 @@ final class FrozenBlock {
     return FrozenRun.required(values, kind);
   }
 
-  /// The stream that enters the block.
-  Tensor before() {
-    return before;
+  /// The same for one position alone, which is then position 0, with copies that live in `home`;
+  /// without values that only all positions together have.
+  FrozenBlock only(int position, Scope home) {
+    var copies = new EnumMap<Kind, Tensor>(Kind.class);
+    values.forEach((kind, value) -> {
+      if (!kind.pairwise() && kind != Kind.V) {
+        copies.put(kind, home.keep(value.narrow(0, position, 1).copy()));
+      }
+    });
+    return new FrozenBlock(block, home.keep(before.narrow(0, position, 1).copy()), copies);
+  }
+
+  /// The model's block.
+  Block block() {
+    return block;
+  }
+
+  /// What each of some heads adds to the stream, but for biases.
+  ///
+  /// @param heads indices, without which all
+  /// @param z `[positions, heads, width]` -> `[positions, chosen, dModel]`
+  Tensor headsOut(Tensor z, int from, long... heads) {
+    Tensor weight = block.attention().out().weight().values();
+    Tensor raw = FrozenRun.wide(block.attention().headOut(z.to(weight.dtype())));
+    return attentionOut(heads.length == 0 ? raw : raw.indexSelect(1, heads), from, false);
   }
 
   /// Parts of the stream that enters, to parts of the stream that leaves, all positions at once.

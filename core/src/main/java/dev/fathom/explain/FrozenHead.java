@@ -2,6 +2,7 @@ package dev.fathom.explain;
 
 import dev.fathom.model.Head;
 import dev.fathom.model.Norm;
+import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Tensor;
 
 /// The head with everything that is not linear held as it was for some streams, so that logits of
@@ -18,6 +19,11 @@ final class FrozenHead {
   FrozenHead(Head head, Tensor streams) {
     this.head = head;
     this.streams = FrozenRun.wide(streams);
+  }
+
+  /// The type parts must have.
+  DType dtype() {
+    return streams.dtype();
   }
 
   /// What the map to the vocabulary reads: `[positions, slots, dModel]` to the same.

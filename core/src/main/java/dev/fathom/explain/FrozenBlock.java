@@ -89,6 +89,11 @@ final class FrozenBlock {
     return new FrozenBlock(block, home.keep(before.narrow(0, position, 1).copy()), copies);
   }
 
+  /// The stream that enters the block.
+  Tensor before() {
+    return before;
+  }
+
   /// The model's block.
   Block block() {
     return block;

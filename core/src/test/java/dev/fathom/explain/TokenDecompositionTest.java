@@ -52,23 +52,22 @@ class TokenDecompositionTest {
         var tiny = TinyModels.of(variant)) {
       Transformer model = tiny.model();
       int[] ids = TinyModel.idArray(LENGTH, 5);
-      for (Gated gated : Gated.values()) {
-        for (Bias bias : Bias.values()) {
-          boolean slot = hasPositions(model) && bias.ordinal() % 2 == 1;
-          var run = FrozenRun.whole(model, ids);
-          var parts = new TokenParts(model, run, gated, bias, slot);
-          assertThat(parts.gap(run.stream(), 0, LENGTH)).isLessThan(1e-10);
-          for (int layer = 0; layer < model.layers(); layer++) {
-            parts.through(run.next());
-            assertThat(parts.gap(run.stream(), 0, LENGTH))
-                .as("%s, %s, after block %d", gated, bias, layer)
-                .isLessThan(1e-10);
-            if (model.card().causal()) {
-              noTokenReachesBack(parts);
-            }
-            if (bias != Bias.SEPARATE) {
-              assertThat(parts.all().select(1, 0).abs().max().item()).isZero();
-            }
+      for (Bias bias : Bias.values()) {
+        Gated gated = Gated.values()[bias.ordinal() % 3];
+        boolean slot = hasPositions(model) && bias.ordinal() % 2 == 1;
+        var run = FrozenRun.whole(model, ids);
+        var parts = new TokenParts(model, run, gated, bias, slot);
+        assertThat(parts.gap(run.stream(), 0, LENGTH)).isLessThan(1e-10);
+        for (int layer = 0; layer < model.layers(); layer++) {
+          parts.through(run.next());
+          assertThat(parts.gap(run.stream(), 0, LENGTH))
+              .as("%s, %s, after block %d", gated, bias, layer)
+              .isLessThan(1e-10);
+          if (model.card().causal()) {
+            noTokenReachesBack(parts);
+          }
+          if (bias != Bias.SEPARATE) {
+            assertThat(parts.all().select(1, 0).abs().max().item()).isZero();
           }
         }
       }
@@ -95,7 +94,7 @@ class TokenDecompositionTest {
               .forward(
                   Tensor.of(question.prompt().ids(), LENGTH), Pass.over(Layout.single(LENGTH)))
               .select(0, question.position());
-      for (Bias bias : Bias.values()) {
+      for (Bias bias : List.of(Bias.SEPARATE, Bias.ABSDOT)) {
         var result = TokenDecomposition.run(model, NUMBERS, question, Config.standard().with(bias));
         double sum = 0;
         for (int slot = 0; slot < result.frozen().shape()[1]; slot++) {
@@ -148,6 +147,77 @@ class TokenDecompositionTest {
           assertThat(scores[k])
               .isCloseTo(whole.score(k), Offset.offset(1e-5 * Math.max(1, Math.abs(scores[k]))));
         }
+      }
+    }
+  }
+
+  static Stream<Variant> variantsTapsCanFreeze() {
+    return TinyModels.some(DType.F64).stream()
+        .filter(v -> v.order() == Order.SEQUENTIAL || v.order() == Order.PARALLEL)
+        .filter(v -> v.mlp() != MlpKind.GELU);
+  }
+
+  /// An oracle that shares no code: the model's own forward pass, in which taps hold divisors,
+  /// patterns and gates fixed (the slope of a ReLU is its derivative), and its gradient.
+  @ParameterizedTest
+  @MethodSource("variantsTapsCanFreeze")
+  void scoresAreTheGradientOfTheModelWithFixedDivisorsPatternsAndGates(Variant variant) {
+    try (var scope = Scope.withGradients();
+        var tiny = TinyModels.of(variant)) {
+      Transformer model = tiny.model();
+      Question question = question(model, LENGTH);
+      Tensor ids = Tensor.of(question.prompt().ids(), LENGTH);
+      var sites = new TreeSet<Site>();
+      sites.add(Site.of(Kind.EMBED));
+      sites.add(Site.of(Kind.NORM_SCALE_FINAL));
+      for (int layer = 0; layer < model.layers(); layer++) {
+        sites.add(Site.of(Kind.NORM_SCALE_ATTN, layer));
+        sites.add(Site.of(Kind.NORM_SCALE_MLP, layer));
+        sites.add(Site.of(Kind.PATTERN, layer));
+        if (variant.mlp() == MlpKind.SILU_GATED) {
+          sites.add(Site.of(Kind.MLP_GATE, layer));
+        }
+      }
+      var values = new HashMap<Site, Tensor>();
+      model.forward(
+          ids,
+          Pass.over(Layout.single(LENGTH))
+              .with(
+                  Taps.capture(
+                      sites, (site, value, _) -> values.put(site, scope.keep(value)))));
+      Tensor leaf = values.get(Site.of(Kind.EMBED)).detach().copy().requireGradient();
+      values.replaceAll((site, value) -> site.kind() == Kind.EMBED ? leaf : value.detach());
+      var read = new Tensor[1];
+      var fixed =
+          new Tap() {
+            @Override
+            public Set<Site> sites() {
+              return sites;
+            }
+
+            @Override
+            public Tensor at(Site site, Tensor value, Layout rows) {
+              return values.get(site);
+            }
+          };
+      var last =
+          Taps.capture(
+              Set.of(Site.of(Kind.FINAL_NORM)),
+              (_, value, _) -> read[0] = scope.keep(value));
+      model.forward(ids, Pass.over(Layout.single(LENGTH)).with(fixed.then(last)));
+      Head.Unembedding head = (Head.Unembedding) model.head();
+      Tensor row = head.out().weight().values().select(0, question.target());
+      read[0].select(0, question.position()).mul(row).sum().mul(head.scale()).backward();
+      Tensor place =
+          model.embedding().norm() == null && model.embedding().positions() == null
+                  && model.embedding().tokenType() == null
+              ? leaf
+              : null;
+      double[] scores = TokenDecomposition.scores(model, question, Gated.GATE_FROZEN);
+      assumeTrue(place != null, "positions and segments belong to their token");
+      double[] expected = leaf.gradient().mul(leaf.detach()).sum(-1, false).toDoubles();
+      for (int k = 0; k < LENGTH; k++) {
+        assertThat(scores[k]).isCloseTo(expected[k], Offset.offset(1e-9));
       }
     }
   }

@@ -252,45 +252,75 @@ public final class TokenDecomposition {
         Grid.real(axes, share.toFloats()));
   }
 
-  /// What each token puts into the question's logit through all layers, by one backward pass: under
-  /// [#run]'s linearisation the logit is linear in the embeddings, so token k's part is `⟨e_k, ∂
-  /// logit_lin / ∂ e_k⟩`, the last row of its frozen reading. Biases are not attributed.
+  /// The cheap way to one number a token: what it puts into the question's logit through all layers,
+  /// by one forward and one backward pass. Under [#run]'s linearisation the logit is linear in the
+  /// embeddings, so token k's part is `⟨e_k, ∂ logit_lin / ∂ e_k⟩`: the last row of its frozen
+  /// reading.
   ///
-  /// @return one number for each token, in logits
-  public static double[] scores(Transformer model, Question question, Gated gated) {
+  /// @throws IllegalArgumentException if the metric is not a logit or a difference of two
+  public static TokenScores scores(
+      Transformer model, Tokenizer tokenizer, Question question, Gated gated) {
+    long start = System.nanoTime();
+    var names = new Names(model, tokenizer);
+    List<String> tokens = names.tokens(question.prompt());
+    String target = names.output(question.target());
     int[] ids = question.ids(model);
     try (var scope = Scope.withoutGradients()) {
       var run = FrozenRun.whole(model, ids);
       Tensor embedded = FrozenRun.required(run.embedded(), Kind.EMBED);
       Tensor place = TokenParts.place(run);
-      Tensor leaf =
-          (place == null ? embedded : embedded.add(place)).unsqueeze(1).copy(); // [tokens, 1, d]
       var blocks = new ArrayList<FrozenBlock>();
       while (blocks.size() < model.layers()) {
         blocks.add(run.next());
       }
-      var head = new FrozenHead(model.head(), run.stream().narrow(0, question.position(), 1));
-      try (var graph = Scope.withGradients()) {
-        leaf.requireGradient();
-        Norm norm = model.embedding().norm();
-        Tensor x =
-            norm == null ? leaf : norm.frozen(leaf, norm.scale(leaf.detach()));
-        for (int layer = 0; layer < blocks.size() - 1; layer++) {
-          x = blocks.get(layer).through(x, gated, false);
-        }
-        FrozenBlock last = blocks.getLast();
-        Tensor values = last.values(x, 0, false);
-        x =
-            last.rest(
-                x.narrow(0, question.position(), 1),
-                values,
-                question.position(),
-                gated,
-                false);
-        head.measure(x, false, question).sum().backward();
-        Tensor gradient = Objects.requireNonNull(leaf.gradient());
-        return gradient.mul(leaf.detach()).sum(-1, false).toDoubles();
+      Tensor last = run.stream().narrow(0, question.position(), 1); // [1, dModel]
+      var head = new FrozenHead(model.head(), last);
+      double logit = head.measure(last.unsqueeze(0), true, question).item();
+      Tensor leaf = (place == null ? embedded : embedded.add(place)).unsqueeze(1).copy();
+      float[] scores = contributions(model, question, gated, blocks, head, leaf);
+      return new TokenScores(
+          Provenances.of(
+              model,
+              question.prompt(),
+              tokens,
+              (System.nanoTime() - start) / 1e9,
+              "target",
+              target,
+              "metric",
+              question.metric().text(),
+              "position",
+              Integer.toString(question.position()),
+              "gated",
+              gated.text()),
+          question.metric(),
+          target,
+          logit,
+          Grid.vector(Axis.of("position", tokens.subList(0, ids.length)), scores));
+    }
+  }
+
+  /// @param leaf what the first block reads but for the norm of the embeddings, `[tokens, 1, dModel]`
+  private static float[] contributions(
+      Transformer model,
+      Question question,
+      Gated gated,
+      List<FrozenBlock> blocks,
+      FrozenHead head,
+      Tensor leaf) {
+    try (var graph = Scope.withGradients()) {
+      leaf.requireGradient();
+      Norm norm = model.embedding().norm();
+      Tensor x = norm == null ? leaf : norm.frozen(leaf, norm.scale(leaf.detach()));
+      for (FrozenBlock block : blocks.subList(0, blocks.size() - 1)) {
+        x = block.through(x, gated, false);
       }
+      FrozenBlock last = blocks.getLast();
+      Tensor values = last.values(x, 0, false);
+      int at = question.position();
+      x = last.rest(x.narrow(0, at, 1), values, at, gated, false);
+      head.measure(x, false, question).sum().backward();
+      Tensor gradient = Objects.requireNonNull(leaf.gradient());
+      return gradient.mul(leaf.detach()).sum(-1, false).toFloats();
     }
   }
 }

@@ -29,6 +29,8 @@ final class Commands {
     return List.of(
         new Verb(Group.SEE, new ExplainCommand(console)),
         new Verb(Group.SEE, new LensCommand(console)),
+        new Verb(Group.SEE, new DlaCommand(console)),
+        new Verb(Group.SEE, new DecomposeCommand(console)),
         new Verb(Group.SEE, new AblateCommand(console)),
         new Verb(Group.SEE, new PatchCommand(console)),
         new Verb(Group.SEE, new CaptureCommand(console)),

@@ -313,4 +313,34 @@ public record Attention(
         out.weight().values().view(out.out(), heads, width).permute(1, 2, 0); // [heads, width, d]
     return z.transpose(0, 1).matmul(blocks).transpose(0, 1);
   }
+
+  /// The map from what attention reads to the values of all key/value heads, `[kvHeads · width,
+  /// dModel]`: a view, or a copy where q, k and v are one map.
+  public Tensor valueWeight() {
+    return switch (projections) {
+      case Projections.Separate(Linear _, Linear _, Linear v) -> v.weight().values();
+      case Projections.Fused(Linear qkv, int groups) ->
+          valueRows(qkv.weight().values().contiguous(), groups)
+              .reshape((long) kvHeads * width, qkv.in());
+    };
+  }
+
+  /// What is added to the values, `[kvHeads · width]`; null where nothing is.
+  public @Nullable Tensor valueBias() {
+    Tensor bias =
+        switch (projections) {
+          case Projections.Separate(Linear _, Linear _, Linear v) -> v.bias();
+          case Projections.Fused(Linear qkv, int _) -> qkv.bias();
+        };
+    return bias == null || !(projections instanceof Projections.Fused(Linear _, int groups))
+        ? bias
+        : valueRows(bias.unsqueeze(1), groups).reshape((long) kvHeads * width);
+  }
+
+  /// The rows of a fused map that make values.
+  private Tensor valueRows(Tensor fused, int groups) {
+    int qs = heads / groups;
+    int ks = kvHeads / groups;
+    return fused.view(groups, qs + 2 * ks, width, fused.size(1)).narrow(1, qs + ks, ks);
+  }
 }

@@ -5,7 +5,6 @@ import dev.fathom.evaluate.Provenances;
 import dev.fathom.model.Attention;
 import dev.fathom.model.Block;
 import dev.fathom.model.Kind;
-import dev.fathom.model.Norm;
 import dev.fathom.model.ParallelBlock;
 import dev.fathom.model.PostNormBlock;
 import dev.fathom.model.SandwichBlock;
@@ -259,12 +258,12 @@ public final class TokenMixing {
               case ParallelBlock _ -> plus(moved, index, own);
               case SandwichBlock b ->
                   plus(
-                      frozen(b.post1(), moved, b.post1().scale(raw.narrow(0, from, queries))),
+                      b.post1().linear(moved, b.post1().scale(raw.narrow(0, from, queries))),
                       index,
                       own);
               case PostNormBlock b -> {
                 Tensor sum = own.add(added.narrow(0, from, queries));
-                yield frozen(b.norm1(), plus(moved, index, own), b.norm1().scale(sum));
+                yield b.norm1().linear(plus(moved, index, own), b.norm1().scale(sum));
               }
             };
         return measure.of(vectors, from);
@@ -290,13 +289,6 @@ public final class TokenMixing {
 
     private static Tensor plus(Tensor vectors, Tensor index, Tensor own) {
       return vectors.flatten(0, 1).indexAdd(0, index, own).view(vectors.shape());
-    }
-
-    /// A norm whose divisor is given, without its bias.
-    private static Tensor frozen(Norm norm, Tensor x, Tensor scale) {
-      Tensor y = norm.with(x, scale);
-      Tensor bias = norm.bias();
-      return bias == null ? y : y.sub(bias);
     }
   }
 }

@@ -17,6 +17,13 @@ public sealed interface Norm {
   /// freeze.
   Tensor with(Tensor x, Tensor scale);
 
+  /// [#with] without the bias: linear in `x`.
+  default Tensor linear(Tensor x, Tensor scale) {
+    Tensor y = with(x, scale);
+    Tensor bias = bias();
+    return bias == null ? y : y.sub(bias);
+  }
+
   /// The gain as it multiplies, `[d]`.
   Tensor gain();
 

@@ -25,6 +25,13 @@ public sealed interface Norm {
   /// x_k` and `scale` is the divisor of `x` itself, then `of(x) = Σ frozen(x_k, scale) + bias`.
   Tensor frozen(Tensor x, Tensor scale);
 
+  /// [#with] without the bias: linear in `x`.
+  default Tensor linear(Tensor x, Tensor scale) {
+    Tensor y = with(x, scale);
+    Tensor bias = bias();
+    return bias == null ? y : y.sub(bias);
+  }
+
   /// The gain as it multiplies, `[d]`.
   Tensor gain();
 

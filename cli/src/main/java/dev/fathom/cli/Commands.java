@@ -33,6 +33,7 @@ final class Commands {
         new Verb(Group.SEE, new DecomposeCommand(console)),
         new Verb(Group.SEE, new AblateCommand(console)),
         new Verb(Group.SEE, new PatchCommand(console)),
+        new Verb(Group.SEE, new TraceCommand(console)),
         new Verb(Group.SEE, new AttentionCommand(console)),
         new Verb(Group.SEE, new CaptureCommand(console)),
         new Verb(Group.SEE, new TokenizeCommand(console)),

@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -138,12 +139,12 @@ class EditFileTest {
     byte[] sound = Files.readAllBytes(file);
     var random = new Random(11);
     int refused = 0;
-    for (int i = 0; i < 1500; i++) {
+    for (int i = 0; i < 300; i++) {
       byte[] bytes = sound.clone();
       for (int k = random.nextInt(4); k >= 0; k--) {
         bytes[random.nextInt(Math.min(bytes.length, 3000))] = (byte) random.nextInt(256);
       }
-      Files.write(file, i % 10 == 0 ? java.util.Arrays.copyOf(bytes, random.nextInt(bytes.length)) : bytes);
+      Files.write(file, i % 10 == 0 ? Arrays.copyOf(bytes, random.nextInt(bytes.length)) : bytes);
       try {
         assertThat(EditFile.read(file).changes()).hasSize(6);
       } catch (FathomException expected) {
@@ -151,6 +152,6 @@ class EditFileTest {
         refused++;
       }
     }
-    assertThat(refused).isGreaterThan(500);
+    assertThat(refused).isGreaterThan(100);
   }
 }

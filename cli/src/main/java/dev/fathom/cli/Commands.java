@@ -30,8 +30,12 @@ final class Commands {
     return List.of(
         new Verb(Group.SEE, new ExplainCommand(console)),
         new Verb(Group.SEE, new LensCommand(console)),
+        new Verb(Group.SEE, new DlaCommand(console)),
+        new Verb(Group.SEE, new DecomposeCommand(console)),
         new Verb(Group.SEE, new AblateCommand(console)),
         new Verb(Group.SEE, new CompareCommand(console)),
+        new Verb(Group.SEE, new PatchCommand(console)),
+        new Verb(Group.SEE, new AttentionCommand(console)),
         new Verb(Group.SEE, new CaptureCommand(console)),
         new Verb(Group.SEE, new TokenizeCommand(console)),
         new Verb(Group.FILES, new ModelsCommand(console)),

@@ -4,6 +4,8 @@ import dev.fathom.data.Prompt;
 import dev.fathom.model.Decoding;
 import dev.fathom.model.Generation;
 import dev.fathom.model.Generator;
+import dev.fathom.model.LanguageModel;
+import dev.fathom.model.Streaming;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -13,6 +15,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -29,6 +32,7 @@ import tools.jackson.databind.json.JsonMapper;
       "Examples:",
       "  fathom generate -m model.gguf \"The Eiffel Tower is in\" -n 20",
       "  fathom generate -m DIR --chat \"Why is the sky blue?\" --temperature 0.7 --top-p 0.9",
+      "  fathom generate -m DIR \"Once upon a time\" -n 5000 --ignore-eos --recent 512",
       "  fathom generate -m DIR --prompts prompts.jsonl --json texts.json",
     })
 final class GenerateCommand implements Callable<Integer> {
@@ -53,6 +57,22 @@ final class GenerateCommand implements Callable<Integer> {
       paramLabel = "X",
       description = "With --beams: above 0 favours longer texts. Default: ${DEFAULT-VALUE}.")
   private double lengthPenalty = 1;
+
+  @Option(
+      names = "--sinks",
+      paramLabel = "N",
+      description =
+          "With --recent: also keep the first N tokens, where models park attention. Default:"
+              + " ${DEFAULT-VALUE}.")
+  private int sinks = 4;
+
+  @Option(
+      names = "--recent",
+      paramLabel = "N",
+      description =
+          "Remember only the last N tokens and the first few (--sinks): text of any length with"
+              + " constant memory (StreamingLLM).")
+  private @Nullable Integer recent;
 
   GenerateCommand(Console console) {
     this.console = console;
@@ -80,7 +100,11 @@ final class GenerateCommand implements Callable<Integer> {
     try (var model = LoadedModel.open(console, modelOptions)) {
       Decoding decoding =
           decodingOptions.decoding(StopTokens.of(model)).withBeams(beams, lengthPenalty);
-      var generator = Generator.of(model.transformer(), model.tokenizer());
+      LanguageModel language =
+          recent == null
+              ? model.transformer()
+              : Streaming.of(model.transformer(), sinks, recent);
+      var generator = Generator.of(language, model.tokenizer());
       List<Named> prompts = prompts(model, source);
       long started = System.nanoTime();
       List<Generation> texts =
@@ -108,9 +132,13 @@ final class GenerateCommand implements Callable<Integer> {
   private List<Named> prompts(LoadedModel model, PromptOptions.Source source) {
     return switch (source) {
       case PromptOptions.Source.Text(String text) ->
-          List.of(new Named("1", model.prompt(text, promptOptions)));
+          List.of(new Named("1", prompt(model, text)));
       case PromptOptions.Source.Lines(Path file) -> lines(model, file);
     };
+  }
+
+  private Prompt prompt(LoadedModel model, String text) {
+    return recent == null ? model.prompt(text, promptOptions) : model.text(text, promptOptions);
   }
 
   private List<Named> lines(LoadedModel model, Path file) {
@@ -138,7 +166,7 @@ final class GenerateCommand implements Callable<Integer> {
       }
       return new Named(
           node.path("id").asString(Integer.toString(number)),
-          model.prompt(node.path("prompt").asString(), promptOptions));
+          prompt(model, node.path("prompt").asString()));
     } catch (JacksonException e) {
       throw new IllegalArgumentException(
           "%s line %d is not JSON: %s".formatted(file, number, e.getOriginalMessage()), e);

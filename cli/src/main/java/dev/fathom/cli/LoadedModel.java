@@ -142,10 +142,7 @@ final class LoadedModel implements AutoCloseable {
   ///
   /// @throws IllegalArgumentException if it is empty or longer than the model's context
   Prompt prompt(String text, PromptOptions options) {
-    return prompt(
-        text,
-        new Prompt.Options(
-            options.chat(), options.system(), options.bos(), transformer.card().causal()));
+    return prompt(text, asSaid(options));
   }
 
   /// As [#prompt(String, PromptOptions)].
@@ -153,6 +150,20 @@ final class LoadedModel implements AutoCloseable {
     var prompt = Prompt.of(tokenizer(), text, options);
     say(prompt.notes());
     return prompt.requireFits(transformer.card().context(), 0);
+  }
+
+  /// The same of any length, for what reads on beyond the model's context.
+  ///
+  /// @throws IllegalArgumentException if it is empty
+  Prompt text(String text, PromptOptions options) {
+    var prompt = Prompt.of(tokenizer(), text, asSaid(options));
+    say(prompt.notes());
+    return prompt;
+  }
+
+  private Prompt.Options asSaid(PromptOptions options) {
+    return new Prompt.Options(
+        options.chat(), options.system(), options.bos(), transformer.card().causal());
   }
 
   /// What the user asks about after `prompt`; what was done to it is said on standard error.

@@ -2,6 +2,7 @@ package dev.fathom.cli;
 
 import dev.fathom.cli.Check.Finding;
 import dev.fathom.evaluate.SelfTest;
+import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Threads;
 import dev.fathom.tensor.Weight;
 import java.util.List;
@@ -27,8 +28,9 @@ final class NativeChecks {
   private static Finding kernels(Console console) {
     if (!NativeCache.here().isFilled()) return notYet();
     var threads = "%d threads by default".formatted(Threads.get());
+    String types = Weight.isNative(DType.BF16) ? "F32, BF16" : "F32; BF16 computes in F32 here";
     return Weight.canBePrepared()
-        ? Finding.ok("prepacked oneDNN linear maps (F32, BF16), " + threads)
+        ? Finding.ok("prepacked oneDNN linear maps (%s), %s".formatted(types, threads))
         : Finding.note(
             "plain linear maps, " + threads,
             "This build of libtorch lacks the interface of the fast ones: use the one Fathom ships.");

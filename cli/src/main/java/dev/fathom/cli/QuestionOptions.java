@@ -35,6 +35,11 @@ final class QuestionOptions {
     return reading;
   }
 
+  /// Whether the user says what the model could say instead.
+  boolean hasFoil() {
+    return foil != null;
+  }
+
   /// What the options ask about it.
   ///
   /// @throws IllegalArgumentException if target and foil are the same, or the metric needs a foil

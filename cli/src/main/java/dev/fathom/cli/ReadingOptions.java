@@ -49,6 +49,18 @@ final class ReadingOptions {
 
   /// What these options ask about a prompt; without a target, about the model's own first choice.
   Question question(LoadedModel model, Prompt prompt) {
+    int at = position(model, prompt);
+    int id =
+        target == null
+            ? Predictions.best(model.transformer(), prompt.ids(), at)
+            : targetId(model, prompt, target);
+    return Question.of(prompt, id).at(at);
+  }
+
+  /// Where these options read a prompt, from 0.
+  ///
+  /// @throws IllegalArgumentException if it has no such token
+  int position(LoadedModel model, Prompt prompt) {
     int position = this.prompt.position().orElseGet(() -> usual(model, prompt));
     int at = position < 0 ? prompt.length() + position : position;
     if (at < 0 || at >= prompt.length()) {
@@ -56,11 +68,7 @@ final class ReadingOptions {
           "Position %d is not in the prompt, which has tokens 0 to %d."
               .formatted(position, prompt.length() - 1));
     }
-    int id =
-        target == null
-            ? Predictions.best(model.transformer(), prompt.ids(), at)
-            : targetId(model, prompt, target);
-    return Question.of(prompt, id).at(at);
+    return at;
   }
 
   /// An output of the model by its text: a token that could follow the prompt, or a class.

@@ -1,5 +1,6 @@
 package dev.fathom.evaluate;
 
+import dev.fathom.model.LanguageModel;
 import dev.fathom.model.Layout;
 import dev.fathom.model.Pass;
 import dev.fathom.model.Transformer;
@@ -126,6 +127,23 @@ public final class Likelihood {
       }
     }
     return new Likelihood(model).run(rows, config);
+  }
+
+  /// The log-probabilities, in nats, of a text's tokens after the first, read token by token in a
+  /// new session of one row: what a model makes of a text that remembers in its own way, such as a
+  /// [dev.fathom.model.Streaming].
+  public static float[] read(LanguageModel model, int[] ids) {
+    float[] values = new float[Math.max(0, ids.length - 1)];
+    try (var session = model.session(1)) {
+      for (int i = 0; i < values.length; i++) {
+        try (var scope = Scope.withoutGradients()) {
+          Tensor logits = session.append(List.of(new int[] {ids[i]}));
+          Tensor wide = logits.dtype() == DType.F64 ? logits : logits.to(DType.F32);
+          values[i] = (float) wide.logSoftmax(-1).select(1, ids[i + 1]).item();
+        }
+      }
+    }
+    return values;
   }
 
   /// The log-probability of a whole row, accumulated in double precision.

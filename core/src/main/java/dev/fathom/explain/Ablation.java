@@ -1,5 +1,6 @@
 package dev.fathom.explain;
 
+import dev.fathom.data.Prompt;
 import dev.fathom.evaluate.Provenances;
 import dev.fathom.model.Block;
 import dev.fathom.model.Intervention;
@@ -17,34 +18,42 @@ import dev.fathom.text.Tokenizer;
 import dev.fathom.view.Axis;
 import dev.fathom.view.Grid;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.SequencedMap;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.function.LongConsumer;
+import org.jspecify.annotations.Nullable;
 
-/// Which sublayer at which position does the answer need? Each cell of a map is the effect of
-/// taking one away: `metric(clean) − metric(without)`, so positive cells speak for the answer and
-/// negative ones against it (thesis section 4.1.1, Fig 4.3; spec explain.md section 3).
+/// Which part of the model does the answer need? Each cell is the effect of taking one part away,
+/// `metric(clean) − metric(without)`: positive cells speak for the answer, negative ones against it
+/// (thesis section 4.1.1, Fig 4.3; Zhang and Nanda 2024 for what to put in its place).
 ///
 /// It misleads where parts stand in for each other: taking away one of two that do the same shows
-/// nothing. Zero is also not a value the later layers have ever seen.
+/// nothing. A zero is no value that later layers have ever seen; a mean or another prompt's value
+/// is closer to home.
 public final class Ablation {
   private Ablation() {}
 
-  /// What is taken away at one layer and position.
-  public enum Target {
-    /// What attention adds to the stream, before the MLP of the block reads it.
+  /// What is taken away.
+  public enum Part {
+    /// What attention adds to the stream at a position, before the MLP of the block reads it.
     ATTENTION("attn", "attention"),
-    /// What the MLP adds.
-    MLP("mlp", "MLP"),
+    /// What the MLP adds at a position.
+    MLP("mlp", "the MLP"),
     /// Both: the block leaves the position as it was.
-    BOTH("both", "whole block"),
+    BOTH("both", "the whole block"),
     /// The stream keeps what attention adds, but the MLP of the block does not see it.
-    ATTENTION_TO_MLP("attn_to_mlp", "attention as the MLP reads it");
+    ATTENTION_TO_MLP("attn_to_mlp", "attention, but only in what the MLP reads"),
+    /// One head at all positions.
+    HEAD("head", "a head");
 
     private final String text;
     private final String title;
 
-    Target(String text, String title) {
+    Part(String text, String title) {
       this.text = text;
       this.title = title;
     }
@@ -59,84 +68,282 @@ public final class Ablation {
     }
   }
 
-  /// The zero-ablation maps of one prompt; `tokenizer` only names tokens.
-  public static AblationResult run(Transformer model, Tokenizer tokenizer, Question question) {
+  /// What stands in the place of a part that was taken away.
+  public sealed interface Instead {
+    /// Zero.
+    record Zero() implements Instead {}
+
+    /// The mean over reference prompts: at each position of its own, which takes prompts of one
+    /// length, or over all positions but a start token's.
+    record Mean(List<Prompt> prompts, boolean perPosition) implements Instead {
+      public Mean {
+        prompts = List.copyOf(prompts);
+        if (prompts.isEmpty()) {
+          throw new IllegalArgumentException("A mean needs at least one reference prompt.");
+        }
+      }
+    }
+
+    /// What another prompt of the same length has there.
+    record Resample(Prompt prompt) implements Instead {}
+  }
+
+  /// @param parts what is taken away, a map for each
+  /// @param budget memory that changed runs may take at a time, in bytes
+  /// @param progress told how many changed runs are done, again and again
+  public record Config(Set<Part> parts, Instead instead, long budget, LongConsumer progress) {
+    public Config {
+      parts = parts.isEmpty() ? Set.of() : Set.copyOf(EnumSet.copyOf(parts));
+      if (parts.isEmpty()) {
+        throw new IllegalArgumentException("Nothing is to be taken away: name at least one part.");
+      }
+    }
+
+    /// Everything, with zero instead.
+    public static Config standard() {
+      return new Config(EnumSet.allOf(Part.class), new Instead.Zero(), Sweep.BUDGET, _ -> {});
+    }
+
+    public Config of(Part... parts) {
+      return new Config(Set.of(parts), instead, budget, progress);
+    }
+
+    public Config with(Instead instead) {
+      return new Config(parts, instead, budget, progress);
+    }
+
+    public Config within(long bytes) {
+      return new Config(parts, instead, bytes, progress);
+    }
+
+    public Config telling(LongConsumer progress) {
+      return new Config(parts, instead, budget, progress);
+    }
+  }
+
+  /// The ablation maps of one prompt; `tokenizer` only names tokens.
+  ///
+  /// @throws IllegalArgumentException if a reference prompt has another length where that matters
+  public static AblationResult run(
+      Transformer model, Tokenizer tokenizer, Question question, Config config) {
     long start = System.nanoTime();
     int[] ids = question.ids(model);
     try (var scope = Scope.withoutGradients()) {
       Runs runs = Runs.of(model, ids);
       var readout = new Readout(model, question, runs.last(0, question.position()));
-      var rows = new ArrayList<Sweep.Row>();
-      for (Target target : Target.values()) {
-        for (int layer = 0; layer < model.layers(); layer++) {
-          for (int p = 0; p < ids.length; p++) {
-            rows.add(row(model, runs, target, layer, p));
-          }
+      Values values = Values.of(model, ids, config.instead);
+      var maps = new LinkedHashMap<Part, List<Sweep.Row>>();
+      for (Part part : Part.values()) {
+        if (config.parts.contains(part)) {
+          maps.put(part, rows(model, runs, values, part));
         }
       }
-      double[] values = readout.values(new Sweep(model, runs, question.position()).run(rows));
+      double[] measured =
+          readout.values(
+              new Sweep(model, runs, question.position())
+                  .within(config.budget)
+                  .telling(config.progress)
+                  .run(maps.values().stream().flatMap(List::stream).toList()));
       var names = new Names(model, tokenizer);
-      List<Axis> axes =
-          List.of(
-              Axis.index("layer", model.layers()),
-              Axis.of("position", names.tokens(question.prompt()).subList(0, ids.length)));
-      SequencedMap<Target, Grid> effects = new LinkedHashMap<>();
-      int cells = model.layers() * ids.length;
-      for (Target target : Target.values()) {
-        float[] effect = new float[cells];
-        for (int i = 0; i < cells; i++) {
+      List<String> tokens = names.tokens(question.prompt());
+      var effects = new LinkedHashMap<Part, Grid>();
+      int from = 0;
+      for (var map : maps.entrySet()) {
+        float[] effect = new float[map.getValue().size()];
+        for (int i = 0; i < effect.length; i++) {
           effect[i] =
-              (float)
-                  question.metric().effect(readout.clean(), values[target.ordinal() * cells + i]);
+              (float) question.metric().effect(readout.clean(), measured[from + i]);
         }
-        effects.put(target, Grid.real(axes, effect));
+        from += effect.length;
+        Axis across =
+            map.getKey() == Part.HEAD
+                ? Axis.index("head", effect.length / model.layers())
+                : Axis.of("position", tokens.subList(0, ids.length));
+        effects.put(
+            map.getKey(),
+            Grid.real(List.of(Axis.index("layer", model.layers()), across), effect));
       }
       return new AblationResult(
           Provenances.of(
               model,
               question.prompt(),
-              names.tokens(question.prompt()),
+              tokens,
               (System.nanoTime() - start) / 1e9,
               "target",
               names.output(question.target()),
+              "foil",
+              question.foil().isPresent() ? names.output(question.foil().getAsInt()) : "none",
               "metric",
               question.metric().text(),
-              "ablation",
-              "zero"),
+              "instead",
+              values.described),
           question.metric(),
+          question.prompt().startToken(),
           readout.clean(),
           effects);
     }
   }
 
-  private static Sweep.Row row(
-      Transformer model, Runs runs, Target target, int layer, int position) {
-    Slice attention = Slice.of(Kind.ATTN_OUT, layer).at(position);
-    Slice mlp = Slice.of(Kind.MLP_OUT, layer).at(position);
-    List<Intervention> changes =
-        switch (target) {
-          case ATTENTION -> List.of(new Intervention.Zero(attention));
-          case MLP -> List.of(new Intervention.Zero(mlp));
-          case BOTH -> List.of(new Intervention.Zero(attention), new Intervention.Zero(mlp));
-          case ATTENTION_TO_MLP ->
-              List.of(
-                  new Intervention.Replace(
-                      Slice.of(Kind.MLP_IN, layer).at(position),
-                      readWithoutAttention(
-                          model.blocks().get(layer), runs.stream(layer).narrow(0, position, 1))));
-        };
-    return new Sweep.Row(0, layer, position, changes);
+  private static List<Sweep.Row> rows(Transformer model, Runs runs, Values values, Part part) {
+    var rows = new ArrayList<Sweep.Row>();
+    for (int layer = 0; layer < model.layers(); layer++) {
+      if (part == Part.HEAD) {
+        for (int head = 0; head < model.blocks().get(layer).attention().heads(); head++) {
+          rows.add(
+              Sweep.Row.of(0, 0, values.instead(Slice.of(Kind.Z, layer).heads(head))));
+        }
+      } else {
+        for (int position = 0; position < runs.length(); position++) {
+          rows.add(new Sweep.Row(0, layer, position, changes(model, runs, values, part, layer, position)));
+        }
+      }
+    }
+    return rows;
   }
 
-  /// What a block's MLP would read had attention added nothing.
-  private static Tensor readWithoutAttention(Block block, Tensor stream) {
-    Norm norm =
-        switch (block) {
-          case SequentialBlock b -> b.norm2();
-          case ParallelBlock b -> b.norm2(); // reads the same anyway
-          case SandwichBlock b -> b.norm2();
-          case PostNormBlock b -> b.norm1();
-        };
-    return norm == null ? stream : norm.of(stream);
+  private static List<Intervention> changes(
+      Transformer model, Runs runs, Values values, Part part, int layer, int position) {
+    Intervention attention = values.instead(Slice.of(Kind.ATTN_OUT, layer).at(position));
+    Intervention mlp = values.instead(Slice.of(Kind.MLP_OUT, layer).at(position));
+    return switch (part) {
+      case ATTENTION -> List.of(attention);
+      case MLP -> List.of(mlp);
+      case BOTH -> List.of(attention, mlp);
+      case ATTENTION_TO_MLP -> {
+        Tensor stream = runs.stream(layer).narrow(0, position, 1);
+        Tensor added =
+            attention instanceof Intervention.Replace(_, Tensor value)
+                ? stream.add(value.reshape(1, stream.size(1)))
+                : stream;
+        yield List.of(
+            new Intervention.Replace(
+                Slice.of(Kind.MLP_IN, layer).at(position), read(model.blocks().get(layer), stream, added)));
+      }
+      case HEAD -> throw new AssertionError("heads are taken away at all positions");
+    };
+  }
+
+  /// What a block's MLP reads of a stream between the sublayers.
+  ///
+  /// @param before the stream that enters the block, which is what a parallel block's MLP reads
+  private static Tensor read(Block block, Tensor before, Tensor between) {
+    return switch (block) {
+      case SequentialBlock b -> b.norm2().of(between);
+      case ParallelBlock b -> b.norm2().of(before);
+      case SandwichBlock b -> normed(b.norm2(), between);
+      case PostNormBlock b -> b.norm1().of(between);
+    };
+  }
+
+  private static Tensor normed(@Nullable Norm norm, Tensor x) {
+    return norm == null ? x : norm.of(x);
+  }
+
+  /// What is put where something was taken away.
+  private record Values(String described, Function<Slice, Intervention> make) {
+    Intervention instead(Slice slice) {
+      return make.apply(slice);
+    }
+
+    static Values of(Transformer model, int[] ids, Instead instead) {
+      return switch (instead) {
+        case Instead.Zero() -> new Values("zero", Intervention.Zero::new);
+        case Instead.Resample(Prompt prompt) -> {
+          Runs other = Runs.of(model, sameLength(prompt.ids(), ids), KEPT);
+          yield new Values(
+              "resample: " + prompt.text(),
+              slice ->
+                  new Intervention.Replace(
+                      slice,
+                      partOf(slice, other.at(slice.site().kind(), slice.site().layer(), 0))));
+        }
+        case Instead.Mean(List<Prompt> prompts, boolean perPosition) -> {
+          Means means = Means.of(model, prompts, perPosition, ids);
+          yield new Values(
+              "mean of %d prompts, %s"
+                  .formatted(prompts.size(), perPosition ? "each position its own" : "global"),
+              means::instead);
+        }
+      };
+    }
+
+    private static final Kind[] KEPT = {Kind.ATTN_OUT, Kind.MLP_OUT, Kind.Z};
+
+    private static int[] sameLength(int[] other, int[] ids) {
+      if (other.length < ids.length) {
+        throw new IllegalArgumentException(
+            "The other prompt has %d tokens, fewer than the %d of this one: values are taken position by position, so choose one of the same length."
+                .formatted(other.length, ids.length));
+      }
+      return Arrays.copyOf(other, ids.length);
+    }
+  }
+
+  /// The slice's part of a whole site's value `[length, …]`.
+  private static Tensor partOf(Slice slice, Tensor value) {
+    Tensor positions =
+        slice.positions().first() == slice.positions().last()
+            ? value.narrow(0, slice.positions().first(), 1)
+            : value;
+    return slice.units().isEmpty()
+        ? positions
+        : positions.narrow(1, slice.units().getFirst(), 1);
+  }
+
+  /// Means of sublayer outputs and heads over reference prompts.
+  private record Means(List<Tensor> attention, List<Tensor> mlp, List<Tensor> heads) {
+    static Means of(Transformer model, List<Prompt> prompts, boolean perPosition, int[] ids) {
+      Scope home = Scope.current();
+      var sums = new ArrayList<List<Tensor>>();
+      long count = 0;
+      for (Prompt prompt : prompts) {
+        int[] own = prompt.ids();
+        if (perPosition) {
+          own = Values.sameLength(own, ids);
+        }
+        int first = !perPosition && prompt.startToken() && own.length > 1 ? 1 : 0;
+        try (var scope = Scope.withoutGradients()) {
+          Runs runs = Runs.of(model, own, Values.KEPT);
+          for (int k = 0; k < Values.KEPT.length; k++) {
+            if (sums.size() <= k) {
+              sums.add(new ArrayList<>());
+            }
+            for (int layer = 0; layer < model.layers(); layer++) {
+              Tensor value = runs.at(Values.KEPT[k], layer, 0);
+              Tensor part =
+                  perPosition
+                      ? value
+                      : value.narrow(0, first, own.length - first).sum(0, true);
+              if (sums.get(k).size() <= layer) {
+                sums.get(k).add(home.keep(part.copy()));
+              } else {
+                sums.get(k).get(layer).addInPlace(part);
+              }
+            }
+          }
+        }
+        count += perPosition ? 1 : own.length - first;
+      }
+      double share = 1.0 / count;
+      sums.forEach(layers -> layers.forEach(sum -> sum.mulInPlace(share)));
+      return new Means(sums.get(0), sums.get(1), sums.get(2));
+    }
+
+    Intervention instead(Slice slice) {
+      List<Tensor> layers =
+          switch (slice.site().kind()) {
+            case ATTN_OUT -> attention;
+            case MLP_OUT -> mlp;
+            default -> heads;
+          };
+      Tensor value = layers.get(slice.site().layer());
+      boolean global = value.size(0) == 1;
+      if (!global) {
+        return new Intervention.Replace(slice, partOf(slice, value));
+      }
+      return new Intervention.Replace(
+          slice,
+          slice.units().isEmpty() ? value : value.narrow(1, slice.units().getFirst(), 1));
+    }
   }
 }

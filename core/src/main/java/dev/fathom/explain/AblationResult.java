@@ -10,13 +10,20 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
+import java.util.Set;
 
 /// The maps of an [Ablation].
 ///
+/// @param startToken whether position 0 is a start token, which is left out of the colour scale
 /// @param clean the metric of the unchanged run
-/// @param effects what each ablation takes away, `[layer, position]`, in the metric's unit
+/// @param effects what each ablation takes away, `[layer, position]`, of heads `[layer, head]`, in
+///   the metric's unit
 public record AblationResult(
-    Provenance provenance, Metric metric, double clean, SequencedMap<Ablation.Target, Grid> effects)
+    Provenance provenance,
+    Metric metric,
+    boolean startToken,
+    double clean,
+    SequencedMap<Ablation.Part, Grid> effects)
     implements Result {
   public AblationResult {
     effects = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(effects));
@@ -30,21 +37,28 @@ public record AblationResult(
   @Override
   public List<View> views() {
     var views = new ArrayList<View>();
-    effects.forEach((target, effect) ->
-        views.add(
-            View.HeatMap.of(
-                    "Without " + target.title(),
-                    "How much does the answer lose without it, there?",
-                    effect,
-                    Scale.diverging(metric.unit()))
-                .bottomUp()));
+    effects.forEach((part, effect) -> views.add(map(part, effect)));
     return views;
+  }
+
+  private View map(Ablation.Part part, Grid effect) {
+    boolean heads = part == Ablation.Part.HEAD;
+    var map =
+        View.HeatMap.of(
+                "Without " + part.title(),
+                heads
+                    ? "How much does the answer lose without this head, at all positions?"
+                    : "How much does the answer lose without it, at this layer and position?",
+                effect,
+                Scale.diverging("loss in " + metric.unit()))
+            .bottomUp();
+    return startToken && !heads ? map.withUnscaled(Set.of(0)) : map;
   }
 
   @Override
   public SequencedMap<String, Grid> arrays() {
     var arrays = new LinkedHashMap<String, Grid>();
-    effects.forEach((target, effect) -> arrays.put("ablate_" + target.text(), effect));
+    effects.forEach((part, effect) -> arrays.put("ablate_" + part.text(), effect));
     return arrays;
   }
 }

@@ -15,6 +15,7 @@ import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /// Multi-head attention (Vaswani et al. 2017, section 3.2) with everything families vary in value:
@@ -58,12 +59,17 @@ public record Attention(
   /// over all heads together (OLMo 2).
   public record QkNorm(Norm q, Norm k, boolean perHead) {}
 
-  private record Qkv(Tensor q, Tensor k, Tensor v) {}
+  /// Queries `[tokens, heads, width]`, keys and values `[tokens, kvHeads, width]`.
+  public record Qkv(Tensor q, Tensor k, Tensor v) {}
+
+  /// The linear maps of the heads, biases left out: `q` and `out` `[heads, width, dModel]`, `k` and
+  /// `v` `[kvHeads, width, dModel]`. Head h reads `x vᵀ` and writes that times `out`.
+  public record Maps(Tensor q, Tensor k, Tensor v, Tensor out) {}
 
   /// `x [tokens, dModel] -> [queries, dModel]`: all tokens become keys and values, the wanted ones
   /// queries.
   Tensor forward(int layer, Tensor x, Pass pass) {
-    Qkv qkv = project(x, pass);
+    Qkv qkv = project(x, pass::narrow);
     Tensor q = pass.at(Q, layer, qkv.q); // [queries, heads, width]
     Tensor k = pass.at(K, layer, qkv.k); // [tokens, kvHeads, width]
     Tensor v = pass.at(V, layer, qkv.v);
@@ -71,22 +77,60 @@ public record Attention(
       q = normed(norms.q, q, norms.perHead);
       k = normed(norms.k, k, norms.perHead);
     }
+    boolean turnedAtUse = rotary != null && pass.kv().turnedAtUse();
     if (rotary != null) {
       Rotary.Table table = pass.rotary(rotary, k.dtype());
-      k = rotary.turn(k, table);
+      k = turnedAtUse ? k : rotary.turn(k, table);
       q = rotary.turn(q, q.size(0) == pass.layout().tokens() ? table : pass.queriesOf(table));
     }
     q = pass.at(Q_ROT, layer, q);
-    k = pass.at(K_ROT, layer, k);
+    k = turnedAtUse ? k : pass.at(K_ROT, layer, k);
     Tensor z = pass.at(Z, layer, mix(layer, q, k, v, pass)); // [queries, heads, width]
     return pass.at(ATTN_RAW, layer, output(layer, z, pass)); // [queries, dModel]
   }
 
-  private Qkv project(Tensor x, Pass pass) {
+  /// What vectors of the kind that attention reads (`attn_in`, `[tokens, dModel]`) ask for, offer
+  /// and hold: with query and key norms, and where `turned`, rotated as one row from position 0.
+  public Qkv read(Tensor x, boolean turned) {
+    Qkv qkv = project(x, vectors -> vectors);
+    Tensor q = norms == null ? qkv.q : normed(norms.q, qkv.q, norms.perHead);
+    Tensor k = norms == null ? qkv.k : normed(norms.k, qkv.k, norms.perHead);
+    if (rotary == null || !turned) {
+      return new Qkv(q, k, qkv.v);
+    }
+    Rotary.Table table = rowFromZero(rotary, (int) x.size(0), k.dtype());
+    return new Qkv(rotary.turn(q, table), rotary.turn(k, table), qkv.v);
+  }
+
+  /// The heads' weights.
+  public Maps maps() {
+    long dModel = out.out();
+    Tensor written = out.weight().values().view(dModel, heads, width).permute(1, 2, 0);
+    return switch (projections) {
+      case Projections.Separate(Linear q, Linear k, Linear v) ->
+          new Maps(
+              q.weight().values().reshape(heads, width, q.in()),
+              k.weight().values().reshape(kvHeads, width, k.in()),
+              v.weight().values().reshape(kvHeads, width, v.in()),
+              written);
+      case Projections.Fused(Linear qkv, int groups) -> {
+        int qs = heads / groups;
+        int ks = kvHeads / groups;
+        Tensor all = qkv.weight().values().reshape(groups, qs + 2 * ks, width, qkv.in());
+        yield new Maps(
+            all.narrow(1, 0, qs).reshape(heads, width, qkv.in()),
+            all.narrow(1, qs, ks).reshape(kvHeads, width, qkv.in()),
+            all.narrow(1, qs + ks, ks).reshape(kvHeads, width, qkv.in()),
+            written);
+      }
+    };
+  }
+
+  private Qkv project(Tensor x, UnaryOperator<Tensor> queries) {
     long tokens = x.size(0);
     return switch (projections) {
       case Projections.Separate(Linear q, Linear k, Linear v) -> {
-        Tensor asking = pass.narrow(x);
+        Tensor asking = queries.apply(x);
         yield new Qkv(
             q.of(asking).view(asking.size(0), heads, width),
             k.of(x).view(tokens, kvHeads, width),
@@ -97,7 +141,7 @@ public record Attention(
         int ks = kvHeads / groups;
         Tensor all = qkv.of(x).view(tokens, groups, qs + 2 * ks, width);
         yield new Qkv(
-            pass.narrow(all.narrow(2, 0, qs).reshape(tokens, heads, width)),
+            queries.apply(all.narrow(2, 0, qs).reshape(tokens, heads, width)),
             all.narrow(2, qs, ks).reshape(tokens, kvHeads, width),
             all.narrow(2, qs + ks, ks).reshape(tokens, kvHeads, width));
       }
@@ -201,6 +245,9 @@ public record Attention(
                 segments,
                 k.view(n, own.length(), kvHeads, width).transpose(1, 2),
                 v.view(n, own.length(), kvHeads, width).transpose(1, 2));
+    if (rotary != null && pass.kv().turnedAtUse()) {
+      seen = new KvStore.Keys(turned(rotary, seen.k()), seen.v());
+    }
     Tensor rows = q.view(n, asking.length(), heads, width).transpose(1, 2); // [n, heads, q, width]
     boolean watched = softCap > 0 || pass.wants(SCORES, layer) || pass.wants(PATTERN, layer);
     Tensor z =
@@ -208,6 +255,21 @@ public record Attention(
             ? explicit(layer, rows, seen, asking, group, queries, pass)
             : fused(rows, seen, asking, pass);
     return z.transpose(1, 2).reshape((long) n * asking.length(), heads, width);
+  }
+
+  /// Keys `[rows, kvHeads, keys, width]`, each turned for its place among them.
+  private static Tensor turned(Rotary rotary, Tensor k) {
+    long rows = k.size(0);
+    long keys = k.size(2);
+    Tensor flat = k.permute(2, 0, 1, 3).reshape(keys, rows * k.size(1), k.size(3));
+    return rotary
+        .turn(flat, rowFromZero(rotary, (int) keys, k.dtype()))
+        .view(keys, rows, k.size(1), k.size(3))
+        .permute(1, 2, 0, 3);
+  }
+
+  private static Rotary.Table rowFromZero(Rotary rotary, int length, DType dtype) {
+    return rotary.table(Tensor.range(0, length), Layout.single(length), dtype);
   }
 
   /// The kernel that never builds the pattern.
@@ -312,5 +374,35 @@ public record Attention(
     Tensor blocks =
         out.weight().values().view(out.out(), heads, width).permute(1, 2, 0); // [heads, width, d]
     return z.transpose(0, 1).matmul(blocks).transpose(0, 1);
+  }
+
+  /// The map from what attention reads to the values of all key/value heads, `[kvHeads · width,
+  /// dModel]`: a view, or a copy where q, k and v are one map.
+  public Tensor valueWeight() {
+    return switch (projections) {
+      case Projections.Separate(Linear _, Linear _, Linear v) -> v.weight().values();
+      case Projections.Fused(Linear qkv, int groups) ->
+          valueRows(qkv.weight().values().contiguous(), groups)
+              .reshape((long) kvHeads * width, qkv.in());
+    };
+  }
+
+  /// What is added to the values, `[kvHeads · width]`; null where nothing is.
+  public @Nullable Tensor valueBias() {
+    Tensor bias =
+        switch (projections) {
+          case Projections.Separate(Linear _, Linear _, Linear v) -> v.bias();
+          case Projections.Fused(Linear qkv, int _) -> qkv.bias();
+        };
+    return bias == null || !(projections instanceof Projections.Fused(Linear _, int groups))
+        ? bias
+        : valueRows(bias.unsqueeze(1), groups).reshape((long) kvHeads * width);
+  }
+
+  /// The rows of a fused map that make values.
+  private Tensor valueRows(Tensor fused, int groups) {
+    int qs = heads / groups;
+    int ks = kvHeads / groups;
+    return fused.view(groups, qs + 2 * ks, width, fused.size(1)).narrow(1, qs + ks, ks);
   }
 }

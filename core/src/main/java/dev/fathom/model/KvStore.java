@@ -19,9 +19,16 @@ public interface KvStore {
       };
 
   /// @param segments segments of equal start and length
-  /// @param k `[segments, kvHeads, length, width]`, rotated; `v` alike
+  /// @param k `[segments, kvHeads, length, width]`, rotated unless [#turnedAtUse]; `v` alike
   /// @return everything the queries of these segments may look at, from position 0 on
   Keys extend(int layer, List<Segment> segments, Tensor k, Tensor v);
+
+  /// Whether keys come and go before the rotation and are turned whenever they are used, each for its
+  /// place among those returned: what a store needs that moves keys to other positions. The site
+  /// `k_rot` does not exist then.
+  default boolean turnedAtUse() {
+    return false;
+  }
 
   /// Keys and values `[segments, kvHeads, positions, width]`, the first at position 0.
   record Keys(Tensor k, Tensor v) {}

@@ -13,9 +13,24 @@ public sealed interface Norm {
   /// The divisor, `[…, d] -> […, 1]`, in F32 or wider.
   Tensor scale(Tensor x);
 
-  /// Gain and bias over a given divisor: linear in `x` but for the bias, hence what analyses
-  /// freeze.
-  Tensor with(Tensor x, Tensor scale);
+  /// Gain and bias over a given divisor: [#frozen] plus the bias.
+  default Tensor with(Tensor x, Tensor scale) {
+    Tensor y = frozen(widened(x), scale);
+    Tensor bias = bias();
+    return (bias == null ? y : y.add(bias)).to(x.dtype());
+  }
+
+  /// The norm with its divisor held fixed and without its bias, `centred(x) / scale ⊙ gain`: what
+  /// decompositions use. It is linear, so the parts of a sum may go through one by one: if `x = Σ
+  /// x_k` and `scale` is the divisor of `x` itself, then `of(x) = Σ frozen(x_k, scale) + bias`.
+  Tensor frozen(Tensor x, Tensor scale);
+
+  /// [#with] without the bias: linear in `x`.
+  default Tensor linear(Tensor x, Tensor scale) {
+    Tensor y = with(x, scale);
+    Tensor bias = bias();
+    return bias == null ? y : y.sub(bias);
+  }
 
   /// The gain as it multiplies, `[d]`.
   Tensor gain();
@@ -50,10 +65,8 @@ public sealed interface Norm {
     }
 
     @Override
-    public Tensor with(Tensor x, Tensor scale) {
-      Tensor wide = widened(x);
-      Tensor y = wide.sub(wide.mean(-1, true)).div(scale).mul(gain);
-      return (bias == null ? y : y.add(bias)).to(x.dtype());
+    public Tensor frozen(Tensor x, Tensor scale) {
+      return x.sub(x.mean(-1, true)).div(scale).mul(gain);
     }
 
     @Override
@@ -75,8 +88,8 @@ public sealed interface Norm {
     }
 
     @Override
-    public Tensor with(Tensor x, Tensor scale) {
-      return widened(x).div(scale).mul(gain).to(x.dtype());
+    public Tensor frozen(Tensor x, Tensor scale) {
+      return x.div(scale).mul(gain);
     }
 
     @Override

@@ -12,10 +12,30 @@ final class Kernels {
   private Kernels() {}
 
   static Tensor linear(Tensor x, Weight weight, @Nullable Tensor bias) {
-    Tensor packed = packable(x, weight) ? packed(weight) : null;
-    return packed == null
-        ? plainLinear(x, weight, bias)
-        : Prepacked.instance().orElseThrow().linear(x.contiguous(), packed, bias);
+    if (weight.dtype() == DType.BF16 && !Weight.isNative(DType.BF16)) {
+      return widened(x, weight, bias);
+    }
+    return packable(x, weight)
+        ? prepackedLinear(x.contiguous(), weight, bias)
+        : plainLinear(x, weight, bias);
+  }
+
+  private static Tensor prepackedLinear(Tensor x, Weight weight, @Nullable Tensor bias) {
+    Prepacked prepacked = Prepacked.instance().orElseThrow();
+    return prepacked.linear(x, weight.packed(prepacked::pack), bias);
+  }
+
+  /// BF16 on a processor without kernels for it: products of the same numbers in F32, which are
+  /// many times faster there, rounded at the end.
+  private static Tensor widened(Tensor x, Weight weight, @Nullable Tensor bias) {
+    Tensor wide = x.to(DType.F32);
+    Tensor wideBias = bias == null ? null : bias.to(DType.F32);
+    if (!packable(x, weight)) {
+      return wide.linear(weight.values().to(DType.F32), wideBias).to(DType.BF16);
+    }
+    Prepacked prepacked = Prepacked.instance().orElseThrow();
+    Tensor packed = weight.packed(values -> prepacked.pack(values.to(DType.F32)));
+    return prepacked.linear(wide.contiguous(), packed, wideBias).to(DType.BF16);
   }
 
   /// The fused kernel. In BF16 it is some twenty times slower on a CPU than in F32, so F32 it is.
@@ -72,10 +92,5 @@ final class Kernels {
         && Prepacked.instance().isPresent()
         && !x.requiresGradient()
         && !weight.values().requiresGradient();
-  }
-
-  private static Tensor packed(Weight weight) {
-    Tensor packed = weight.packed();
-    return packed == null ? weight.packed(Prepacked.instance().orElseThrow()::pack) : packed;
   }
 }

@@ -29,6 +29,8 @@ final class Prepacked {
   private static final ThreadLocal<MemorySegment> SLOTS =
       ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(4 * JAVA_LONG.byteSize()));
 
+  private static final String CAPABILITY = torch.get_cpu_capability().getString();
+
   private final MethodHandle newHandle;
   private final MethodHandle deleteHandle;
   private final MethodHandle dispatch;
@@ -91,6 +93,16 @@ final class Prepacked {
     } catch (Throwable e) {
       throw new LinkageError("calling libtorch failed", e);
     }
+  }
+
+  /// Whether this processor has kernels for a blocked layout of this type: on x86, BF16 needs
+  /// AVX-512.
+  boolean packs(DType dtype) {
+    return switch (dtype) {
+      case F32 -> true;
+      case BF16 -> !"AVX2".equals(CAPABILITY) && !"DEFAULT".equals(CAPABILITY);
+      default -> false;
+    };
   }
 
   /// `x Wᵀ + bias` for any leading axes of `x`, contiguous.

@@ -445,6 +445,11 @@ public final class Tensor {
     return wrap(pointer.tanh());
   }
 
+  /// `1 − erf(x)`, the complementary error function.
+  public Tensor erfc() {
+    return wrap(pointer.erfc());
+  }
+
   public Tensor sigmoid() {
     return wrap(pointer.sigmoid());
   }

@@ -1,6 +1,7 @@
 package dev.fathom.tensor;
 
 import java.lang.foreign.MemorySegment;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /// A matrix `[out, in]` that maps rows `x [tokens, in]` to `x Wᵀ [tokens, out]`, with what the fast
@@ -66,12 +67,13 @@ public final class Weight {
     return elements;
   }
 
-  @Nullable Tensor packed() {
-    return packed;
+  /// The prepared copy, made once whichever thread asks first.
+  Tensor packed(UnaryOperator<Tensor> pack) {
+    Tensor known = packed;
+    return known == null ? prepare(pack) : known;
   }
 
-  /// The prepared copy, made once whichever thread asks first.
-  synchronized Tensor packed(java.util.function.UnaryOperator<Tensor> pack) {
+  private synchronized Tensor prepare(UnaryOperator<Tensor> pack) {
     Tensor known = packed;
     if (known == null) {
       known = pack.apply(values);
@@ -94,6 +96,19 @@ public final class Weight {
 
   /// Bytes of the prepared copy, 0 when there is none.
   public long packedBytes() {
-    return packed == null ? 0 : elements * dtype.bytes();
+    return packed == null ? 0 : elements * preparedBytes(dtype);
+  }
+
+  /// Bytes of one number in a prepared copy of a weight of this type, on this machine.
+  public static int preparedBytes(DType dtype) {
+    boolean same = Prepacked.instance().map(prepacked -> prepacked.packs(dtype)).orElse(true);
+    return same ? dtype.bytes() : DType.F32.bytes();
+  }
+
+  /// Whether products in this type have kernels of their own on this machine; otherwise they are
+  /// computed in F32 and rounded.
+  public static boolean isNative(DType dtype) {
+    Libtorch.prepare();
+    return Prepacked.instance().map(prepacked -> prepacked.packs(dtype)).orElse(false);
   }
 }

@@ -1,0 +1,133 @@
+package dev.fathom.explain;
+
+import dev.fathom.model.Attention;
+import dev.fathom.model.Block;
+import dev.fathom.model.Head;
+import dev.fathom.model.Norm;
+import dev.fathom.model.ParallelBlock;
+import dev.fathom.model.PostNormBlock;
+import dev.fathom.model.SandwichBlock;
+import dev.fathom.model.SequentialBlock;
+import dev.fathom.model.Transformer;
+import dev.fathom.tensor.DType;
+import dev.fathom.tensor.Tensor;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/// What the heads of a layer read and write as linear maps, in F32 or wider: biases left out, norms
+/// with a divisor of 1.
+final class HeadMaps {
+  private final Transformer model;
+  private final Block block;
+  private final Attention attention;
+
+  HeadMaps(Transformer model, int layer) {
+    this.model = model;
+    this.block = model.blocks().get(layer);
+    this.attention = block.attention();
+  }
+
+  /// Tokens as the stream first has them, positions left out, `[n, dModel]`.
+  static Tensor words(Transformer model, long[] ids) {
+    var embedding = model.embedding();
+    Tensor rows = embedding.table().embedding(Tensor.of(ids, ids.length)).mul(embedding.scale());
+    Norm norm = embedding.norm();
+    return norm == null ? rows : norm.of(rows);
+  }
+
+  /// What attention reads of vectors of the stream.
+  Tensor read(Tensor stream) {
+    Norm norm = before();
+    return norm == null ? stream : norm.of(stream);
+  }
+
+  private @Nullable Norm before() {
+    return switch (block) {
+      case SequentialBlock b -> b.norm1();
+      case ParallelBlock b -> b.norm1();
+      case SandwichBlock b -> b.norm1();
+      case PostNormBlock _ -> null;
+    };
+  }
+
+  private static Tensor unit(Tensor like) {
+    return Tensor.full(1, like.dtype() == DType.F64 ? DType.F64 : DType.F32, 1);
+  }
+
+  /// The weights with the gains of the norms around attention folded in, one of each map a query
+  /// head: `[heads, width, dModel]`. A head's OV map is `vᵀ out`, its QK map `qᵀ k`.
+  Attention.Maps folded() {
+    Attention.Maps maps = attention.maps();
+    return new Attention.Maps(
+        reading(maps.q()),
+        reading(shared(maps.k())),
+        reading(shared(maps.v())),
+        added(Walk.wide(maps.out())));
+  }
+
+  /// Key/value heads as the query heads use them.
+  private Tensor shared(Tensor perKvHead) {
+    long[] index = new long[attention.heads()];
+    Arrays.setAll(index, h -> (long) h * attention.kvHeads() / attention.heads());
+    return perKvHead.indexSelect(0, index);
+  }
+
+  private Tensor reading(Tensor map) {
+    Tensor wide = Walk.wide(map);
+    Norm norm = before();
+    if (norm == null) {
+      return wide;
+    }
+    Tensor gained = wide.mul(Walk.wide(norm.gain()));
+    return norm.centred() ? gained.sub(gained.mean(-1, true)) : gained;
+  }
+
+  /// What the stream gets of vectors that attention returns.
+  private Tensor added(Tensor out) {
+    return switch (block) {
+      case SequentialBlock b -> out.mul(b.multiplier());
+      case SandwichBlock b -> b.post1().linear(out, unit(out));
+      case ParallelBlock _, PostNormBlock _ -> out;
+    };
+  }
+
+  /// What each head writes for what attention reads, `[n, dModel] -> [heads, n, dModel]`.
+  Tensor written(Tensor read) {
+    Attention.Maps maps = attention.maps();
+    Tensor values =
+        Walk.wide(read).unsqueeze(0).matmul(Walk.wide(shared(maps.v())).transpose(1, 2));
+    return added(values.matmul(Walk.wide(maps.out())));
+  }
+
+  /// Queries and keys of what attention reads, `[heads, n, width]`, already scaled: their products
+  /// are scores.
+  Attention.Qkv asked(Tensor read, boolean turned) {
+    Attention.Qkv qkv = attention.read(read, turned);
+    return new Attention.Qkv(
+        Walk.wide(qkv.q()).mul(attention.scale()).transpose(0, 1),
+        shared(Walk.wide(qkv.k()).transpose(0, 1)),
+        qkv.v());
+  }
+
+  /// What vectors of the stream say to the vocabulary, `[n, dModel] -> [n, vocab]`: the final norm
+  /// with a divisor of 1, no biases, no soft-cap.
+  ///
+  /// @throws IllegalArgumentException if the head is not linear
+  static Tensor vocabulary(Transformer model, Tensor x) {
+    Head.Unembedding head = unembedding(model);
+    Norm norm = head.norm();
+    Tensor read = norm == null ? x : norm.linear(x, unit(x));
+    Tensor table = head.out().weight().values();
+    return Walk.wide(read.to(table.dtype()).linear(table, null)).mul(head.scale());
+  }
+
+  /// @throws IllegalArgumentException if the head is not linear
+  static Head.Unembedding unembedding(Transformer model) {
+    if (model.head() instanceof Head.Unembedding head) {
+      return head;
+    }
+    throw new IllegalArgumentException(
+        "%s models read their vocabulary or classes through a layer that is not linear, so what a single head writes cannot be read in it."
+            .formatted(model.card().family()));
+  }
+}

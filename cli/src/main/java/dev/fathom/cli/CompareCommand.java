@@ -48,7 +48,7 @@ final class CompareCommand implements Callable<Integer> {
       split = ",",
       paramLabel = "NAMES",
       description =
-          "Only these parts of the report, such as prediction,lens,target,exit,ablation.")
+          "Only these parts of the report, such as prediction,lens,target,exit,dla,ablation.")
   private List<String> sections = new ArrayList<>();
 
   @Mixin private final EditOptions edits = new EditOptions();

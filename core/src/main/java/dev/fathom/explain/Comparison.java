@@ -47,6 +47,12 @@ public final class Comparison {
               "Commit depth and early exit",
               "Where the next token is settled earlier (negative) or later (positive) in B.",
               Pair::exit),
+          Part.of(
+              "dla",
+              "Direct logit attribution",
+              "What each part writes towards the target's logit, in B more (positive) or less (negative)"
+                  + " than in A.",
+              Comparison::attribution),
           new Part("ablation", Comparison::ablation));
 
   private Comparison() {}
@@ -66,6 +72,9 @@ public final class Comparison {
       return new Part(
           id,
           pair -> {
+            if (!pair.sameDepth()) {
+              return otherDepth(id, title, pair);
+            }
             Result a = method.apply(pair, pair.a);
             Result b = method.apply(pair, pair.b);
             return new Found(section(id, title, explanation, a, b), List.of());
@@ -353,8 +362,13 @@ public final class Comparison {
                 where, a.said(position), pa, b.said(position), pb));
     lines.add(
         text(
-            "The target '%s' goes from probability %.4f to %.4f and from rank %d to rank %d.",
-            a.target(), a.probability(), b.probability(), a.rank(), b.rank()));
+            "The target '%s' goes from probability %.4f to %.4f and %s.",
+            a.target(),
+            a.probability(),
+            b.probability(),
+            a.rank() == b.rank()
+                ? text("stays at rank %d", a.rank())
+                : text("from rank %d to rank %d", a.rank(), b.rank())));
     int at = 0;
     double sum = 0;
     for (int t = 0; t < kl.size(); t++) {
@@ -372,9 +386,7 @@ public final class Comparison {
   private static Found lens(Pair pair) {
     String title = "Logit lens";
     if (!pair.sameDepth()) {
-      return new Found(
-          Section.of("lens", title, "", List.of(otherDepth(pair))),
-          List.of());
+      return otherDepth("lens", title, pair);
     }
     LensResult a = pair.lens(pair.a);
     LensResult b = pair.lens(pair.b);
@@ -419,11 +431,13 @@ public final class Comparison {
     return new Found(section, sentences);
   }
 
-  private static View otherDepth(Pair pair) {
-    return View.Text.of(
-        "Other depths",
-        "A has %d layers and B has %d: their layers cannot be set against each other, only what they say."
-            .formatted(pair.a.layers(), pair.b.layers()));
+  private static Found otherDepth(String id, String title, Pair pair) {
+    var text =
+        View.Text.of(
+            "Other depths",
+            "A has %d layers and B has %d: their layers cannot be set against each other, only what they say."
+                .formatted(pair.a.layers(), pair.b.layers()));
+    return new Found(Section.of(id, title, "", List.of(text)), List.of());
   }
 
   private static View map(Pair pair, String title, String question, Grid values, String unit) {
@@ -485,29 +499,39 @@ public final class Comparison {
   }
 
   private static Found target(Pair pair) {
+    String title = "Target by layer";
+    if (!pair.sameDepth()) {
+      return otherDepth("target", title, pair);
+    }
     LensResult a = pair.lens(pair.a);
     LensResult b = pair.lens(pair.b);
-    View view =
-        Difference.view(a.curves(), b.curves()).orElseGet(() -> otherDepth(pair));
+    View view = Difference.view(a.curves(), b.curves()).orElseThrow();
     return new Found(
         Section.of(
             "target",
-            "Target by layer",
+            title,
             "The target's probability and rank (0 is best) and the entropy at the position in question,"
                 + " as the lens reads them on both sides.",
             List.of(view)),
         List.of());
   }
 
+  private static Result attribution(Pair pair, Transformer model) {
+    Question question = pair.question;
+    boolean linear =
+        question.metric() == Metric.LOGIT || question.metric() == Metric.LOGIT_DIFFERENCE;
+    return DirectLogitAttribution.run(
+        model, pair.tokenizer, linear ? question : question.measuredBy(Metric.LOGIT));
+  }
+
   private static Found ablation(Pair pair) {
     String title = "Ablation";
     if (!pair.sameDepth()) {
-      return new Found(
-          Section.of("ablation", title, "", List.of(otherDepth(pair))),
-          List.of());
+      return otherDepth("ablation", title, pair);
     }
-    AblationResult a = Ablation.run(pair.a, pair.tokenizer, pair.question);
-    AblationResult b = Ablation.run(pair.b, pair.tokenizer, pair.question);
+    var config = Ablation.Config.standard();
+    AblationResult a = Ablation.run(pair.a, pair.tokenizer, pair.question, config);
+    AblationResult b = Ablation.run(pair.b, pair.tokenizer, pair.question, config);
     Section section =
         section(
             "ablation",
@@ -523,9 +547,12 @@ public final class Comparison {
   private static List<String> mostMoved(AblationResult a, AblationResult b) {
     double most = 0;
     String sentence = "";
-    for (Ablation.Target target : a.effects().keySet()) {
-      Grid first = Objects.requireNonNull(a.effects().get(target));
-      Grid second = Objects.requireNonNull(b.effects().get(target));
+    for (Ablation.Part part : a.effects().keySet()) {
+      if (part == Ablation.Part.HEAD) {
+        continue; // of all positions at once
+      }
+      Grid first = Objects.requireNonNull(a.effects().get(part));
+      Grid second = Objects.requireNonNull(b.effects().get(part));
       for (int layer = 0; layer < first.shape()[0]; layer++) {
         for (int t = 0; t < first.shape()[1]; t++) {
           double change = Math.abs(second.at(layer, t) - first.at(layer, t));
@@ -534,7 +561,7 @@ public final class Comparison {
             sentence =
                 text(
                     "Of all ablations, the one without %s at layer %d and '%s' changes most: it costs A %.3g and B %.3g (%s).",
-                    target.title(),
+                    part.title(),
                     layer,
                     first.axis(1).label(t),
                     first.at(layer, t),

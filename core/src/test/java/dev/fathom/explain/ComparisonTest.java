@@ -32,6 +32,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 class ComparisonTest {
   private static final Numbers NUMBERS = new Numbers(TinyModels.VOCABULARY);
+  private static final Ablation.Config ALL = Ablation.Config.standard();
   private static final int[] IDS = TinyModels.TinyModel.idArray(5, 2);
   private static final Prompt PROMPT = Prompt.ofIds(NUMBERS, IDS);
 
@@ -55,7 +56,7 @@ class ComparisonTest {
 
   @ParameterizedTest
   @MethodSource("variants")
-  void amodelAndItselfDoNotDiffer(Variant variant) {
+  void aModelAndItselfDoNotDiffer(Variant variant) {
     try (var tiny = TinyModels.of(variant);
         var same = Edits.apply(tiny.model(), List.of(edit(tiny.model()).at(0)))) {
       Report report = Comparison.run(tiny.model(), same, NUMBERS, Question.of(PROMPT, 3));
@@ -78,8 +79,8 @@ class ComparisonTest {
       Report report = Comparison.run(tiny.model(), edited, NUMBERS, question);
       Map<String, Grid> found = arrays(report);
       Grid before =
-          grid(Ablation.run(tiny.model(), NUMBERS, question).arrays(), "ablate_mlp");
-      Grid after = grid(Ablation.run(edited, NUMBERS, question).arrays(), "ablate_mlp");
+          grid(Ablation.run(tiny.model(), NUMBERS, question, ALL).arrays(), "ablate_mlp");
+      Grid after = grid(Ablation.run(edited, NUMBERS, question, ALL).arrays(), "ablate_mlp");
       Grid difference = grid(found, "difference_ablate_mlp");
       Grid kl = grid(found, "difference_lens_kl");
       for (int t = 0; t < IDS.length; t++) {
@@ -96,7 +97,7 @@ class ComparisonTest {
           .containsEntry("compared with", tiny.model().card().name());
       assertThat(report.sections())
           .extracting(Section::id)
-          .containsExactly("prediction", "lens", "target", "exit", "ablation");
+          .containsExactly("prediction", "lens", "target", "exit", "dla", "ablation");
     }
   }
 
@@ -125,14 +126,14 @@ class ComparisonTest {
               "own",
               "My method",
               "",
-              (pair, model) -> Ablation.run(model, pair.tokenizer(), pair.question()));
+              (pair, model) -> Ablation.run(model, pair.tokenizer(), pair.question(), ALL));
       Report report =
           Comparison.run(
               tiny.model(), edited, NUMBERS, Question.of(PROMPT, 3), List.of(own));
       assertThat(report.sections())
           .singleElement()
           .satisfies(section -> {
-            assertThat(section.views()).hasSize(4).allMatch(View.HeatMap.class::isInstance);
+            assertThat(section.views()).hasSize(5).allMatch(View.HeatMap.class::isInstance);
             assertThat(section.arrays()).containsKey("difference_ablate_attn_to_mlp");
           });
     }

@@ -82,7 +82,7 @@ class EditCommandsTest {
             "--sections", "prediction,lens").out();
     assertThat(text)
         .contains("A: tidepool · B: tidepool + out", "What they say", "KL(A ‖ B)")
-        .contains("The two are the same up to layer 3 of 8")
+        .contains("Nothing differs before layer 4 of 8")
         .doesNotContain("Ablation");
     assertThat(Path.of(page)).content().contains("Logit lens");
     try (var file = SafetensorsFile.open(Path.of(arrays))) {

@@ -403,8 +403,7 @@ public final class Comparison {
     var sentences = new ArrayList<String>();
     if (first > 0 && first < a.rows()) {
       sentences.add(
-          "The two are the same up to layer %d of %d; layer %d is the first where anything differs."
-              .formatted(first - 1, a.rows() - 1, first));
+          "Nothing differs before layer %d of %d.".formatted(first, a.rows() - 1));
     }
     var section =
         new Section(

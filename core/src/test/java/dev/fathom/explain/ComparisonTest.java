@@ -90,7 +90,7 @@ class ComparisonTest {
         assertThat(grid(found, "difference_output_kl").at(t)).isEqualTo(kl.at(3, t));
       }
       assertThat(report.summary())
-          .anyMatch(line -> line.contains("The two are the same up to layer 1 of 3"))
+          .anyMatch(line -> line.contains("Nothing differs before layer 2 of 3"))
           .anyMatch(line -> line.startsWith("Of all ablations"));
       assertThat(report.subtitle()).contains("B: " + tiny.model().card().name() + " + zeroed");
       assertThat(report.provenance().parameters())

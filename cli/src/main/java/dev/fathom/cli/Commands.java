@@ -9,6 +9,7 @@ final class Commands {
   /// Headings of the verb list in `fathom --help`, in order. A hidden verb runs but is not listed.
   enum Group {
     SEE("See inside a model"),
+    CHANGE("Change a model"),
     RUN("Run a model"),
     FILES("Models and files"),
     MACHINE("This machine"),
@@ -32,6 +33,7 @@ final class Commands {
         new Verb(Group.SEE, new DlaCommand(console)),
         new Verb(Group.SEE, new DecomposeCommand(console)),
         new Verb(Group.SEE, new AblateCommand(console)),
+        new Verb(Group.SEE, new CompareCommand(console)),
         new Verb(Group.SEE, new PatchCommand(console)),
         new Verb(Group.SEE, new TraceCommand(console)),
         new Verb(Group.SEE, new AttentionCommand(console)),
@@ -43,6 +45,8 @@ final class Commands {
         new Verb(Group.FILES, new InspectCommand(console)),
         new Verb(Group.FILES, new VerifyCommand(console)),
         new Verb(Group.FILES, WorldCommand.tree(console)),
+        new Verb(Group.CHANGE, EditCommand.tree(console)),
+        new Verb(Group.CHANGE, new MergeCommand(console)),
         new Verb(Group.RUN, new GenerateCommand(console)),
         new Verb(Group.RUN, new ChatCommand(console)),
         new Verb(Group.MACHINE, new DoctorCommand(console)),

@@ -5,7 +5,6 @@ import dev.fathom.checkpoint.Conversion;
 import dev.fathom.checkpoint.TensorInfo;
 import dev.fathom.checkpoint.TensorType;
 import dev.fathom.text.Tokenizers;
-import dev.fathom.text.Vocabulary;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
@@ -87,26 +86,19 @@ final class ConvertCommand implements Callable<Integer> {
     }
     try (var checkpoint = Checkpoint.open(from);
         var progress = output.progress(console, "converting", written(checkpoint))) {
-      var told =
-          new Conversion.Progress() {
-            private long before;
-
-            @Override
-            public void at(String tensor, long done, long total) {
-              progress.advance(done - before);
-              before = done;
-            }
-          };
+      var told = moving(progress);
       var type = Optional.ofNullable(to).map(target -> TensorType.valueOf(target.name()));
       if (gguf) {
         var chosen = type.orElseGet(() -> usual(checkpoint));
         Conversion.toGguf(checkpoint, out, chosen, Map.of(), told);
         if (checkpoint.vocabulary().isEmpty()) {
-          note("The .gguf file holds no vocabulary: only one that came from a .gguf file is kept.");
+          note(
+              console,
+              "The .gguf file holds no vocabulary: only one that came from a .gguf file is kept.");
         }
       } else {
         Conversion.toSafetensors(checkpoint, out, type, told);
-        checkpoint.vocabulary().ifPresent(this::writeTokenizer);
+        writeTokenizer(console, checkpoint, out);
       }
     }
     if (output.showsText()) console.out().println(out);
@@ -123,21 +115,37 @@ final class ConvertCommand implements Callable<Integer> {
     return Main.DONE;
   }
 
-  private void writeTokenizer(Vocabulary vocabulary) {
-    var files = Tokenizers.files(vocabulary);
-    files.forEach((name, text) -> AtomicFile.writeText(out.resolve(name), text));
+  /// Writes the tokenizer that lies inside a GGUF file as files of its own.
+  static void writeTokenizer(Console console, Checkpoint checkpoint, Path directory) {
+    if (checkpoint.vocabulary().isEmpty()) return;
+    var files = Tokenizers.files(checkpoint.vocabulary().get());
+    files.forEach((name, text) -> AtomicFile.writeText(directory.resolve(name), text));
     if (files.isEmpty()) {
       note(
+          console,
           "No tokenizer was written: put the model's tokenizer.model or tokenizer.json beside it.");
     }
   }
 
-  private void note(String sentence) {
+  static void note(Console console, String sentence) {
     console.err().println("note: " + sentence);
     console.err().flush();
   }
 
-  private static long written(Checkpoint checkpoint) {
+  /// Moves a bar along as tensors are written.
+  static Conversion.Progress moving(Progress bar) {
+    return new Conversion.Progress() {
+      private long before;
+
+      @Override
+      public void at(String tensor, long done, long total) {
+        bar.advance(done - before);
+        before = done;
+      }
+    };
+  }
+
+  static long written(Checkpoint checkpoint) {
     return checkpoint.tensors().values().stream().mapToLong(TensorInfo::bytes).sum();
   }
 

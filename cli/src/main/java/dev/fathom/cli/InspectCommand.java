@@ -1,12 +1,18 @@
 package dev.fathom.cli;
 
+import dev.fathom.FathomException;
+import dev.fathom.checkpoint.Card;
 import dev.fathom.checkpoint.Inventory;
 import dev.fathom.checkpoint.TensorInfo;
+import dev.fathom.edit.Change;
+import dev.fathom.edit.EditFile;
 import java.lang.reflect.Array;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -29,6 +35,8 @@ import picocli.CommandLine.Parameters;
 final class InspectCommand implements Callable<Integer> {
   /// Of longer lists only the first entries are shown.
   private static final int MOST_SHOWN = 8;
+
+  private static final int MOST_CHANGES = 100;
 
   private final Console console;
 
@@ -76,9 +84,13 @@ final class InspectCommand implements Callable<Integer> {
   }
 
   private void show(Inventory inventory) {
+    var known = made(inventory);
+    known.ifPresent(this::show);
     var metadata = Table.of("key", "value");
-    inventory.metadata().forEach((key, value) -> metadata.add(key, text(value)));
-    if (!inventory.metadata().isEmpty()) {
+    var others = new LinkedHashMap<>(inventory.metadata());
+    if (known.isPresent()) others.keySet().removeIf(key -> key.startsWith("fathom."));
+    others.forEach((key, value) -> metadata.add(key, text(value)));
+    if (!others.isEmpty()) {
       metadata.print(console.out());
       console.out().println();
     }
@@ -97,6 +109,70 @@ final class InspectCommand implements Callable<Integer> {
             inventory.tensors().size() == 1 ? "" : "s",
             numbers(inventory),
             Table.bytes(bytes(inventory)));
+  }
+
+  /// What Fathom says about a file that it made from a model.
+  ///
+  /// @param changes what an edit changes, one line each; empty for other kinds
+  private record Made(Card card, List<String> changes) {}
+
+  /// The card of the file, if it is one of Fathom's and sound.
+  private static Optional<Made> made(Inventory inventory) {
+    if (inventory.files().size() != 1) return Optional.empty();
+    Path path = inventory.files().getFirst().path();
+    try {
+      var card = Card.fromMetadata(inventory.metadata(), path);
+      return Optional.of(
+          new Made(
+              card,
+              card.kind().equals("edit")
+                  ? EditFile.read(path).changes().stream().map(Change::summary).toList()
+                  : List.of()));
+    } catch (FathomException e) {
+      return Optional.empty(); // the plain metadata then say what there is
+    }
+  }
+
+  private void show(Made made) {
+    var card = made.card;
+    var table = Table.of("card", "");
+    table.add("kind", card.kind());
+    table.add("method", card.method());
+    table.add("base", card.baseName());
+    table.add("base weights", "%.16s…".formatted(card.baseSha256()));
+    card.parameters().forEach(table::add);
+    card.seed().ifPresent(seed -> table.add("seed", seed));
+    if (!card.data().isEmpty()) table.add("data", card.data());
+    table.add("created", card.created());
+    table.add("Fathom", card.version());
+    table.print(console.out());
+    console.out().println();
+    made.changes.stream()
+        .limit(MOST_CHANGES)
+        .forEach(change -> console.out().println(Table.harmless(change, 200)));
+    if (made.changes.size() > MOST_CHANGES) {
+      console.out().printf("and %,d more changes%n", made.changes.size() - MOST_CHANGES);
+    }
+    if (!made.changes.isEmpty()) console.out().println();
+  }
+
+  private static Document json(Made made) {
+    var card = made.card;
+    var parameters = Document.part();
+    card.parameters().forEach(parameters::put);
+    var document =
+        Document.part()
+            .put("kind", card.kind())
+            .put("method", card.method())
+            .put("base", card.baseName())
+            .put("base_sha256", card.baseSha256())
+            .put("parameters", parameters)
+            .put("data", card.data())
+            .put("created", card.created().toString())
+            .put("version", card.version())
+            .put("changes", made.changes);
+    card.seed().ifPresent(seed -> document.put("seed", seed));
+    return document;
   }
 
   private static long numbers(Inventory inventory) {
@@ -155,9 +231,12 @@ final class InspectCommand implements Callable<Integer> {
       }
       tensors.add(tensor);
     }
-    return Document.of("fathom.inspect/1")
-        .put("file", file.toString())
-        .put("kind", inventory.format())
+    var document =
+        Document.of("fathom.inspect/1")
+            .put("file", file.toString())
+            .put("kind", inventory.format());
+    made(inventory).ifPresent(made -> document.put("card", json(made)));
+    return document
         .put("metadata", metadata)
         .put("tensors", tensors)
         .put("numbers", numbers(inventory))

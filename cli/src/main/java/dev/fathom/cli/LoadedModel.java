@@ -5,6 +5,8 @@ import dev.fathom.arch.Models;
 import dev.fathom.checkpoint.Checkpoint;
 import dev.fathom.data.Prompt;
 import dev.fathom.data.Target;
+import dev.fathom.edit.Edit;
+import dev.fathom.edit.Edits;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Threads;
@@ -29,43 +31,61 @@ final class LoadedModel implements AutoCloseable {
 
   private final Console console;
   private final Checkpoint checkpoint;
-  private final Transformer transformer;
+  private final Transformer base;
+  private final Transformer transformer; // the base itself, where no edit is applied
   private final Optional<Tokenizer> tokenizer;
 
   private LoadedModel(
       Console console,
       Checkpoint checkpoint,
-      Transformer transformer,
+      Transformer base,
+      List<Edit> edits,
       Optional<Tokenizer> tokenizer) {
     this.console = console;
     this.checkpoint = checkpoint;
-    this.transformer = transformer;
+    this.base = base;
+    this.transformer = edits.isEmpty() ? base : Edits.apply(base, edits);
     this.tokenizer = tokenizer;
+    say(Edits.notes(base, edits));
   }
 
-  /// Finds, opens and loads the model.
+  /// Finds, opens and loads the model, and applies its edits.
   ///
-  /// @throws FathomException if there is no such model, or it is not sound
+  /// @throws FathomException if there is no such model, it is not sound, or an edit was made from
+  ///   another one
   static LoadedModel open(Console console, ModelOptions options) {
     return open(console, options, dtype(options.dtype()));
   }
 
   /// The same in another number format than the options say.
   static LoadedModel open(Console console, ModelOptions options, DType dtype) {
+    List<Edit> edits = options.edits().read(); // fails sooner than a model loads
+    return open(console, options.model(), options.compute(), dtype, edits);
+  }
+
+  /// A model by its name.
+  static LoadedModel open(
+      Console console, String model, ComputeOptions options, List<Edit> edits) {
+    return open(console, model, options, dtype(options.dtype()), edits);
+  }
+
+  private static LoadedModel open(
+      Console console, String model, ComputeOptions options, DType dtype, List<Edit> edits) {
     requireDevice(options.device());
-    Checkpoint checkpoint = ModelLocation.of(options.model()).open(console);
+    Checkpoint checkpoint = ModelLocation.of(model).open(console);
     try {
       Optional<Tokenizer> tokenizer = tokenizer(checkpoint);
       NativeCache.here().announce(console);
       Threads.set(options.threads().orElse(Runtime.getRuntime().availableProcessors()));
-      return new LoadedModel(console, checkpoint, Models.load(checkpoint, dtype), tokenizer);
+      return new LoadedModel(
+          console, checkpoint, Models.load(checkpoint, dtype), edits, tokenizer);
     } catch (RuntimeException | Error e) {
       checkpoint.close();
       throw e;
     }
   }
 
-  private static DType dtype(ModelOptions.Dtype dtype) {
+  private static DType dtype(ComputeOptions.Dtype dtype) {
     return switch (dtype) {
       case f32 -> DType.F32;
       case bf16 -> DType.BF16;
@@ -93,6 +113,7 @@ final class LoadedModel implements AutoCloseable {
         .map(Tokenizers::load);
   }
 
+  /// The model with its edits.
   Transformer transformer() {
     return transformer;
   }
@@ -157,7 +178,8 @@ final class LoadedModel implements AutoCloseable {
     return target;
   }
 
-  private void say(List<String> notes) {
+  /// Says notes on standard error.
+  void say(List<String> notes) {
     notes.forEach(note -> console.err().println("note: " + note));
     console.err().flush();
   }
@@ -165,6 +187,7 @@ final class LoadedModel implements AutoCloseable {
   /// Frees the weights; nothing of the model may be used afterwards.
   @Override
   public void close() {
-    transformer.close();
+    if (transformer != base) transformer.close();
+    base.close();
   }
 }

@@ -1,17 +1,11 @@
 package dev.fathom.cli;
 
 import java.util.OptionalInt;
-import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/// Which model, and how it is held and computed.
+/// Which model, with which edits, and how it is held and computed.
 final class ModelOptions {
-  /// Number formats that weights and activations may have.
-  enum Dtype {
-    f32,
-    bf16
-  }
-
   @Option(
       names = {"-m", "--model"},
       paramLabel = "M",
@@ -20,45 +14,34 @@ final class ModelOptions {
               + " Default: ${DEFAULT-VALUE}.")
   private String model = ModelLocation.DEFAULT;
 
-  @Option(
-      names = "--dtype",
-      paramLabel = "TYPE",
-      description = "Numbers to compute with: ${COMPLETION-CANDIDATES}. Default: ${DEFAULT-VALUE}.")
-  private Dtype dtype = Dtype.f32;
-
-  @Option(
-      names = "--threads",
-      paramLabel = "N",
-      description = "Threads to compute with. Default: as many as the machine has cores.")
-  private @Nullable Integer threads;
-
-  @Option(
-      names = "--device",
-      paramLabel = "DEVICE",
-      description = "Where to compute: cpu, or cuda:0 and so on. Default: ${DEFAULT-VALUE}.")
-  private String device = "cpu";
+  @Mixin private final EditOptions edits = new EditOptions();
+  @Mixin private final ComputeOptions compute = new ComputeOptions();
 
   /// Where the model is, as the user wrote it.
   String model() {
     return model;
   }
 
-  Dtype dtype() {
-    return dtype;
+  EditOptions edits() {
+    return edits;
+  }
+
+  ComputeOptions compute() {
+    return compute;
+  }
+
+  ComputeOptions.Dtype dtype() {
+    return compute.dtype();
   }
 
   /// The threads asked for; empty leaves the choice to the library.
   ///
   /// @throws IllegalArgumentException if fewer than one
   OptionalInt threads() {
-    if (threads == null) return OptionalInt.empty();
-    if (threads < 1) {
-      throw new IllegalArgumentException("--threads must be at least 1, not " + threads + ".");
-    }
-    return OptionalInt.of(threads);
+    return compute.threads();
   }
 
   String device() {
-    return device;
+    return compute.device();
   }
 }

@@ -24,6 +24,8 @@ final class Usage {
 
   static {
     HEADINGS.put(ModelOptions.class, "Model");
+    HEADINGS.put(EditOptions.class, "Model");
+    HEADINGS.put(ComputeOptions.class, "Model");
     HEADINGS.put(PromptOptions.class, "Prompt");
     HEADINGS.put(DecodingOptions.class, "Generation");
     HEADINGS.put(SeedOption.class, "Chance");

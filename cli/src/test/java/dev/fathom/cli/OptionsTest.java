@@ -36,7 +36,7 @@ class OptionsTest {
   void defaultsLeaveTheChoiceToTheLibrary() {
     var e = Everything.parse("--model", "m", "Hello");
     assertThat(e.model.model()).isEqualTo("m");
-    assertThat(e.model.dtype()).isEqualTo(ModelOptions.Dtype.f32);
+    assertThat(e.model.dtype()).isEqualTo(ComputeOptions.Dtype.f32);
     assertThat(e.model.threads()).isEmpty();
     assertThat(e.model.device()).isEqualTo("cpu");
     assertThat(e.prompt.source(console(""))).isEqualTo(new PromptOptions.Source.Text("Hello"));
@@ -73,7 +73,7 @@ class OptionsTest {
             "--seed",
             "7",
             "Hi");
-    assertThat(e.model.dtype()).isEqualTo(ModelOptions.Dtype.bf16);
+    assertThat(e.model.dtype()).isEqualTo(ComputeOptions.Dtype.bf16);
     assertThat(e.model.threads()).hasValue(3);
     assertThat(e.prompt.chat()).isTrue();
     assertThat(e.prompt.system()).contains("Be brief.");

@@ -53,7 +53,8 @@ final class Bert {
         .harmless("cls\\.seq_relationship\\..*");
     int d = s.dModel();
     String embeddings = base + ".embeddings";
-    Tensor table = weights.tensor(embeddings + ".word_embeddings.weight", s.vocab(), d);
+    String words = embeddings + ".word_embeddings.weight";
+    Tensor table = weights.tensor(words, s.vocab(), d);
     Tensor types = weights.tensor(embeddings + ".token_type_embeddings.weight", segments, d);
     Tensor firstType;
     try (var scope = Scope.open()) {
@@ -108,8 +109,9 @@ final class Bert {
                     activation,
                     eps,
                     s,
-                    table)
-                : maskedLm(weights, "lm_head", "", "layer_norm", Activation.GELU, eps, s, table);
+                    table,
+                    words)
+                : maskedLm(weights, "lm_head", "", "layer_norm", Activation.GELU, eps, s, table, words);
     if (!classifier) {
       weights.ledger().harmless(base + "\\.pooler\\.dense\\.(weight|bias)");
     }
@@ -124,7 +126,8 @@ final class Bert {
       Activation activation,
       double eps,
       Shapes s,
-      Tensor table) {
+      Tensor table,
+      String words) {
     String decoder = prefix + ".decoder.";
     weights.ledger().takeIfPresent(decoder + "weight", s.vocab(), s.dModel());
     weights.ledger().takeIfPresent(decoder + "bias", s.vocab());
@@ -132,7 +135,8 @@ final class Bert {
         weights.linear(prefix + "." + transform + "dense", s.dModel(), s.dModel(), true),
         activation,
         weights.layerNorm(prefix + "." + norm, s.dModel(), eps),
-        weights.tied(table, decoder + "weight", weights.tensor(prefix + ".bias", s.vocab())));
+        weights.tied(
+            table, words, decoder + "weight", weights.tensor(prefix + ".bias", s.vocab())));
   }
 
   /// BERT pools the first token before its classifier.

@@ -96,7 +96,10 @@ final class Decoders {
     }
     weights.ledger().takeIfPresent(prefix + ".weight", s.vocab(), s.dModel());
     return weights.tied(
-        table(weights, table, s), table, bias ? weights.tensor(prefix + ".bias", s.vocab()) : null);
+        table(weights, table, s),
+        table,
+        prefix + ".weight",
+        bias ? weights.tensor(prefix + ".bias", s.vocab()) : null);
   }
 
   /// Slopes of ALiBi, one a head (Press et al. 2021, section 3): powers of 2^(-8/n) for n heads;

@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SequencedMap;
 import java.util.function.Supplier;
 import tools.jackson.databind.JsonNode;
@@ -85,6 +86,12 @@ public final class Models {
     return new Reading(checkpoint).wanted();
   }
 
+  /// How the tensors of this checkpoint are spelt there, by the names its family gives them, which
+  /// are those of [dev.fathom.model.Linear.Origin].
+  public static Map<String, String> spellings(Checkpoint checkpoint) {
+    return new Reading(checkpoint).spellings();
+  }
+
   /// A copy of one tensor of a checkpoint in memory.
   public static Tensor read(Checkpoint checkpoint, String name, DType dtype) {
     TensorInfo info = checkpoint.tensors().get(name);
@@ -133,6 +140,14 @@ public final class Models {
       try (var weights = weights(family, new Weights.Source.Planned(), DType.F32)) {
         family.reader().read(new ConfigReader(config, family.modelType()), weights);
         return weights.ledger().wanted();
+      }
+    }
+
+    Map<String, String> spellings() {
+      Family family = family(config, name);
+      try (var weights = weights(family, new Weights.Source.Planned(), DType.F32)) {
+        family.reader().read(new ConfigReader(config, family.modelType()), weights);
+        return weights.ledger().spellings();
       }
     }
 

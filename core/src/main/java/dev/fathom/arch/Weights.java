@@ -195,8 +195,12 @@ final class Weights implements AutoCloseable {
   }
 
   /// The map to the vocabulary that shares the embedding's table.
-  Linear tied(Tensor table, String name, @Nullable Tensor bias) {
-    return new Linear(matrix(table), bias, new Linear.Origin(name, 0, table.size(0), false));
+  ///
+  /// @param stored the table's name
+  /// @param name what its weight is called where it is a tensor of its own
+  Linear tied(Tensor table, String stored, String name, @Nullable Tensor bias) {
+    return new Linear(
+        matrix(table), bias, new Linear.Origin(name, 0, table.size(0), false, stored));
   }
 
   private Weight matrix(Tensor values) {

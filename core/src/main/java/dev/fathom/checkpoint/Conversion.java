@@ -54,6 +54,52 @@ public final class Conversion {
     Progress NONE = (tensor, done, total) -> {};
   }
 
+  /// What is to be different in what is written.
+  public interface Revision {
+    /// The configuration to write.
+    ObjectNode config();
+
+    /// Tensors that the checkpoint lacks, in the type they have unless another is asked for.
+    List<TensorSpec> added();
+
+    /// Whether [#write] gives this tensor of the checkpoint other values.
+    boolean changes(String tensor);
+
+    /// Writes a tensor that is added or changed.
+    void write(TensorSpec spec, WeightWriter writer);
+
+    /// Entries for the metadata of each file.
+    Map<String, String> metadata();
+  }
+
+  /// A checkpoint as it is.
+  private record Unrevised(Checkpoint checkpoint) implements Revision {
+    @Override
+    public ObjectNode config() {
+      return checkpoint.config();
+    }
+
+    @Override
+    public List<TensorSpec> added() {
+      return List.of();
+    }
+
+    @Override
+    public boolean changes(String tensor) {
+      return false;
+    }
+
+    @Override
+    public void write(TensorSpec spec, WeightWriter writer) {
+      throw new IllegalStateException("nothing is changed");
+    }
+
+    @Override
+    public Map<String, String> metadata() {
+      return Map.of();
+    }
+  }
+
   /// Writes `config.json` and `model.safetensors` (in shards beyond 50 GB) into `directory`, which
   /// is made if needed, and copies the tokenizer's files if the source has them.
   ///
@@ -65,8 +111,28 @@ public final class Conversion {
     toSafetensors(checkpoint, directory, type, progress, SHARD_BYTES);
   }
 
+  /// The same with some tensors changed or added.
+  public static void toSafetensors(
+      Checkpoint checkpoint,
+      Revision revision,
+      Path directory,
+      Optional<TensorType> type,
+      Progress progress) {
+    toSafetensors(checkpoint, revision, directory, type, progress, SHARD_BYTES);
+  }
+
   static void toSafetensors(
       Checkpoint checkpoint,
+      Path directory,
+      Optional<TensorType> type,
+      Progress progress,
+      long shardBytes) {
+    toSafetensors(checkpoint, new Unrevised(checkpoint), directory, type, progress, shardBytes);
+  }
+
+  private static void toSafetensors(
+      Checkpoint checkpoint,
+      Revision revision,
       Path directory,
       Optional<TensorType> type,
       Progress progress,
@@ -86,6 +152,11 @@ public final class Conversion {
       TensorType target = info.type().floating() ? type.orElse(info.type()) : info.type();
       specs.add(new TensorSpec(info.name(), target, info.shape()));
     }
+    for (TensorSpec added : revision.added()) {
+      specs.add(new TensorSpec(added.name(), type.orElse(added.type()), added.shape()));
+    }
+    Map<String, String> metadata = new LinkedHashMap<>(revision.metadata());
+    metadata.put("format", "pt");
     var tally = new Tally(progress, specs);
     List<List<TensorSpec>> shards = shards(specs, shardBytes);
     ObjectNode index = JsonFiles.object();
@@ -97,10 +168,13 @@ public final class Conversion {
               ? Checkpoint.SINGLE
               : "model-%05d-of-%05d.safetensors".formatted(i + 1, shards.size());
       try (var writer =
-          SafetensorsWriter.create(
-              directory.resolve(name), shards.get(i), Map.of("format", "pt"))) {
+          SafetensorsWriter.create(directory.resolve(name), shards.get(i), metadata)) {
         for (TensorSpec spec : shards.get(i)) {
-          write(checkpoint, spec.name(), spec, Arrangement.SAME, writer);
+          if (!checkpoint.tensors().containsKey(spec.name()) || revision.changes(spec.name())) {
+            revision.write(spec, writer);
+          } else {
+            write(checkpoint, spec.name(), spec, Arrangement.SAME, writer);
+          }
           map.put(spec.name(), name);
           tally.add(spec);
         }
@@ -111,7 +185,7 @@ public final class Conversion {
       JsonFiles.write(directory.resolve(ShardIndex.NAME), index);
     }
     removeStale(directory, shards.size() > 1);
-    ObjectNode config = checkpoint.config();
+    ObjectNode config = revision.config();
     type.ifPresent(
         t -> config.put(config.has("torch_dtype") ? "torch_dtype" : "dtype", t.torchName()));
     JsonFiles.write(directory.resolve(Checkpoint.CONFIG), config);

@@ -76,7 +76,10 @@ public final class JsonFiles {
     }
   }
 
-  static ObjectNode parse(byte[] json, String label) {
+  /// The JSON object that these bytes are.
+  ///
+  /// @param label what they are, for messages
+  public static ObjectNode parse(byte[] json, String label) {
     try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), json)) {
       parser.nextToken();
       JsonNode root = value(parser);

@@ -103,6 +103,11 @@ public final class TensorLedger {
     return new LinkedHashMap<>(wanted);
   }
 
+  /// How each tensor that was taken is spelt in the checkpoint, by the name it was asked for.
+  public Map<String, String> spellings() {
+    return new LinkedHashMap<>(taken);
+  }
+
   /// Ends the account.
   ///
   /// @throws FathomException naming every tensor that is missing, of the wrong shape or not

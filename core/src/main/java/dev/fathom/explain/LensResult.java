@@ -97,7 +97,8 @@ public record LensResult(
     return topIds.shape()[2];
   }
 
-  private String token(int row, int position, int k) {
+  /// The k-th best token of a cell, as text.
+  String token(int row, int position, int k) {
     return topTokens.get((row * positions() + position) * kept() + k);
   }
 

@@ -9,7 +9,20 @@ import org.jspecify.annotations.Nullable;
 public record Linear(Weight weight, @Nullable Tensor bias, Origin origin) {
   /// The tensor of the checkpoint that holds a weight: rows `from` to `to` of its output axis;
   /// `transposed` when it is stored `[in, out]` (GPT-2's Conv1D).
-  public record Origin(String tensor, long from, long to, boolean transposed) {}
+  ///
+  /// @param tensor its name
+  /// @param stored the tensor whose numbers it reads: `tensor`, but for a tied head the embedding's
+  ///   table, and then `tensor` is what it would be called as one of its own
+  public record Origin(String tensor, long from, long to, boolean transposed, String stored) {
+    public Origin(String tensor, long from, long to, boolean transposed) {
+      this(tensor, from, to, transposed, tensor);
+    }
+
+    /// Whether another part of the model reads the same numbers.
+    public boolean tied() {
+      return !stored.equals(tensor);
+    }
+  }
 
   public Tensor of(Tensor x) {
     return weight.apply(x, bias);

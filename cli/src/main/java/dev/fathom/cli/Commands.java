@@ -30,6 +30,8 @@ final class Commands {
         new Verb(Group.SEE, new ExplainCommand(console)),
         new Verb(Group.SEE, new LensCommand(console)),
         new Verb(Group.SEE, new AblateCommand(console)),
+        new Verb(Group.SEE, new AttributeCommand(console)),
+        new Verb(Group.SEE, new NeuronsCommand(console)),
         new Verb(Group.SEE, new CaptureCommand(console)),
         new Verb(Group.SEE, new TokenizeCommand(console)),
         new Verb(Group.FILES, new ModelsCommand(console)),

@@ -37,6 +37,8 @@ final class Commands {
         new Verb(Group.SEE, new PatchCommand(console)),
         new Verb(Group.SEE, new TraceCommand(console)),
         new Verb(Group.SEE, new AttentionCommand(console)),
+        new Verb(Group.SEE, new AttributeCommand(console)),
+        new Verb(Group.SEE, new NeuronsCommand(console)),
         new Verb(Group.SEE, new CaptureCommand(console)),
         new Verb(Group.SEE, new TokenizeCommand(console)),
         new Verb(Group.FILES, new ModelsCommand(console)),

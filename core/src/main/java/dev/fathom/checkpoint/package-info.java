@@ -51,11 +51,18 @@
 /// falcon, starcoder2, stablelm, olmo2, granite, bloom; Mistral is written as llama. Another one is
 /// refused by name.
 ///
+/// **Cards.** A safetensors file that was made from a model (lens, edit, probe, dictionary) has a
+/// [Card] in its `__metadata__`: `fathom.card` is the version of these entries, `1`; `fathom.kind`,
+/// `fathom.method`, `fathom.base` (the model's name), `fathom.base_sha256` (its fingerprint),
+/// `fathom.parameters` (a JSON object of strings), `fathom.seed` (absent where nothing was random),
+/// `fathom.data`, `fathom.created` (ISO 8601, UTC), `fathom.version`. What tensors such a file has
+/// is said where its kind is defined.
+///
 /// **Fingerprint.** See [Checkpoint#sha256()].
 ///
 /// ## History
 ///
-/// - 0.1: safetensors and shards, GGUF 2 and 3, fingerprint of the stored weights.
+/// - 0.1: safetensors and shards, GGUF 2 and 3, fingerprint of the stored weights, cards 1.
 @NullMarked
 package dev.fathom.checkpoint;
 

@@ -28,7 +28,7 @@ final class Commands {
   private static List<Verb> verbs(Console console) {
     return List.of(
         new Verb(Group.SEE, new ExplainCommand(console)),
-        new Verb(Group.SEE, new LensCommand(console)),
+        new Verb(Group.SEE, LensCommand.tree(console)),
         new Verb(Group.SEE, new AblateCommand(console)),
         new Verb(Group.SEE, new CaptureCommand(console)),
         new Verb(Group.SEE, new TokenizeCommand(console)),

@@ -7,6 +7,7 @@ import dev.fathom.text.Tokenizer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Random;
 
@@ -26,12 +27,14 @@ public record TextWindows(List<int[]> rows, int startTokens) {
   /// Cuts a text.
   ///
   /// @param length most tokens of a row, the start token included
+  /// @param startToken whether rows begin with it; empty for as the tokenizer's files say
   /// @throws IllegalArgumentException if the text has no two tokens, or rows are too short to hold
   ///   any
-  public static TextWindows of(Tokenizer tokenizer, String text, int length) {
+  public static TextWindows of(
+      Tokenizer tokenizer, String text, int length, Optional<Boolean> startToken) {
     Specials specials = tokenizer.specials();
     OptionalInt start = specials.bos().isPresent() ? specials.bos() : specials.cls();
-    int extra = specials.addsBos() && start.isPresent() ? 1 : 0;
+    int extra = start.isPresent() && startToken.orElse(specials.addsBos()) ? 1 : 0;
     if (length < 2 + extra) {
       throw new IllegalArgumentException(
           "Rows of a text need at least %d tokens, found %d.".formatted(2 + extra, length));

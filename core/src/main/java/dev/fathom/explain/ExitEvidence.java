@@ -26,8 +26,14 @@ public final class ExitEvidence {
   /// Reads the rows of a text through a lens.
   ///
   /// @param listener is told how many tokens were read, row by row
+  /// @throws IllegalArgumentException if the model is a classifier
   public static ExitEvidenceResult run(
       Transformer model, TextWindows text, Reading lens, IntConsumer listener) {
+    if (!model.card().labels().isEmpty()) {
+      throw new IllegalArgumentException(
+          "%s is a classifier: it predicts no token at each position of a text"
+              .formatted(model.card().name()));
+    }
     long start = System.nanoTime();
     int rows = model.layers() + 1;
     boolean causal = model.card().causal();

@@ -7,10 +7,13 @@ import dev.fathom.checkpoint.SafetensorsWriter;
 import dev.fathom.checkpoint.TensorInfo;
 import dev.fathom.checkpoint.TensorSpec;
 import dev.fathom.checkpoint.TensorType;
+import dev.fathom.evaluate.Provenances;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
+import dev.fathom.view.Axis;
+import dev.fathom.view.Grid;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -128,6 +131,19 @@ public final class TunedLens implements Reading, AutoCloseable {
   /// The same to the tuned lens'.
   public double[] tunedDivergence() {
     return tunedDivergence.clone();
+  }
+
+  /// How much training brought, as curves.
+  public TunedLensReport report(Transformer model, double seconds) {
+    var axis =
+        Axis.of("layer", LensResult.axes(layers(), List.of()).getFirst().labels());
+    var parameters = new ArrayList<String>();
+    card.parameters().forEach((name, value) -> parameters.addAll(List.of(name, value)));
+    parameters.addAll(List.of("data", card.data()));
+    return new TunedLensReport(
+        Provenances.of(model, seconds, parameters.toArray(String[]::new)),
+        Grid.vector(axis, floats(logitDivergence)),
+        Grid.vector(axis, floats(tunedDivergence)));
   }
 
   @Override

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.fathom.model.Numbers;
 import java.util.Arrays;
+import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -18,17 +19,17 @@ class TextWindowsTest {
 
   @Test
   void rowsFollowEachOtherAndALastTokenAloneIsLeftOut() {
-    var windows = TextWindows.of(NUMBERS, text(11), 5);
+    var windows = TextWindows.of(NUMBERS, text(11), 5, Optional.empty());
     assertThat(windows.rows()).hasSize(2);
     assertThat(windows.rows().get(1)).containsExactly(5, 6, 7, 8, 9);
     assertThat(windows.startTokens()).isZero();
     assertThat(windows.tokens()).isEqualTo(10);
-    assertThat(TextWindows.of(NUMBERS, text(12), 5).rows().get(2)).containsExactly(10, 11);
+    assertThat(TextWindows.of(NUMBERS, text(12), 5, Optional.empty()).rows().get(2)).containsExactly(10, 11);
   }
 
   @Test
   void aShareOfTheTokensIsMaskedTheSameWayEachTime() {
-    var windows = TextWindows.of(NUMBERS, text(48), 48);
+    var windows = TextWindows.of(NUMBERS, text(48), 48, Optional.empty());
     var masked = windows.masked(49, 0.5, 3);
     int[] row = masked.rows().getFirst();
     assertThat(Arrays.stream(row).filter(id -> id == 49).count()).isBetween(12L, 36L);
@@ -37,8 +38,8 @@ class TextWindowsTest {
 
   @Test
   void tooLittleTextIsRefused() {
-    assertThatThrownBy(() -> TextWindows.of(NUMBERS, "7", 5)).hasMessageContaining("1 tokens");
-    assertThatThrownBy(() -> TextWindows.of(NUMBERS, text(9), 1))
+    assertThatThrownBy(() -> TextWindows.of(NUMBERS, "7", 5, Optional.empty())).hasMessageContaining("1 tokens");
+    assertThatThrownBy(() -> TextWindows.of(NUMBERS, text(9), 1, Optional.empty()))
         .hasMessageContaining("at least 2 tokens, found 1");
   }
 }

@@ -86,7 +86,8 @@ public final class Dola implements LanguageModel {
       }
     }
 
-    private static Config of(List<Integer> candidates) {
+    /// Chooses among these layers.
+    public static Config among(List<Integer> candidates) {
       return new Config(candidates, Divergence.OFFICIAL, 0.1, true);
     }
 
@@ -96,18 +97,18 @@ public final class Dola implements LanguageModel {
       int layers = model.layers();
       int first = !tied(model) || layers < 2 ? 0 : layers == 2 ? 1 : 2;
       int end = layers > 40 ? 20 : layers / 2;
-      return of(first >= end ? List.of(Math.min(first, layers - 1)) : everyOther(first, end));
+      return among(first >= end ? List.of(Math.min(first, layers - 1)) : everyOther(first, end));
     }
 
     /// Every other layer of the upper half (the last 20 layers at most), for short answers.
     public static Config high(Transformer model) {
       int layers = model.layers();
-      return of(everyOther(layers > 40 ? layers - 20 : layers / 2, layers));
+      return among(everyOther(layers > 40 ? layers - 20 : layers / 2, layers));
     }
 
     /// One layer for all tokens.
     public static Config at(int layer) {
-      return of(List.of(layer));
+      return among(List.of(layer));
     }
 
     public Config with(Divergence divergence) {

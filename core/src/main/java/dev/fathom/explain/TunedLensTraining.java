@@ -32,6 +32,7 @@ import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
@@ -41,8 +42,8 @@ import tools.jackson.databind.JsonNode;
 /// stream and p_N what the model says in the end. No labels, no shift; the model is frozen.
 ///
 /// One layer is trained after another, over streams that are held for all positions: those of the
-/// layer and those of the last one, `8 · positions · dModel` bytes in F32, however deep the model.
-/// Each step draws a few hundred positions anew; logits over the whole vocabulary are made a chunk
+/// layer and those of the last one, `8 · positions · dModel` bytes in F32, however deep the model;
+/// of a text with more positions than all steps draw, rows from all over it. Each step draws a few hundred positions anew; logits over the whole vocabulary are made a chunk
 /// at a time, and their gradient, `(q − p) / n`, is put in by hand.
 ///
 /// Cost: each position of a step takes three products with the head forth and one back, `8 · dModel
@@ -278,8 +279,9 @@ public final class TunedLensTraining {
 
   private TunedLens run(List<int[]> texts, Card card) {
     int held = Math.clamp(Math.round(texts.size() * config.heldOut), 1, texts.size() - 1);
-    List<int[]> learnt = texts.subList(0, texts.size() - held);
-    List<int[]> heldOut = texts.subList(texts.size() - held, texts.size());
+    List<int[]> learnt =
+        spread(texts.subList(0, texts.size() - held), (long) config.steps * config.positions);
+    List<int[]> heldOut = spread(texts.subList(texts.size() - held, texts.size()), MOST_HELD_OUT);
     var translators = new ArrayList<Translator>();
     var open = new ArrayList<Streams>();
     boolean whole = false;
@@ -306,6 +308,16 @@ public final class TunedLensTraining {
         translators.forEach(Translator::free);
       }
     }
+  }
+
+  /// Rows from all over a text with about so many tokens, or all: more than are drawn need not be
+  /// held.
+  private static List<int[]> spread(List<int[]> rows, long tokens) {
+    long all = rows.stream().mapToLong(row -> row.length).sum();
+    int count = (int) Math.clamp(Math.ceilDiv(tokens * rows.size(), all), 1, rows.size());
+    return IntStream.range(0, count)
+        .mapToObj(i -> rows.get((int) ((long) i * rows.size() / count)))
+        .toList();
   }
 
   private static String key(int layer) {

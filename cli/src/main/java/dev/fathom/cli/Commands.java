@@ -32,6 +32,7 @@ final class Commands {
         new Verb(Group.SEE, new LensCommand(console)),
         new Verb(Group.SEE, new DlaCommand(console)),
         new Verb(Group.SEE, new DecomposeCommand(console)),
+        new Verb(Group.SEE, LensCommand.tree(console)),
         new Verb(Group.SEE, new AblateCommand(console)),
         new Verb(Group.SEE, new CompareCommand(console)),
         new Verb(Group.SEE, new PatchCommand(console)),

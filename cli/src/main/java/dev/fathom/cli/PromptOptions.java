@@ -80,6 +80,11 @@ final class PromptOptions {
     return prompt != null || prompts != null;
   }
 
+  /// Whether the user gave a file of prompts.
+  boolean givesFile() {
+    return prompts != null;
+  }
+
   /// Whether the prompt goes through the chat template.
   boolean chat() {
     return chat || system != null;

@@ -158,11 +158,7 @@ public final class CausalTracing {
       Config config) {
     long start = System.nanoTime();
     int[] ids = question.ids(model);
-    if (subject.last() >= ids.length) {
-      throw new IllegalArgumentException(
-          "The subject ends at token %d, but the answer is read at token %d: it cannot depend on what comes later."
-              .formatted(subject.last(), question.position()));
-    }
+    requireBefore(question, subject, ids.length);
     try (var scope = Scope.withoutGradients()) {
       Runs clean = Runs.of(model, ids, kept(config));
       double deviation =
@@ -205,6 +201,15 @@ public final class CausalTracing {
           high,
           low,
           maps);
+    }
+  }
+
+  /// Refuses a subject that the answer cannot depend on.
+  static void requireBefore(Question question, TokenSpan subject, int length) {
+    if (subject.last() >= length) {
+      throw new IllegalArgumentException(
+          "The subject ends at token %d, but the answer is read at token %d: it cannot depend on what comes later."
+              .formatted(subject.last(), question.position()));
     }
   }
 

@@ -2,7 +2,7 @@ import dev.fathom.arch.Models;
 import dev.fathom.data.Prompt;
 import dev.fathom.data.Target;
 import dev.fathom.explain.Explanation;
-import dev.fathom.explain.LogitLens;
+import dev.fathom.explain.Question;
 import dev.fathom.render.Html;
 import dev.fathom.tensor.DType;
 import dev.fathom.text.Tokenizers;
@@ -15,8 +15,8 @@ void main(String[] args) throws IOException {
   var target = Target.of(tokenizer, prompt, args[2]);
   target.notes().forEach(IO::println);
   try (var model = Models.load(directory, DType.F32)) {
-    var config = LogitLens.Config.standard().withTarget(target.id());
-    var report = Explanation.run(model, tokenizer, prompt, config);
+    var question = Question.of(prompt, target.id());
+    var report = Explanation.run(model, tokenizer, question, Explanation.Config.standard());
     report.summary().forEach(IO::println);
     Files.writeString(Path.of(args[3]), Html.render(report));
   }

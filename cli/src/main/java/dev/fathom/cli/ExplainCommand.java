@@ -25,16 +25,17 @@ import picocli.CommandLine.Option;
     description = "Explains what a model says next: the report about a prompt.",
     footer = {
       "",
-      "Sections: lens, target, exit, ablate, heads, dla, decompose, attribute, attention,",
-      "neurons; slow ones: trace (needs --subject), shap, path (needs --corrupt); and patch",
-      "(needs --corrupt). Without --sections, all that are not slow and have what they need;",
-      "--subject asks for trace. The report names what it leaves out.",
+      "Sections: lens, target, exit, ablate, heads, dla, decompose, attribute,",
+      "attention, neurons; patch (needs --corrupt); and slow ones: trace (needs",
+      "--subject), shap, path (needs --corrupt). Without --sections, all that are not",
+      "slow and have what they need; --subject asks for trace. The report names what",
+      "it leaves out.",
       "",
       "Examples:",
       "  fathom explain \"The Eiffel Tower is located in the city of\" --html report.html",
       "  fathom explain -m DIR \"The capital of Italy is\" --target Rome --foil Milan",
       "  fathom explain \"The Eiffel Tower is located in the city of\" \\",
-      "    --corrupt \"The Brandenburg Gate is located in the city of\" --sections patch,path",
+      "    --corrupt \"The Brandenburg Gate is located in the city of\"",
       "  fathom explain -m DIR --chat \"What is 2+2?\" --sections lens,dla --json -",
     })
 final class ExplainCommand implements Callable<Integer> {

@@ -32,7 +32,7 @@ import picocli.CommandLine.Option;
 /// through a tuned lens, which `train` makes.
 @Command(
     name = "lens",
-    description = "Shows what a model would say next after each layer (the logit lens).",
+    description = "Shows what a model would say next after each layer.",
     footer = {
       "",
       "With --tuned, through a tuned lens beside it. With --prompts and --out-dir, means over many",

@@ -24,7 +24,7 @@ import picocli.CommandLine.Parameters;
 /// Lists families, or says what a checkpoint is.
 @Command(
     name = "models",
-    description = "Lists the bundled models and the families, or says what one checkpoint is.",
+    description = "Lists bundled models and families, or what one checkpoint is.",
     footer = {
       "",
       "Examples:",

@@ -31,7 +31,7 @@ import picocli.CommandLine.Parameters;
 /// how to make the models anew.
 @Command(
     name = "world",
-    description = "The world of the bundled models: its truth, its texts, its training.",
+    description = "The world of the bundled models: truth, texts, training.",
     footer = {
       "",
       "Examples:",

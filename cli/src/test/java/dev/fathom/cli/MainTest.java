@@ -31,6 +31,8 @@ class MainTest {
         .startsWith("Usage: fathom VERB [OPTION...]")
         .containsSubsequence("This machine:", "doctor", "Everywhere:", "--no-color", "Examples:")
         .doesNotContain("warm-up");
+    assertThat(terminal.out().lines())
+        .allSatisfy(line -> assertThat(line).hasSizeLessThanOrEqualTo(80));
     assertThat(terminal.err()).isEmpty();
   }
 

@@ -49,15 +49,7 @@ public final class Terminal {
     }
     if (!report.summary().isEmpty()) {
       pen.blank();
-      if (report.summary().size() == 1) {
-        pen.words(report.summary().getFirst(), "");
-      }
-      for (String sentence : report.summary().size() == 1 ? List.<String>of() : report.summary()) {
-        List<String> lines = Legible.wrap(Legible.of(sentence), pen.width() - 2);
-        for (int i = 0; i < lines.size(); i++) {
-          pen.line((i == 0 ? pen.either("• ", "- ") : "  ") + lines.get(i));
-        }
-      }
+      summary(pen, report.summary());
     }
     for (Section section : report.sections()) {
       pen.blank();
@@ -124,6 +116,20 @@ public final class Terminal {
       case Flow flow -> flow(pen, flow);
       case Table table -> table(pen, table);
       case Text text -> text(pen, text);
+    }
+  }
+
+  /// A paragraph, or sentences with a dot before each.
+  private static void summary(Pen pen, List<String> sentences) {
+    if (sentences.size() == 1) {
+      pen.words(sentences.getFirst(), "");
+      return;
+    }
+    for (String sentence : sentences) {
+      List<String> lines = Legible.wrap(Legible.of(sentence), pen.width() - 2);
+      for (int i = 0; i < lines.size(); i++) {
+        pen.line((i == 0 ? pen.either("• ", "- ") : "  ") + lines.get(i));
+      }
     }
   }
 

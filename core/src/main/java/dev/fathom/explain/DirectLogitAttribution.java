@@ -51,6 +51,8 @@ public final class DirectLogitAttribution {
     long start = System.nanoTime();
     int[] ids = question.ids(model);
     int at = question.position();
+    var names = new Names(model, tokenizer);
+    String measured = names.measured(question);
     try (var scope = Scope.withoutGradients()) {
       var run = FrozenRun.path(model, ids, Kind.PATTERN, Kind.V, Kind.Z, Kind.MLP_ACT);
       Tensor embedded = run.stream().narrow(0, at, 1);
@@ -90,30 +92,20 @@ public final class DirectLogitAttribution {
           put(sources.norm(-1, false), sourceNorm, layer * ids.length);
         }
       }
-      var names = new Names(model, tokenizer);
       List<String> tokens = names.tokens(question.prompt());
       Axis byLayer = Axis.index("layer", n);
       var sourceAxes = List.of(byLayer, Axis.of("position", tokens.subList(0, ids.length)));
-      String target = names.output(question.target());
-      String foil =
-          question.foil().isPresent() ? names.output(question.foil().getAsInt()) : "";
       return new DirectLogitResult(
           Provenances.of(
               model,
               question.prompt(),
               tokens,
               (System.nanoTime() - start) / 1e9,
-              "target",
-              target,
-              "foil",
-              foil,
-              "metric",
-              question.metric().text(),
+              "measured",
+              measured,
               "position",
               Integer.toString(at)),
-          question.metric() == Metric.LOGIT
-              ? "logit of '%s'".formatted(target)
-              : "logit of '%s' less that of '%s'".formatted(target, foil),
+          measured,
           question.prompt().startToken(),
           head.measure(last.unsqueeze(0), true, question).item(),
           dot(embedded, worth.embedding).item(),

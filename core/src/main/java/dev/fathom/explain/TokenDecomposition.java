@@ -120,6 +120,8 @@ public final class TokenDecomposition {
   public static TokenDecompositionResult run(
       Transformer model, Tokenizer tokenizer, Question question, Config config) {
     long start = System.nanoTime();
+    var names = new Names(model, tokenizer);
+    String measured = names.measured(question);
     int[] ids = question.ids(model);
     int layers = model.layers();
     int position = question.position();
@@ -151,7 +153,7 @@ public final class TokenDecomposition {
       }
       Tensor vectors = tokensFirst(Tensor.stack(found, 0), parts.extra());
       var head = new FrozenHead(model.head(), run.stream().narrow(0, position, 1));
-      return read(model, tokenizer, question, config, vectors, head, gap, start);
+      return read(names, measured, question, config, vectors, head, gap, start);
     }
   }
 
@@ -174,15 +176,15 @@ public final class TokenDecomposition {
   }
 
   private static TokenDecompositionResult read(
-      Transformer model,
-      Tokenizer tokenizer,
+      Names names,
+      String measured,
       Question question,
       Config config,
       Tensor vectors,
       FrozenHead head,
       double gap,
       long start) {
-    var names = new Names(model, tokenizer);
+    Transformer model = names.model();
     int rows = (int) vectors.size(0);
     int slots = (int) vectors.size(1);
     List<String> tokens = names.tokens(question.prompt());
@@ -226,10 +228,8 @@ public final class TokenDecomposition {
             question.prompt(),
             tokens,
             (System.nanoTime() - start) / 1e9,
-            "target",
-            names.output(question.target()),
-            "metric",
-            question.metric().text(),
+            "measured",
+            measured,
             "position",
             Integer.toString(question.position()),
             "gated",
@@ -240,7 +240,7 @@ public final class TokenDecomposition {
             Boolean.toString(config.positionSlot),
             "largest_gap",
             String.format(Locale.ROOT, "%.1e", gap)),
-        question.metric(),
+        measured,
         names.output(question.target()),
         count,
         question.prompt().startToken(),
@@ -263,7 +263,7 @@ public final class TokenDecomposition {
     long start = System.nanoTime();
     var names = new Names(model, tokenizer);
     List<String> tokens = names.tokens(question.prompt());
-    String target = names.output(question.target());
+    String measured = names.measured(question);
     int[] ids = question.ids(model);
     try (var scope = Scope.withoutGradients()) {
       var run = FrozenRun.whole(model, ids);
@@ -284,16 +284,13 @@ public final class TokenDecomposition {
               question.prompt(),
               tokens,
               (System.nanoTime() - start) / 1e9,
-              "target",
-              target,
-              "metric",
-              question.metric().text(),
+              "measured",
+              measured,
               "position",
               Integer.toString(question.position()),
               "gated",
               gated.text()),
-          question.metric(),
-          target,
+          measured,
           logit,
           Grid.vector(Axis.of("position", tokens.subList(0, ids.length)), scores));
     }

@@ -137,7 +137,9 @@ public record TokenDecompositionResult(
     lines.add(
         String.format(
             Locale.ROOT,
-            "adds %+.3f; length %.2f, share %.3f",
+            "'%s': p %.4f, adds %+.3f; length %.2f, share %.3f",
+            target,
+            own.target().at(row, slot),
             frozen.at(row, slot),
             norm.at(row, slot),
             share.at(row, slot)));

@@ -32,8 +32,8 @@ import java.util.stream.IntStream;
 /// count as constants, and only what is carried through them is attributed. What is said to come
 /// from a token has also passed through the positions between.
 ///
-/// Cost: about `(T + 1) / 2` forward passes for a prompt of T tokens, and `4 T (T + 1) dModel` bytes.
-/// [#scores] is the cheap way to one number a token.
+/// Cost: about `(T + 1) / 2` forward passes for a prompt of T tokens, and `4 T (T + 1) dModel`
+/// bytes. [#scores] is the cheap way to one number a token.
 public final class TokenDecomposition {
   private TokenDecomposition() {}
 
@@ -81,8 +81,8 @@ public final class TokenDecomposition {
   }
 
   /// @param bias at every block, where biases go
-  /// @param positionSlot whether learned or sinusoidal position embeddings (and BERT's segment) have
-  ///   a slot of their own instead of belonging to their token
+  /// @param positionSlot whether learned or sinusoidal position embeddings (and BERT's segment)
+  ///   have a slot of their own instead of belonging to their token
   /// @param topK best tokens kept for each cell
   public record Config(Gated gated, Bias bias, boolean positionSlot, int topK) {
     public Config {
@@ -128,8 +128,7 @@ public final class TokenDecomposition {
     requirePositions(model, config);
     try (var scope = Scope.withoutGradients()) {
       var run = FrozenRun.whole(model, ids);
-      var parts =
-          new TokenParts(model, run, config.gated, config.bias, config.positionSlot);
+      var parts = new TokenParts(model, run, config.gated, config.bias, config.positionSlot);
       var found = new ArrayList<Tensor>(); // of the position, layer by layer, [slots, dModel]
       found.add(parts.at(position));
       double gap = parts.gap(run.stream(), 0, ids.length);
@@ -252,10 +251,10 @@ public final class TokenDecomposition {
         Grid.real(axes, share.toFloats()));
   }
 
-  /// The cheap way to one number a token: what it puts into the question's logit through all layers,
-  /// by one forward and one backward pass. Under [#run]'s linearisation the logit is linear in the
-  /// embeddings, so token k's part is `⟨e_k, ∂ logit_lin / ∂ e_k⟩`: the last row of its frozen
-  /// reading.
+  /// The cheap way to one number a token: what it puts into the question's logit through all
+  /// layers, by one forward and one backward pass. Under [#run]'s linearisation the logit is linear
+  /// in the embeddings, so token k's part is `⟨e_k, ∂ logit_lin / ∂ e_k⟩`: the last row of its
+  /// frozen reading.
   ///
   /// @throws IllegalArgumentException if the metric is not a logit or a difference of two
   public static TokenScores scores(
@@ -296,7 +295,8 @@ public final class TokenDecomposition {
     }
   }
 
-  /// @param leaf what the first block reads but for the norm of the embeddings, `[tokens, 1, dModel]`
+  /// @param leaf what the first block reads but for the norm of the embeddings, `[tokens, 1,
+  ///   dModel]`
   private static float[] contributions(
       Transformer model,
       Question question,

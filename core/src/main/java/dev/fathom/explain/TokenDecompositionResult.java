@@ -13,8 +13,8 @@ import java.util.SequencedMap;
 import java.util.Set;
 
 /// A [TokenDecomposition] at one position. Grids are `[layer, slot]`: row 0 is the embedding, row l
-/// the stream after block l - 1; columns are the tokens, then `(position)` if it was asked for, then
-/// `(bias)`, which also holds what the head itself adds.
+/// the stream after block l - 1; columns are the tokens, then `(position)` if it was asked for,
+/// then `(bias)`, which also holds what the head itself adds.
 ///
 /// @param measured what `frozen` splits, as text
 /// @param target the output that is followed, as text
@@ -102,9 +102,7 @@ public record TokenDecompositionResult(
   public View strip() {
     var strip = new ArrayList<View.Token>();
     for (int slot = 0; slot < slots(); slot++) {
-      strip.add(
-          new View.Token(
-              frozen.axis(1).label(slot), score(slot), details(rows() - 1, slot)));
+      strip.add(new View.Token(frozen.axis(1).label(slot), score(slot), details(rows() - 1, slot)));
     }
     return new View.Tokens(
         "Token scores",

@@ -16,8 +16,7 @@ import java.util.SequencedMap;
 /// @param measured what is split, as text
 /// @param logit the model's own value of the metric, before a soft-cap
 /// @param scores one for each token, `[position]`
-public record TokenScores(
-    Provenance provenance, String measured, double logit, Grid scores)
+public record TokenScores(Provenance provenance, String measured, double logit, Grid scores)
     implements Result {
 
   @Override

@@ -90,17 +90,15 @@ final class TokenParts {
     boolean causal = model.card().causal();
     int seen = causal ? first + count : positions; // positions that are read
     try (var scope = Scope.withoutGradients()) {
-      Tensor values = null; // [kvHeads, positions, slots, width]
+      var attention = block.block().attention();
+      Tensor values =
+          Tensor.zeros(
+              parts.dtype(), attention.kvHeads(), seen, parts.size(1), attention.width());
       for (int from = 0; from < seen; from += step()) {
         int n = Math.min(step(), seen - from);
         try (var chunk = Scope.open()) {
           int slots = slots(from + n);
           Tensor part = block.values(prefix(from, n, slots), from, true);
-          if (values == null) {
-            values =
-                scope.keep(
-                    Tensor.zeros(part.dtype(), part.size(0), seen, parts.size(1), part.size(3)));
-          }
           values.narrow(1, from, n).narrow(2, 0, slots).copyInPlace(part);
         }
       }

@@ -11,6 +11,7 @@ import dev.fathom.model.SequentialBlock;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Tensor;
+import dev.fathom.tensor.Weight;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -117,8 +118,8 @@ final class HeadMaps {
     Head.Unembedding head = unembedding(model);
     Norm norm = head.norm();
     Tensor read = norm == null ? x : norm.linear(x, unit(x));
-    Tensor table = head.out().weight().values();
-    return Walk.wide(read.to(table.dtype()).linear(table, null)).mul(head.scale());
+    Weight table = head.out().weight();
+    return Walk.wide(table.apply(read.to(table.values().dtype()), null)).mul(head.scale());
   }
 
   /// @throws IllegalArgumentException if the head is not linear

@@ -62,9 +62,8 @@ final class GenerateCommand implements Callable<Integer> {
       names = "--sinks",
       paramLabel = "N",
       description =
-          "With --recent: also keep the first N tokens, where models park attention. Default:"
-              + " ${DEFAULT-VALUE}.")
-  private int sinks = 4;
+          "With --recent: also keep the first N tokens, where models park attention. Default: 4.")
+  private @Nullable Integer sinks;
 
   @Option(
       names = "--recent",
@@ -96,6 +95,10 @@ final class GenerateCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     decodingOptions.decoding(Set.of()).withBeams(beams, lengthPenalty); // refuse early
+    if (sinks != null && recent == null) {
+      throw new IllegalArgumentException(
+          "--sinks keeps first tokens beside the last ones: say with --recent how many of those.");
+    }
     var source = promptOptions.source(console);
     try (var model = LoadedModel.open(console, modelOptions)) {
       Decoding decoding =
@@ -103,7 +106,7 @@ final class GenerateCommand implements Callable<Integer> {
       LanguageModel language =
           recent == null
               ? model.transformer()
-              : Streaming.of(model.transformer(), sinks, recent);
+              : Streaming.of(model.transformer(), sinks == null ? 4 : sinks, recent);
       var generator = Generator.of(language, model.tokenizer());
       List<Named> prompts = prompts(model, source);
       long started = System.nanoTime();

@@ -17,9 +17,6 @@ import java.util.List;
 ///
 /// It misleads in models whose first layers rewrite the embedding before later ones read it.
 public final class CopyingScores {
-  /// Logits held at a time.
-  private static final long CHUNK_BYTES = 64 << 20;
-
   private CopyingScores() {}
 
   /// @param tokens random ordinary tokens to try
@@ -64,8 +61,7 @@ public final class CopyingScores {
         try (var inner = Scope.open()) {
           var maps = new HeadMaps(model, layer);
           Tensor written = maps.written(maps.read(words)).flatten(0, 1); // [heads · n, dModel]
-          int chunk =
-              (int) Math.max(1, CHUNK_BYTES / (3L * Float.BYTES * model.outputs()));
+          int chunk = HeadMaps.rowsAtOnce(model);
           for (int from = 0; from < heads * ids.length; from += chunk) {
             try (var part = Scope.open()) {
               int count = Math.min(chunk, heads * ids.length - from);

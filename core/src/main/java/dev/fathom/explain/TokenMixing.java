@@ -94,6 +94,7 @@ public final class TokenMixing {
           "Position %d is not in the prompt, which has tokens 0 to %d."
               .formatted(position, ids.length - 1));
     }
+    AttentionPatterns.requireHoldable(model, (long) ids.length * ids.length, ids.length);
     var mixing = new TokenMixing(model, method, ids.length);
     int cells = ids.length * ids.length;
     float[] layers = new float[model.layers() * cells];
@@ -225,7 +226,10 @@ public final class TokenMixing {
     Tensor whole() {
       return switch (block) {
         case SequentialBlock _, ParallelBlock _, SandwichBlock _ -> stream.add(added);
-        case PostNormBlock b -> Walk.wide(b.norm1().of(stream.add(added)));
+        case PostNormBlock b -> {
+          Tensor sum = stream.add(added);
+          yield b.norm1().with(sum, b.norm1().scale(sum));
+        }
       };
     }
 

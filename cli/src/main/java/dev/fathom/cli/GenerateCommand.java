@@ -134,8 +134,7 @@ final class GenerateCommand implements Callable<Integer> {
 
   private List<Named> prompts(LoadedModel model, PromptOptions.Source source) {
     return switch (source) {
-      case PromptOptions.Source.Text(String text) ->
-          List.of(new Named("1", prompt(model, text)));
+      case PromptOptions.Source.Text(String text) -> List.of(new Named("1", prompt(model, text)));
       case PromptOptions.Source.Lines(Path file) -> lines(model, file);
     };
   }

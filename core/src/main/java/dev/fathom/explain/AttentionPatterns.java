@@ -15,8 +15,8 @@ import java.util.Set;
 /// key position k: `softmax(q·k · scale)`, rows of which sum to 1.
 ///
 /// It misleads as an explanation: a head may look at a token whose value it hardly reads (compare
-/// [TokenMixing]), most heads of trained models park attention on the first token ([AttentionSinks]),
-/// and after a few layers a position holds more than its own token.
+/// [TokenMixing]), most heads of trained models park attention on the first token
+/// ([AttentionSinks]), and after a few layers a position holds more than its own token.
 public final class AttentionPatterns {
   /// Numbers that a result may hold.
   private static final long MOST = 50_000_000;
@@ -38,8 +38,7 @@ public final class AttentionPatterns {
   }
 
   /// The patterns of all heads; `tokenizer` only names tokens.
-  public static AttentionPatternsResult run(
-      Transformer model, Tokenizer tokenizer, Prompt prompt) {
+  public static AttentionPatternsResult run(Transformer model, Tokenizer tokenizer, Prompt prompt) {
     long start = System.nanoTime();
     int[] ids = prompt.ids();
     int heads = HeadIndex.count(model);

@@ -126,8 +126,7 @@ public final class Composition {
             .toList();
     SequencedMap<Input, Grid> grids = new LinkedHashMap<>();
     scores.forEach((input, values) ->
-        grids.put(
-            input, Grid.real(List.of(Axis.of("from", names), Axis.of("to", names)), values)));
+        grids.put(input, Grid.real(List.of(Axis.of("from", names), Axis.of("to", names)), values)));
     return new CompositionResult(
         Provenances.of(
             model,

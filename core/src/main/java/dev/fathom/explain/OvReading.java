@@ -54,7 +54,12 @@ public final class OvReading {
 
   /// @param top tokens to name on either side
   public static OvReadingResult run(
-      Transformer model, Tokenizer tokenizer, Prompt prompt, HeadIndex head, Source source, int top) {
+      Transformer model,
+      Tokenizer tokenizer,
+      Prompt prompt,
+      HeadIndex head,
+      Source source,
+      int top) {
     long start = System.nanoTime();
     head.in(model);
     int[] ids = prompt.ids();

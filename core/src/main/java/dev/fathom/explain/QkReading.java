@@ -13,14 +13,14 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/// What is a head looking for? The scores `n_q W_Q W_Kᵀ n_k · scale` between the tokens of a prompt,
-/// and for each token the keys of the whole vocabulary that it would score highest (Elhage et al.
-/// 2021). Query and key norms included; rotary positions on request, those of the prompt.
+/// What is a head looking for? The scores `n_q W_Q W_Kᵀ n_k · scale` between the tokens of a
+/// prompt, and for each token the keys of the whole vocabulary that it would score highest (Elhage
+/// et al. 2021). Query and key norms included; rotary positions on request, those of the prompt.
 ///
-/// With [OvReading.Source#STREAM] and positions these are the scores of the run itself (before ALiBi
-/// and soft-cap). Only differences along a row matter, as softmax forgets the rest. Against the
-/// vocabulary no rotation is done, as if the key stood where the query stands: heads that look by
-/// position show nothing there.
+/// With [OvReading.Source#STREAM] and positions these are the scores of the run itself (before
+/// ALiBi and soft-cap). Only differences along a row matter, as softmax forgets the rest. Against
+/// the vocabulary no rotation is done, as if the key stood where the query stands: heads that look
+/// by position show nothing there.
 public final class QkReading {
   private QkReading() {}
 
@@ -89,8 +89,7 @@ public final class QkReading {
   }
 
   /// Keys of the whole vocabulary for one head, `[width, vocab]`, some words at a time.
-  private static Tensor keysOf(
-      HeadMaps maps, Transformer model, long[] words, HeadIndex head) {
+  private static Tensor keysOf(HeadMaps maps, Transformer model, long[] words, HeadIndex head) {
     int chunk = 8192;
     var parts = new ArrayList<Tensor>();
     try (var scope = Scope.open()) {

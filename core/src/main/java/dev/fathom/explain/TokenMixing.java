@@ -168,11 +168,7 @@ public final class TokenMixing {
             return vectors.norm(-1, false);
           }
           Tensor target = y.narrow(0, from, vectors.size(1)).unsqueeze(0); // [1, queries, dModel]
-          return target
-              .abs()
-              .sum(-1, false)
-              .sub(target.sub(vectors).abs().sum(-1, false))
-              .relu();
+          return target.abs().sum(-1, false).sub(target.sub(vectors).abs().sum(-1, false)).relu();
         });
     return shares(weights.to(DType.F64), own);
   }

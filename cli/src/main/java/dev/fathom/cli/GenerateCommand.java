@@ -90,6 +90,7 @@ final class GenerateCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     decodingOptions.decoding(Set.of()).withBeams(beams, lengthPenalty); // refuse early
+    dolaOptions.check();
     var source = promptOptions.source(console);
     try (var model = LoadedModel.open(console, modelOptions)) {
       Decoding decoding =
@@ -205,8 +206,7 @@ final class GenerateCommand implements Callable<Integer> {
   }
 
   /// What each text's tokens were contrasted with.
-  private static List<DolaResult> contrasts(
-      Dola dola, LoadedModel model, List<Generation> texts) {
+  private static List<DolaResult> contrasts(Dola dola, LoadedModel model, List<Generation> texts) {
     return texts.stream()
         .map(text -> {
           int[] ids =

@@ -112,6 +112,7 @@ final class GenerateCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "--sinks keeps first tokens beside the last ones: say with --recent how many of those.");
     }
+    dolaOptions.check();
     var source = promptOptions.source(console);
     try (var model = LoadedModel.open(console, modelOptions)) {
       Decoding decoding =
@@ -236,8 +237,7 @@ final class GenerateCommand implements Callable<Integer> {
   }
 
   /// What each text's tokens were contrasted with.
-  private static List<DolaResult> contrasts(
-      Dola dola, LoadedModel model, List<Generation> texts) {
+  private static List<DolaResult> contrasts(Dola dola, LoadedModel model, List<Generation> texts) {
     return texts.stream()
         .map(text -> {
           int[] ids =

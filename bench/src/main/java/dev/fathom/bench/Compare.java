@@ -143,15 +143,17 @@ public final class Compare {
               workloads.ablation(),
               "zero ablation, 4 kinds at every layer and position, the answer's logit");
       case HEADS ->
-          say(task.toString(), workloads.heads(), "zero ablation of every head, the answer's logit");
+          say(
+              task.toString(),
+              workloads.heads(),
+              "zero ablation of every head, the answer's logit");
       case PATCH ->
           say(
               task.toString(),
               workloads.patch(),
               "stream, attention and MLP patched at every layer and position");
       case TRACE ->
-          say(
-              task.toString(), workloads.trace(), "causal tracing, 3 kinds of state, 10 samples");
+          say(task.toString(), workloads.trace(), "causal tracing, 3 kinds of state, 10 samples");
       case STEREOSET -> {
         if (sentences.isPresent()) {
           say(

@@ -21,8 +21,7 @@ import picocli.CommandLine.Option;
 /// Ablation maps of one prompt.
 @Command(
     name = "ablate",
-    description =
-        "Takes parts of the model away, one at a time: which does the answer need?",
+    description = "Takes parts of the model away, one at a time: which does the answer need?",
     footer = {
       "",
       "PART is attn, mlp, both (at each layer and position), attn_to_mlp (attention stays in the",
@@ -116,8 +115,8 @@ final class AblateCommand implements Callable<Integer> {
     var transformer = model.transformer();
     int heads = transformer.blocks().getFirst().attention().heads();
     return parts.stream()
-        .mapToInt(part ->
-            transformer.layers() * (part == Ablation.Part.HEAD ? heads : prompt.length()))
+        .mapToInt(
+            part -> transformer.layers() * (part == Ablation.Part.HEAD ? heads : prompt.length()))
         .sum();
   }
 

@@ -75,7 +75,8 @@ final class PatchCommand implements Callable<Integer> {
       names = "--part",
       paramLabel = "PART",
       split = ",",
-      description = "What is put over; several with commas. Default: resid_post,attn_out,mlp_out,z.")
+      description =
+          "What is put over; several with commas. Default: resid_post,attn_out,mlp_out,z.")
   private List<String> parts = List.of();
 
   @Option(
@@ -111,10 +112,7 @@ final class PatchCommand implements Callable<Integer> {
                 ? "Each cell is how much of the difference between the two prompts one value carries."
                 : "Each cell is what the answer loses when only one route from a head is corrupt.",
             result(
-                model,
-                question,
-                other,
-                config.within(sweep.budget()).telling(progress::advance)));
+                model, question, other, config.within(sweep.budget()).telling(progress::advance)));
       }
     }
     return Main.DONE;

@@ -55,7 +55,8 @@ public record PatchingResult(
       boolean denoise = direction == Patching.Direction.DENOISE;
       var map =
           View.HeatMap.of(
-                  "%s of the %s run".formatted(capital(part.title()), denoise ? "clean" : "corrupt"),
+                  "%s of the %s run"
+                      .formatted(capital(part.title()), denoise ? "clean" : "corrupt"),
                   denoise
                       ? "How much of the clean answer comes back when only this is put into the corrupt run? (1: all)"
                       : "How much of the clean answer is left when only this is taken from the corrupt run? (1: all)",

@@ -169,8 +169,7 @@ public final class PathPatching {
         question.metric(),
         described,
         before,
-        Grid.real(
-            List.of(Axis.index("layer", model.layers()), Axis.index("head", heads)), effect));
+        Grid.real(List.of(Axis.index("layer", model.layers()), Axis.index("head", heads)), effect));
   }
 
   /// What the stream would gain, had a block's heads their corrupt output one at a time, `[heads,
@@ -243,8 +242,7 @@ public final class PathPatching {
   }
 
   private static Intervention replaced(Kind kind, int layer, int head, Tensor values) {
-    return new Intervention.Replace(
-        Slice.of(kind, layer).heads(head), values.narrow(1, head, 1));
+    return new Intervention.Replace(Slice.of(kind, layer).heads(head), values.narrow(1, head, 1));
   }
 
   private static Tensor attentionReads(Block block, Tensor stream) {

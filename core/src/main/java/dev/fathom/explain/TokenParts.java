@@ -92,8 +92,7 @@ final class TokenParts {
     try (var scope = Scope.withoutGradients()) {
       var attention = block.block().attention();
       Tensor values =
-          Tensor.zeros(
-              parts.dtype(), attention.kvHeads(), seen, parts.size(1), attention.width());
+          Tensor.zeros(parts.dtype(), attention.kvHeads(), seen, parts.size(1), attention.width());
       for (int from = 0; from < seen; from += step()) {
         int n = Math.min(step(), seen - from);
         try (var chunk = Scope.open()) {

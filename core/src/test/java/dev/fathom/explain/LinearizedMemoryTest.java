@@ -35,8 +35,7 @@ class LinearizedMemoryTest {
             tiny.model(), numbers, question, TokenDecomposition.Config.standard());
         TokenDecomposition.scores(tiny.model(), numbers, question, Gated.SYMMETRIC);
         DirectLogitAttribution.run(tiny.model(), numbers, question);
-        ComponentLens.heads(
-            tiny.model(), numbers, question, ComponentLens.Config.standard());
+        ComponentLens.heads(tiny.model(), numbers, question, ComponentLens.Config.standard());
         assertThat(Handles.open()).as("after turn %d", turn).isLessThanOrEqualTo(before);
       }
     }

@@ -13,6 +13,7 @@ import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.util.Objects;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -61,7 +62,7 @@ class SmolLm2AttributionTest {
           new String[] {
             "dla_embed", "dla_attn", "dla_mlp", "attn_source_dla", "attn_source_norm"
           }) {
-        reference.assertClose(array, result.arrays().get(array).values(), 2e-4);
+        reference.assertClose(array, Objects.requireNonNull(result.arrays().get(array)).values(), 2e-4);
       }
     }
     assertThat(result.sum()).isCloseTo(result.logit(), Offset.offset(1e-3));

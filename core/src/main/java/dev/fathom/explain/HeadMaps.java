@@ -21,12 +21,10 @@ final class HeadMaps {
   /// Logits held at a time.
   private static final long CHUNK_BYTES = 64 << 20;
 
-  private final Transformer model;
   private final Block block;
   private final Attention attention;
 
   HeadMaps(Transformer model, int layer) {
-    this.model = model;
     this.block = model.blocks().get(layer);
     this.attention = block.attention();
   }

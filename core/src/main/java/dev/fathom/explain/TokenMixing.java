@@ -46,12 +46,10 @@ public final class TokenMixing {
   /// What the vectors of a chunk of queries may take.
   private static final long CHUNK_BYTES = 64 << 20;
 
-  private final Transformer model;
   private final Method method;
   private final int tokens;
 
-  private TokenMixing(Transformer model, Method method, int tokens) {
-    this.model = model;
+  private TokenMixing(Method method, int tokens) {
     this.method = method;
     this.tokens = tokens;
   }
@@ -95,7 +93,7 @@ public final class TokenMixing {
               .formatted(position, ids.length - 1));
     }
     AttentionPatterns.requireHoldable(model, (long) ids.length * ids.length, ids.length);
-    var mixing = new TokenMixing(model, method, ids.length);
+    var mixing = new TokenMixing(method, ids.length);
     int cells = ids.length * ids.length;
     float[] layers = new float[model.layers() * cells];
     float[] lengths = new float[method == Method.NORMS ? layers.length : 0];
@@ -273,7 +271,7 @@ public final class TokenMixing {
     /// Measures `Σ_h α v W_O`, `[queries, keys]`.
     Tensor moved(Measure measure) {
       long each = 4L * tokens * stream.size(1) * stream.dtype().bytes();
-      int chunk = (int) Math.clamp(CHUNK_BYTES / each, 1, tokens);
+      int chunk = Math.clamp(CHUNK_BYTES / each, 1, tokens);
       try (var scope = Scope.open()) {
         var parts = new ArrayList<Tensor>();
         for (int from = 0; from < tokens; from += chunk) {

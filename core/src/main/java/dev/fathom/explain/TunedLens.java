@@ -230,11 +230,9 @@ public final class TunedLens implements Reading, AutoCloseable {
 
   private static Tensor tensor(SafetensorsFile file, String name, long... shape) {
     TensorInfo info = file.tensors().get(name);
-    boolean fits =
-        info != null
-            && (info.type() == TensorType.F32 || info.type() == TensorType.F64)
-            && info.shape().equals(TensorSpec.of(name, info.type(), shape).shape());
-    if (!fits) {
+    if (info == null
+        || (info.type() != TensorType.F32 && info.type() != TensorType.F64)
+        || !info.shape().equals(TensorSpec.of(name, info.type(), shape).shape())) {
       throw new FathomException(
           "%s: expected a tensor '%s' of shape %s in F32 or F64, found %s"
               .formatted(

@@ -68,6 +68,9 @@ class SmolLm2DolaTest {
             .isEqualTo(expected.get("layers").get(t).asLong());
       }
     }
+    if (expected.get("gap").get(ids.length - 1).asDouble() <= TIE) {
+      return; // streams without their norm are so far off that the textbook's divergence is ln 2
+    }
     double[] scores =
         dola.logits(Tensor.of(ids, ids.length), Layout.single(ids.length), Wanted.LAST).toDoubles();
     for (int k = 0; k < expected.get("ids").size(); k++) {

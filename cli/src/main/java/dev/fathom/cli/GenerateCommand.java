@@ -1,21 +1,29 @@
 package dev.fathom.cli;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import dev.fathom.data.Prompt;
+import dev.fathom.explain.Dola;
+import dev.fathom.explain.DolaResult;
 import dev.fathom.model.Decoding;
 import dev.fathom.model.Generation;
 import dev.fathom.model.Generator;
 import dev.fathom.model.LanguageModel;
 import dev.fathom.model.Streaming;
+import dev.fathom.render.Terminal;
+import dev.fathom.view.View;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -34,6 +42,7 @@ import tools.jackson.databind.json.JsonMapper;
       "  fathom generate -m DIR --chat \"Why is the sky blue?\" --temperature 0.7 --top-p 0.9",
       "  fathom generate -m DIR \"Once upon a time\" -n 5000 --ignore-eos --recent 512",
       "  fathom generate -m DIR --prompts prompts.jsonl --json texts.json",
+      "  fathom generate -m DIR \"The capital of Peru is\" --dola low --repetition-penalty 1.2",
     })
 final class GenerateCommand implements Callable<Integer> {
   /// Prompts that are continued together.
@@ -44,6 +53,7 @@ final class GenerateCommand implements Callable<Integer> {
   @Mixin private final ModelOptions modelOptions = new ModelOptions();
   @Mixin private final PromptOptions promptOptions = new PromptOptions();
   @Mixin private final DecodingOptions decodingOptions = new DecodingOptions();
+  @Mixin private final DolaOptions dolaOptions = new DolaOptions();
   @Mixin private final JsonOptions output = new JsonOptions();
 
   @Option(
@@ -62,9 +72,8 @@ final class GenerateCommand implements Callable<Integer> {
       names = "--sinks",
       paramLabel = "N",
       description =
-          "With --recent: also keep the first N tokens, where models park attention. Default:"
-              + " ${DEFAULT-VALUE}.")
-  private int sinks = 4;
+          "With --recent: also keep the first N tokens, where models park attention. Default: 4.")
+  private @Nullable Integer sinks;
 
   @Option(
       names = "--recent",
@@ -82,13 +91,16 @@ final class GenerateCommand implements Callable<Integer> {
   private record Named(String id, Prompt prompt) {}
 
   /// One text, as JSON has it.
+  ///
+  /// @param prematureLayers with `--dola`, what each token was contrasted with
   private record Text(
       String id,
       String prompt,
       List<Integer> promptIds,
       String text,
       List<Integer> ids,
-      String stop) {}
+      String stop,
+      @JsonInclude(JsonInclude.Include.NON_EMPTY) List<Integer> prematureLayers) {}
 
   /// The result, as JSON has it.
   private record Document(String model, List<Text> texts, double seconds, double tokensPerSecond) {}
@@ -96,15 +108,24 @@ final class GenerateCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     decodingOptions.decoding(Set.of()).withBeams(beams, lengthPenalty); // refuse early
+    if (sinks != null && recent == null) {
+      throw new IllegalArgumentException(
+          "--sinks keeps first tokens beside the last ones: say with --recent how many of those.");
+    }
+    dolaOptions.check();
     var source = promptOptions.source(console);
     try (var model = LoadedModel.open(console, modelOptions)) {
       Decoding decoding =
           decodingOptions.decoding(StopTokens.of(model)).withBeams(beams, lengthPenalty);
-      LanguageModel language =
-          recent == null
-              ? model.transformer()
-              : Streaming.of(model.transformer(), sinks, recent);
-      var generator = Generator.of(language, model.tokenizer());
+      Optional<Dola> dola = dolaOptions.of(model.transformer());
+      if (dola.isPresent() && recent != null) {
+        throw new IllegalArgumentException("Give either --dola or --recent, not both.");
+      }
+      LanguageModel speaker =
+          recent != null
+              ? Streaming.of(model.transformer(), sinks == null ? 4 : sinks, recent)
+              : dola.isPresent() ? dola.get() : model.transformer();
+      var generator = Generator.of(speaker, model.tokenizer());
       List<Named> prompts = prompts(model, source);
       long started = System.nanoTime();
       List<Generation> texts =
@@ -113,9 +134,15 @@ final class GenerateCommand implements Callable<Integer> {
               : many(generator, prompts, decoding);
       double seconds = (System.nanoTime() - started) / 1e9;
       long tokens = texts.stream().mapToLong(text -> text.tokens().size()).sum();
+      List<DolaResult> contrasts =
+          dola.isPresent() ? contrasts(dola.get(), model, texts) : List.of();
+      if (output.showsText() && dolaOptions.shown()) {
+        show(prompts, contrasts);
+      }
       if (output.wantsJson()) {
         output.writeJson(
-            console, json(model.transformer().card().name(), prompts, texts, seconds, tokens));
+            console,
+            json(model.transformer().card().name(), prompts, texts, contrasts, seconds, tokens));
       }
       if (output.showsText()) {
         console.err().println(speed(tokens, seconds));
@@ -131,8 +158,7 @@ final class GenerateCommand implements Callable<Integer> {
 
   private List<Named> prompts(LoadedModel model, PromptOptions.Source source) {
     return switch (source) {
-      case PromptOptions.Source.Text(String text) ->
-          List.of(new Named("1", prompt(model, text)));
+      case PromptOptions.Source.Text(String text) -> List.of(new Named("1", prompt(model, text)));
       case PromptOptions.Source.Lines(Path file) -> lines(model, file);
     };
   }
@@ -210,8 +236,40 @@ final class GenerateCommand implements Callable<Integer> {
     return texts;
   }
 
+  /// What each text's tokens were contrasted with.
+  private static List<DolaResult> contrasts(Dola dola, LoadedModel model, List<Generation> texts) {
+    return texts.stream()
+        .map(text -> {
+          int[] ids =
+              Stream.concat(text.prompt().stream(), text.tokens().stream())
+                  .mapToInt(Integer::intValue)
+                  .toArray();
+          return dola.trace(
+              model.tokenizer(), Prompt.ofIds(model.tokenizer(), ids), text.prompt().size());
+        })
+        .toList();
+  }
+
+  private void show(List<Named> prompts, List<DolaResult> contrasts) {
+    for (int i = 0; i < contrasts.size(); i++) {
+      if (contrasts.size() > 1) console.out().println("[" + prompts.get(i).id + "]");
+      for (View view : contrasts.get(i).views()) {
+        console.out().println(Terminal.render(view, TerminalStyles.of(console)));
+      }
+    }
+  }
+
+  private static List<Integer> layers(DolaResult contrast) {
+    return Arrays.stream(contrast.layers().integers()).mapToObj(Math::toIntExact).toList();
+  }
+
   private static String json(
-      String model, List<Named> prompts, List<Generation> texts, double seconds, long tokens) {
+      String model,
+      List<Named> prompts,
+      List<Generation> texts,
+      List<DolaResult> contrasts,
+      double seconds,
+      long tokens) {
     var rows = new ArrayList<Text>();
     for (int i = 0; i < texts.size(); i++) {
       Generation text = texts.get(i);
@@ -222,7 +280,8 @@ final class GenerateCommand implements Callable<Integer> {
               text.prompt(),
               text.text(),
               text.tokens(),
-              text.stop().name().toLowerCase(Locale.ROOT)));
+              text.stop().name().toLowerCase(Locale.ROOT),
+              contrasts.isEmpty() ? List.of() : layers(contrasts.get(i))));
     }
     return JsonMapper.shared()
         .writerWithDefaultPrettyPrinter()

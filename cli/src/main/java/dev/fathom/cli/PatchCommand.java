@@ -1,14 +1,17 @@
 package dev.fathom.cli;
 
 import dev.fathom.data.Prompt;
+import dev.fathom.explain.AttributionPatching;
 import dev.fathom.explain.Patching;
-import dev.fathom.explain.PatchingResult;
+import dev.fathom.explain.PathPatching;
 import dev.fathom.explain.Question;
+import dev.fathom.view.Result;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -25,11 +28,16 @@ import picocli.CommandLine.Option;
       "PART is resid_post, attn_out, mlp_out (at each layer and position), z, q, k or v (of each",
       "head, at all positions). The prompts need the same number of tokens.",
       "",
+      "--to follows one route instead: each head sends its corrupt output to the RECEIVERs alone",
+      "(path patching): logits, or heads and MLPs such as q.9.h3,v.9.h3,mlp_in.7.",
+      "",
       "Examples:",
       "  fathom patch \"The Eiffel Tower is located in the city of\" \\",
       "    --corrupt \"The Brandenburg Gate is located in the city of\"",
       "  fathom patch \"When Mary and John went to the store, John gave a drink to\" -t Mary --foil John \\",
       "    --corrupt \"When Mary and John went to the store, Mary gave a drink to\" --part z,q,k,v",
+      "  fathom patch ... --to logits            the direct effect of each head",
+      "  fathom patch ... --attribution          the gradient's estimate beside exact patching",
     })
 final class PatchCommand implements Callable<Integer> {
   /// Which run is the base.
@@ -37,6 +45,9 @@ final class PatchCommand implements Callable<Integer> {
     denoise,
     noise
   }
+
+  private static final Pattern RECEIVER =
+      Pattern.compile("([qkv])\\.(\\d{1,4})\\.h(\\d{1,4})|mlp_in\\.(\\d{1,4})");
 
   private final Console console;
 
@@ -67,6 +78,18 @@ final class PatchCommand implements Callable<Integer> {
       description = "What is put over; several with commas. Default: resid_post,attn_out,mlp_out,z.")
   private List<String> parts = List.of();
 
+  @Option(
+      names = "--to",
+      paramLabel = "RECEIVER",
+      split = ",",
+      description = "Path patching: where each head's corrupt output is noticed.")
+  private List<String> receivers = List.of();
+
+  @Option(
+      names = "--attribution",
+      description = "Estimate every patch by one backward pass, and compare with exact patching.")
+  private boolean attribution;
+
   PatchCommand(Console console) {
     this.console = console;
   }
@@ -79,24 +102,66 @@ final class PatchCommand implements Callable<Integer> {
       Question question = questions.question(model, prompt);
       Prompt other = model.prompt(corrupt, questions.reading().promptOptions());
       try (var progress = Progress.start(console, "patching", 0)) {
-        PatchingResult result =
-            Patching.run(
-                model.transformer(),
-                model.tokenizer(),
-                question,
-                other,
-                config.within(sweep.budget()).telling(progress::advance));
         ResultOutput.show(
             console,
             output,
             prompt.text(),
-            "Activation patching",
-            "Each cell is how much of the difference between the two prompts one value carries: 0 is"
-                + " the corrupt answer, 1 the clean one.",
-            result);
+            receivers.isEmpty() ? "Activation patching" : "Path patching",
+            receivers.isEmpty()
+                ? "Each cell is how much of the difference between the two prompts one value carries."
+                : "Each cell is what the answer loses when only one route from a head is corrupt.",
+            result(
+                model,
+                question,
+                other,
+                config.within(sweep.budget()).telling(progress::advance)));
       }
     }
     return Main.DONE;
+  }
+
+  private Result result(
+      LoadedModel model, Question question, Prompt other, Patching.Config config) {
+    var transformer = model.transformer();
+    if (!receivers.isEmpty()) {
+      if (attribution) {
+        throw new IllegalArgumentException("Give either --to or --attribution, not both.");
+      }
+      return PathPatching.run(
+          transformer,
+          model.tokenizer(),
+          question,
+          other,
+          receivers.stream().map(PatchCommand::receiver).toList(),
+          config.budget(),
+          config.progress());
+    }
+    return attribution
+        ? AttributionPatching.run(transformer, model.tokenizer(), question, other, config)
+        : Patching.run(transformer, model.tokenizer(), question, other, config);
+  }
+
+  private static PathPatching.Receiver receiver(String text) {
+    if (text.equals("logits")) {
+      return new PathPatching.Receiver.Logits();
+    }
+    var matcher = RECEIVER.matcher(text);
+    if (!matcher.matches()) {
+      throw new IllegalArgumentException(
+          "--to %s: a receiver is logits, a head's input such as q.9.h3, k.9.h3 or v.9.h3, or mlp_in.7."
+              .formatted(text));
+    }
+    if (matcher.group(4) != null) {
+      return new PathPatching.Receiver.Mlp(Integer.parseInt(matcher.group(4)));
+    }
+    var input =
+        switch (matcher.group(1)) {
+          case "q" -> PathPatching.Input.QUERY;
+          case "k" -> PathPatching.Input.KEY;
+          default -> PathPatching.Input.VALUE;
+        };
+    return new PathPatching.Receiver.Head(
+        input, Integer.parseInt(matcher.group(2)), Integer.parseInt(matcher.group(3)));
   }
 
   private Patching.Config config() {

@@ -75,6 +75,16 @@ final class PromptOptions {
     return new Source.Text(text);
   }
 
+  /// Whether there is a prompt or a file of them.
+  boolean given() {
+    return prompt != null || prompts != null;
+  }
+
+  /// Whether the user gave a file of prompts.
+  boolean givesFile() {
+    return prompts != null;
+  }
+
   /// Whether the prompt goes through the chat template.
   boolean chat() {
     return chat || system != null;

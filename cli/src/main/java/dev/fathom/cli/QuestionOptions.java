@@ -23,7 +23,7 @@ final class QuestionOptions {
       paramLabel = "METRIC",
       description =
           "What is measured: logit, logitdiff (target less foil), logprob, prob or kl. Default:"
-              + " logitdiff with --foil, otherwise logit.")
+              + " logitdiff with --foil, otherwise logit (attribute: logprob).")
   private @Nullable String metric;
 
   /// The one prompt the user gave.
@@ -44,15 +44,16 @@ final class QuestionOptions {
   ///
   /// @throws IllegalArgumentException if target and foil are the same, or the metric needs a foil
   Question question(LoadedModel model, Prompt prompt) {
-    return question(model, prompt, foil == null ? Metric.LOGIT : Metric.LOGIT_DIFFERENCE);
+    return question(model, prompt, Metric.LOGIT);
   }
 
-  /// The same with another metric where the user names none.
+  /// The same with another metric where the user names neither one nor a foil.
   Question question(LoadedModel model, Prompt prompt, Metric usual) {
     Question question = reading.question(model, prompt);
     if (foil != null) {
       question = question.withFoil(ReadingOptions.targetId(model, prompt, foil));
     }
-    return question.measuredBy(metric == null ? usual : Metric.named(metric));
+    Metric unnamed = foil == null ? usual : Metric.LOGIT_DIFFERENCE;
+    return question.measuredBy(metric == null ? unnamed : Metric.named(metric));
   }
 }

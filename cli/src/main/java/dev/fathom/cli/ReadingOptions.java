@@ -1,10 +1,17 @@
 package dev.fathom.cli;
 
+import dev.fathom.FathomException;
 import dev.fathom.data.Prompt;
+import dev.fathom.data.PromptFile;
+import dev.fathom.data.Target;
+import dev.fathom.explain.LensStatistics;
 import dev.fathom.explain.LogitLens;
 import dev.fathom.explain.Predictions;
 import dev.fathom.explain.Question;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -34,7 +41,7 @@ final class ReadingOptions {
       case PromptOptions.Source.Text(String text) -> model.prompt(text, prompt);
       case PromptOptions.Source.Lines(var file) ->
           throw new IllegalArgumentException(
-              "This command reads one prompt; --prompts " + file + " is for capture and generate.");
+              "This command reads one prompt; --prompts " + file + " is for others, such as lens.");
     };
   }
 
@@ -71,12 +78,61 @@ final class ReadingOptions {
     return at;
   }
 
+  /// What these options ask about a line of a file of prompts. Its own target comes before that of
+  /// the command line; what was done to texts is not said, there are too many.
+  ///
+  /// @throws FathomException if the line's prompt is empty or too long, or the target is none
+  LensStatistics.Item item(LoadedModel model, Path file, PromptFile.Line line) {
+    try {
+      var card = model.transformer().card();
+      var options = new Prompt.Options(prompt.chat(), prompt.system(), prompt.bos(), card.causal());
+      Prompt read =
+          Prompt.of(model.tokenizer(), line.prompt(), options).requireFits(card.context(), 0);
+      Optional<String> asked = line.target().or(() -> Optional.ofNullable(target));
+      return new LensStatistics.Item(
+          line.id().map(id -> line.number() + ":" + id).orElse(Integer.toString(line.number())),
+          read,
+          asked.isEmpty()
+              ? OptionalInt.empty()
+              : OptionalInt.of(silentTargetId(model, read, asked.get())),
+          position(model, read));
+    } catch (IllegalArgumentException e) {
+      throw new FathomException(
+          "%s, line %d: %s".formatted(file, line.number(), e.getMessage()), e);
+    }
+  }
+
+  private static int silentTargetId(LoadedModel model, Prompt prompt, String target) {
+    var card = model.transformer().card();
+    if (!card.labels().isEmpty()) {
+      return label(card.labels(), target);
+    }
+    return card.causal()
+        ? Target.of(model.tokenizer(), prompt, target).id()
+        : Target.atMask(model.tokenizer(), target).id();
+  }
+
+  /// Everything here that decides what is found for a file of prompts, by name.
+  void describe(Map<String, String> settings) {
+    settings.put("chat", Boolean.toString(prompt.chat()));
+    settings.put("system", prompt.system().orElse(""));
+    settings.put("bos", prompt.bos().map(String::valueOf).orElse("as configured"));
+    settings.put(
+        "position",
+        prompt.position().isEmpty() ? "usual" : Integer.toString(prompt.position().getAsInt()));
+    settings.put("target", target == null ? "" : target);
+  }
+
   /// An output of the model by its text: a token that could follow the prompt, or a class.
   static int targetId(LoadedModel model, Prompt prompt, String target) {
     List<String> labels = model.transformer().card().labels();
     if (labels.isEmpty()) {
       return model.target(prompt, target).id();
     }
+    return label(labels, target);
+  }
+
+  private static int label(List<String> labels, String target) {
     int label = labels.indexOf(target.strip());
     if (label < 0) {
       throw new IllegalArgumentException(

@@ -39,7 +39,7 @@ final class ResultOutput {
     output.out().ifPresent(file -> ArrayFile.write(file, result.arrays()));
   }
 
-  private static Report page(String title, String heading, String explanation, Result result) {
+  static Report page(String title, String heading, String explanation, Result result) {
     return new Report(
         title,
         result.provenance().model(),

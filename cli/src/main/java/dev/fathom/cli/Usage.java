@@ -28,6 +28,7 @@ final class Usage {
     HEADINGS.put(ComputeOptions.class, "Model");
     HEADINGS.put(PromptOptions.class, "Prompt");
     HEADINGS.put(DecodingOptions.class, "Generation");
+    HEADINGS.put(DolaOptions.class, "Generation");
     HEADINGS.put(SeedOption.class, "Chance");
     HEADINGS.put(JsonOptions.class, "Output");
     HEADINGS.put(OutputOptions.class, "Output");

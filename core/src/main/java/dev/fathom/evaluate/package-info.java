@@ -12,7 +12,23 @@
 /// [Likelihood] gives the log-probability of every token of many rows, which scores of sentences
 /// and perplexity are sums of.
 ///
+/// ## Runs that go on after a kill
+///
+/// [ItemDirectory] keeps what a long run finds, item by item, and [MeanInterval] makes totals of
+/// it: a method over many prompts or facts opens one, skips the items that are there, appends the
+/// others, and reads all of them back at the end.
+///
+/// Its directory has `settings.json`, an object of strings that decided the run (one with any other
+/// value is refused); `items.jsonl`, one JSON object a line, whose first field `key` names the item
+/// and whose others are the method's; and `lock`, held while a run writes. Lines are written whole:
+/// a last line without its end is what a dying run left, and is dropped. A method may put other
+/// files beside them, such as `result.json` and `report.html`.
+///
 /// Results are records over plain numbers; no native memory outlives a call. Everything here may be
-/// called from several threads.
+/// called from several threads; an [ItemDirectory] belongs to one.
+///
+/// ## History
+///
+/// - 0.1: directories of items, the first version.
 @org.jspecify.annotations.NullMarked
 package dev.fathom.evaluate;

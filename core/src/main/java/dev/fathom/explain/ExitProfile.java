@@ -11,7 +11,6 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /// When is the answer there? How early the lens' best token is already the model's (agreement),
@@ -34,8 +33,6 @@ public record ExitProfile(
     List<Threshold> thresholds,
     double overthought)
     implements Result {
-  private static final double[] THRESHOLDS = {0.5, 0.7, 0.9, 0.95};
-
   /// Exit at the first row whose best probability exceeds `confidence`.
   ///
   /// @param meanRow mean row of exit; the last one where none is confident
@@ -56,53 +53,32 @@ public record ExitProfile(
     int rows = lens.rows();
     int positions = lens.positions();
     List<Integer> ids = lens.provenance().tokenIds();
-    var agreement = new float[rows];
+    var counts = new ExitCounts(rows);
     var depth = new long[positions];
-    int overthought = 0;
     for (int t = 0; t < positions; t++) {
-      int last = lens.top(rows - 1, t);
-      int commit = rows - 1;
-      while (commit > 0 && lens.top(commit - 1, t) == last) {
-        commit--;
-      }
-      depth[t] = commit;
-      for (int row = 0; row < rows; row++) {
-        agreement[row] += lens.top(row, t) == last ? 1f / positions : 0;
-      }
-      if (t + 1 < positions) {
-        int next = ids.get(t + 1);
-        int at = t;
-        boolean earlier = IntStream.range(0, rows - 1).anyMatch(row -> lens.top(row, at) == next);
-        overthought += earlier && last != next ? 1 : 0;
-      }
-    }
-    var thresholds = new ArrayList<Threshold>();
-    for (double confidence : THRESHOLDS) {
-      thresholds.add(threshold(lens, confidence));
+      int next = causal && t + 1 < positions ? ids.get(t + 1) : -1;
+      depth[t] = counts.add(column(lens, t), next);
     }
     return new ExitProfile(
         lens.provenance(),
-        Grid.vector(lens.topIds().axis(0), agreement),
+        Grid.vector(lens.topIds().axis(0), counts.agreement()),
         Grid.integer(List.of(lens.topIds().axis(1)), depth),
-        thresholds,
-        causal && positions > 1 ? (double) overthought / (positions - 1) : Double.NaN);
+        counts.thresholds(),
+        counts.overthought());
   }
 
-  private static Threshold threshold(LensResult lens, double confidence) {
-    int rows = lens.rows();
-    int positions = lens.positions();
-    double sum = 0;
-    int agree = 0;
-    for (int t = 0; t < positions; t++) {
-      int row = 0;
-      while (row < rows - 1 && lens.topProbability().at(row, t, 0) <= confidence) {
-        row++;
+  private static ExitCounts.Column column(LensResult lens, int position) {
+    return new ExitCounts.Column() {
+      @Override
+      public int top(int row) {
+        return lens.top(row, position);
       }
-      sum += row;
-      agree += lens.top(row, t) == lens.top(rows - 1, t) ? 1 : 0;
-    }
-    double mean = sum / positions;
-    return new Threshold(confidence, mean, rows - 1 - mean, (double) agree / positions);
+
+      @Override
+      public double confidence(int row) {
+        return lens.topProbability().at(row, position, 0);
+      }
+    };
   }
 
   /// The mean over positions of the first row from which the best token stays.
@@ -128,13 +104,6 @@ public record ExitProfile(
               depth,
               List.of("next token settled from row %d of %d".formatted(depth, deepest))));
     }
-    var rows = new ArrayList<List<View.Cell>>();
-    for (Threshold t : thresholds) {
-      rows.add(
-          Stream.of(t.confidence, t.meanRow, t.layersSaved, t.agreement)
-              .map(View.Cell::of)
-              .toList());
-    }
     return List.of(
         new View.Tokens(
             "Commit depth",
@@ -146,11 +115,23 @@ public record ExitProfile(
             "At how many positions does each layer already say what the model says?",
             agreement.axis(0),
             View.Panel.of("share of positions", View.Series.of("agreement", agreement))),
-        new View.Table(
-            "Exit by confidence",
-            "What would leaving at the first confident layer save, and how often would it say the same?",
-            List.of("threshold", "mean exit layer", "blocks saved", "share of same token"),
-            rows));
+        table(thresholds));
+  }
+
+  /// What leaving at each threshold would do.
+  static View table(List<Threshold> thresholds) {
+    var rows = new ArrayList<List<View.Cell>>();
+    for (Threshold t : thresholds) {
+      rows.add(
+          Stream.of(t.confidence, t.meanRow, t.layersSaved, t.agreement)
+              .map(View.Cell::of)
+              .toList());
+    }
+    return new View.Table(
+        "Exit by confidence",
+        "What would leaving at the first confident layer save, and how often would it say the same?",
+        List.of("threshold", "mean exit layer", "blocks saved", "share of same token"),
+        rows);
   }
 
   @Override

@@ -108,7 +108,7 @@ public record LensResult(
   }
 
   /// Layers by positions: coloured by the best token's probability.
-  public View heatMap() {
+  public View.HeatMap heatMap() {
     var best = new float[rows() * positions()];
     var labels = new ArrayList<List<String>>();
     var details = new ArrayList<List<List<String>>>();

@@ -5,19 +5,15 @@ import dev.fathom.evaluate.Provenances;
 import dev.fathom.model.Layout;
 import dev.fathom.model.Pass;
 import dev.fathom.model.Transformer;
-import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.text.Tokenizer;
 import dev.fathom.view.Axis;
 import dev.fathom.view.Grid;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalInt;
-import java.util.stream.IntStream;
 
 /// What would the model say if it stopped after layer l? Every stream is put through the final norm
 /// and the head: `p[l,t] = softmax(W_U N(resid[l][t]) + b_U)` (nostalgebraist 2020; thesis eq 3.2).
@@ -31,9 +27,6 @@ import java.util.stream.IntStream;
 /// Cost: N + 1 heads a position, `2 · dModel · vocab · (N + 1) · positions` operations, in chunks
 /// of positions whose logits stay in cache: no `[layers, positions, vocab]` tensor is ever held.
 public final class LogitLens {
-  /// Logits held at a time.
-  private static final long CHUNK_BYTES = 16 << 20;
-
   private LogitLens() {}
 
   /// @param target the token (or class) whose probability and rank are followed; empty for the
@@ -70,32 +63,27 @@ public final class LogitLens {
   /// @throws IllegalArgumentException if the target is not one of the model's outputs
   public static LensResult run(
       Transformer model, Tokenizer tokenizer, Prompt prompt, Config config) {
+    return run(model, tokenizer, prompt, config, Reading.LOGIT);
+  }
+
+  /// The same with what a lens makes of the streams before the head reads them.
+  public static LensResult run(
+      Transformer model, Tokenizer tokenizer, Prompt prompt, Config config, Reading lens) {
     long start = System.nanoTime();
     int[] ids = prompt.ids();
     int position = position(config.position, ids.length);
     if (config.target.isPresent()) {
       requireOutput(config.target.getAsInt(), model);
     }
-    int topK = Math.min(config.topK, model.outputs());
-    var found = new Found(model.layers() + 1, ids.length, topK);
     try (var scope = Scope.withoutGradients()) {
-      Tensor streams = streams(model, ids); // [layers + 1, tokens, dModel]
+      Tensor streams = lens.of(streams(model, ids)); // [layers + 1, tokens, dModel]
       int target = config.target.orElseGet(() -> best(model, streams, position));
-      found.choose(target, position);
-      int rows = model.layers() + 1;
-      int chunk = (int) Math.max(1, CHUNK_BYTES / ((long) rows * model.outputs() * Float.BYTES));
-      for (int from = 0; from < ids.length; from += chunk) {
-        int count = Math.min(chunk, ids.length - from);
-        try (var inner = Scope.open()) {
-          Tensor part = streams.narrow(1, from, count).transpose(0, 1); // [count, rows, dModel]
-          Tensor logits =
-              model.head().of(part.reshape((long) count * rows, model.dModel())).to(DType.F32);
-          read(logits, from, count, found);
-        }
-      }
+      int[] targets = new int[ids.length];
+      Arrays.fill(targets, target);
+      LensCells cells = LensCells.of(model, streams, targets, config.topK);
+      return result(
+          cells, model, tokenizer, prompt, position, lens, (System.nanoTime() - start) / 1e9);
     }
-    return found.result(
-        new Names(model, tokenizer), model, prompt, (System.nanoTime() - start) / 1e9);
   }
 
   private static int position(int position, int length) {
@@ -139,99 +127,41 @@ public final class LogitLens {
     }
   }
 
-  /// `logits [positions · rows, vocab]`, position by position.
-  private static void read(Tensor logits, int from, int count, Found found) {
-    int target = found.target;
-    int rows = found.rows;
-    int vocab = (int) logits.size(1);
-    Tensor logP = logits.logSoftmax(-1);
-    Tensor p = logP.exp();
-    float[] entropy = p.mul(logP).sum(-1, false).toFloats();
-    Tensor byPosition = logP.view(count, rows, vocab);
-    Tensor last = p.view(count, rows, vocab).narrow(1, rows - 1, 1); // [count, 1, vocab]
-    float[] cross = byPosition.matmul(last.transpose(1, 2)).toFloats(); // Σ p_N ln p_l
-    MemorySegment memory = logP.memory();
-    IntStream.range(0, count * rows)
-        .parallel()
-        .forEach(i -> {
-          int position = from + i / rows;
-          int row = i % rows;
-          int cell = row * found.positions + position;
-          long offset = (long) i * vocab * Float.BYTES;
-          float atTarget = memory.get(ValueLayout.JAVA_FLOAT, offset + 4L * target);
-          var top = new RowTop(found.topK);
-          top.scan(memory, offset, vocab);
-          for (int k = 0; k < found.topK; k++) {
-            found.topIds[cell * found.topK + k] = top.ids[k];
-            found.topProbability[cell * found.topK + k] = (float) Math.exp(top.values[k]);
-          }
-          found.entropy[cell] = Math.max(0, -entropy[i]);
-          found.targetProbability[cell] = (float) Math.exp(atTarget);
-          found.targetRank[cell] = RowTop.countGreater(memory, offset, vocab, atTarget);
-          int own = (i / rows) * rows + rows - 1;
-          found.divergence[cell] = Math.max(0, entropy[own] - cross[i]);
-        });
-  }
-
-  /// Arrays being filled, `[rows, positions]`, the top ones `[rows, positions, topK]`.
-  private static final class Found {
-    final int rows;
-    final int positions;
-    final int topK;
-    final long[] topIds;
-    final float[] topProbability;
-    final float[] entropy;
-    final float[] targetProbability;
-    final long[] targetRank;
-    final float[] divergence;
-    int target;
-    int position;
-
-    Found(int rows, int positions, int topK) {
-      this.rows = rows;
-      this.positions = positions;
-      this.topK = topK;
-      int cells = Math.multiplyExact(rows, positions);
-      topIds = new long[Math.multiplyExact(cells, topK)];
-      topProbability = new float[topIds.length];
-      entropy = new float[cells];
-      targetProbability = new float[cells];
-      targetRank = new long[cells];
-      divergence = new float[cells];
-    }
-
-    void choose(int target, int position) {
-      this.target = target;
-      this.position = position;
-    }
-
-    LensResult result(Names names, Transformer model, Prompt prompt, double seconds) {
-      List<String> tokens = names.tokens(prompt);
-      var axes = LensResult.axes(rows, tokens);
-      var top = new ArrayList<>(axes);
-      top.add(Axis.index("rank", topK));
-      List<String> topTokens =
-          Arrays.stream(topIds).mapToObj(id -> names.output((int) id)).toList();
-      return new LensResult(
-          Provenances.of(
-              model,
-              prompt,
-              tokens,
-              seconds,
-              "target",
-              names.output(target),
-              "position",
-              Integer.toString(position)),
-          target,
-          names.output(target),
-          position,
-          Grid.integer(top, topIds),
-          Grid.real(top, topProbability),
-          topTokens,
-          Grid.real(axes, entropy),
-          Grid.real(axes, targetProbability),
-          Grid.integer(axes, targetRank),
-          Grid.real(axes, divergence));
-    }
+  private static LensResult result(
+      LensCells cells,
+      Transformer model,
+      Tokenizer tokenizer,
+      Prompt prompt,
+      int position,
+      Reading lens,
+      double seconds) {
+    var names = new Names(model, tokenizer);
+    List<String> tokens = names.tokens(prompt);
+    int target = cells.targets[position];
+    var axes = LensResult.axes(cells.rows, tokens);
+    var top = new ArrayList<>(axes);
+    top.add(Axis.index("rank", cells.topK));
+    return new LensResult(
+        Provenances.of(
+            model,
+            prompt,
+            tokens,
+            seconds,
+            "lens",
+            lens.name(),
+            "target",
+            names.output(target),
+            "position",
+            Integer.toString(position)),
+        target,
+        names.output(target),
+        position,
+        Grid.integer(top, cells.topIds),
+        Grid.real(top, cells.topProbability),
+        Arrays.stream(cells.topIds).mapToObj(id -> names.output((int) id)).toList(),
+        Grid.real(axes, cells.entropy),
+        Grid.real(axes, cells.targetProbability()),
+        Grid.integer(axes, cells.targetRank),
+        Grid.real(axes, cells.divergence));
   }
 }

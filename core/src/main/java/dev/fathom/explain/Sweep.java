@@ -319,24 +319,34 @@ final class Sweep {
       return y;
     }
 
-    /// Whether anything is computed there: of the last block only the query that is read.
-    private boolean isComputed(Slice slice) {
+    /// A row's change as this block can make it: of the last one only the query that is read is
+    /// computed. Null where nothing is left of it.
+    private @Nullable Intervention computed(Intervention change) {
+      Slice slice = change.slice();
+      Kind kind = slice.site().kind();
       boolean lastOnly = layer == model.layers() - 1 && model.card().causal();
-      boolean ofQueries = Row.isLocal(slice.site().kind()) || slice.site().kind().pairwise();
+      if (!lastOnly || !(Row.isLocal(kind) || kind.pairwise())) {
+        return change;
+      }
       PositionSpan span = slice.positions();
-      return !lastOnly
-          || !ofQueries
-          || span.equals(PositionSpan.ALL)
-          || span.equals(PositionSpan.LAST)
-          || span.last() == position;
+      if (span.equals(PositionSpan.ALL)) {
+        return change instanceof Intervention.Replace(_, Tensor value)
+                && !kind.pairwise()
+                && value.size(0) == runs.length()
+            ? new Intervention.Replace(slice, value.narrow(0, position, 1))
+            : change;
+      }
+      return span.equals(PositionSpan.LAST) || span.last() == position ? change : null;
     }
 
     private Tap changes() {
       var changes = new ArrayList<Intervention>();
       for (Active a : active) {
         for (Intervention change : a.row.changes) {
-          if (change.slice().site().layer() == layer && isComputed(change.slice())) {
-            changes.add(onRow(change, a.index));
+          Intervention here =
+              change.slice().site().layer() == layer ? computed(change) : null;
+          if (here != null) {
+            changes.add(onRow(here, a.index));
           }
         }
       }

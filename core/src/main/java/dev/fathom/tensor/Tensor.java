@@ -548,6 +548,12 @@ public final class Tensor {
     return new TopK(wrap(both.get0()), wrap(both.get1()));
   }
 
+  /// The `k` smallest along a dimension, smallest first.
+  public TopK bottomK(long k, long dim) {
+    var both = pointer.topk(k, dim, false, true);
+    return new TopK(wrap(both.get0()), wrap(both.get1()));
+  }
+
   /// Values and their I64 indices.
   public record TopK(Tensor values, Tensor indices) {}
 

@@ -6,7 +6,7 @@ import dev.fathom.tensor.Tensor;
 /// Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2): `m ← β₁m + (1−β₁)g`,
 /// `v ← β₂v + (1−β₂)g²`, `θ ← θ − η·λ·θ − η·m̂ / (√v̂ + ε)` with the bias of both moments
 /// corrected. Matrices decay, vectors do not.
-public final class AdamW implements AutoCloseable {
+public final class AdamW implements Optimiser {
   /// @param beta1 decay of the mean
   /// @param beta2 decay of the mean square
   /// @param epsilon added to the root
@@ -36,7 +36,7 @@ public final class AdamW implements AutoCloseable {
   private final Tensor mean;
   private final Tensor square;
 
-  AdamW(Parameters parameters, Config config) {
+  public AdamW(Parameters parameters, Config config) {
     this.parameters = parameters;
     this.config = config;
     try (var scope = Scope.open()) {
@@ -53,10 +53,8 @@ public final class AdamW implements AutoCloseable {
     return square;
   }
 
-  /// One step down `gradient [elements]`.
-  ///
-  /// @param step counted from 1
-  void step(Tensor gradient, long step, double learningRate) {
+  @Override
+  public void step(Tensor gradient, long step, double learningRate) {
     try (var scope = Scope.withoutGradients()) {
       Tensor values = parameters.flat();
       values

@@ -119,7 +119,7 @@ public final class Parameters implements AutoCloseable {
   }
 
   /// All of them, `[elements]`: in place, not a copy.
-  Tensor flat() {
+  public Tensor flat() {
     return flat;
   }
 
@@ -143,7 +143,7 @@ public final class Parameters implements AutoCloseable {
 
   /// The same tensors as leaves of a graph: their gradients are added up in the parts of `gradient
   /// [elements]`.
-  SequencedMap<String, Tensor> leaves(Tensor gradient) {
+  public SequencedMap<String, Tensor> leaves(Tensor gradient) {
     var leaves = new LinkedHashMap<String, Tensor>();
     SequencedMap<String, Tensor> gradients = parts(gradient);
     parts(flat)

@@ -1,0 +1,53 @@
+package dev.fathom.cli;
+
+import dev.fathom.FathomException;
+import java.io.IOException;
+import java.nio.charset.MalformedInputException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+
+/// Files of text that a command reads, and what tells them from others.
+final class InputFiles {
+  private InputFiles() {}
+
+  /// A text in UTF-8.
+  ///
+  /// @throws FathomException if it cannot be read
+  static String text(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (MalformedInputException e) {
+      throw new FathomException(file + ": not UTF-8 text.", e);
+    } catch (IOException e) {
+      throw unreadable(file, e);
+    }
+  }
+
+  /// The SHA-256 of a file in hexadecimal.
+  ///
+  /// @throws FathomException if it cannot be read
+  static String sha256(Path file) {
+    try (var in = Files.newInputStream(file)) {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      byte[] some = new byte[1 << 16];
+      for (int n = in.read(some); n >= 0; n = in.read(some)) {
+        digest.update(some, 0, n);
+      }
+      return HexFormat.of().formatHex(digest.digest());
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java has SHA-256", e);
+    } catch (IOException e) {
+      throw unreadable(file, e);
+    }
+  }
+
+  private static FathomException unreadable(Path file, IOException e) {
+    return new FathomException(
+        "%s cannot be read: %s"
+            .formatted(file, Files.exists(file) ? e.getMessage() : "there is no such file."),
+        e);
+  }
+}

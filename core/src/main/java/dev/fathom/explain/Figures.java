@@ -373,7 +373,7 @@ public final class Figures {
               : "";
       String settled =
           lens.settled() < lens.rows()
-              ? "it is first from layer %d of %d on".formatted(lens.settled(), lens.rows() - 1)
+              ? "it is the first choice from layer %d of %d on".formatted(lens.settled(), lens.rows() - 1)
               : "the model says '%s' instead".formatted(lens.said(lens.position()));
       return String.format(
           Locale.ROOT,

@@ -26,7 +26,7 @@ public record Gallery(String title, String subtitle, List<Plate> plates) {
       h2 { font-size: 20px; margin: 0 0 4px; }
       p { margin: 6px 0 0; max-width: 88ch; overflow-wrap: anywhere; }
       .picture { margin-top: 16px; overflow-x: auto; }
-      .picture svg { max-width: 100%; height: auto; }
+      .picture svg { display: block; }
       .files { font-size: 13px; }
       """;
 

@@ -17,7 +17,8 @@ import picocli.CommandLine.Option;
 /// The token decomposition of one prompt.
 @Command(
     name = "decompose",
-    description = "Splits the stream into one part for each token: which token says what, and where?",
+    description =
+        "Splits the stream into one part for each token: which token says what, and where?",
     footer = {
       "",
       "Examples:",
@@ -47,14 +48,10 @@ final class DecomposeCommand implements Callable<Integer> {
               + " ${DEFAULT-VALUE}.")
   private String bias = "separate";
 
-  @Option(
-      names = "--position-slot",
-      description = "Give position embeddings a part of their own.")
+  @Option(names = "--position-slot", description = "Give position embeddings a part of their own.")
   private boolean positionSlot;
 
-  @Option(
-      names = "--fast",
-      description = "Only one number for each token, by one backward pass.")
+  @Option(names = "--fast", description = "Only one number for each token, by one backward pass.")
   private boolean fast;
 
   @Option(

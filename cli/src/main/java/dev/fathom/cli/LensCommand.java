@@ -163,8 +163,7 @@ final class LensCommand implements Callable<Integer> {
     TextWindows rows = text.read(model, reading.promptOptions().bos(), 0);
     ExitEvidenceResult result;
     try (var progress = output.json().progress(console, "reading", rows.tokens())) {
-      result =
-          ExitEvidence.run(model.transformer(), rows, lens.reading(), progress::advance);
+      result = ExitEvidence.run(model.transformer(), rows, lens.reading(), progress::advance);
     }
     ResultOutput.show(
         console,

@@ -158,18 +158,25 @@ public final class Attribution {
       double off = Math.abs(sum - scores.expected()) / Math.abs(scores.expected());
       boolean converged = sum == scores.expected() || off <= TokenAttribution.CONVERGED;
       String verdict =
-          "Integrated gradients from %s, %d %s steps: the scores sum to %.4g and should sum to %.4g, off by %.2g %%: %s."
+          "Integrated gradients from %s, %d %s steps: the scores sum to %.4g and should sum to %.4g, off by %s %%: %s."
               .formatted(
                   method.baseline().title(),
                   method.steps(),
                   method.path().text(),
                   sum,
                   scores.expected(),
-                  sum == scores.expected() ? 0 : 100 * off,
+                  sum == scores.expected() ? "0" : off < 0.1 ? "%.2g".formatted(100 * off) : "%.0f".formatted(100 * off),
                   converged
                       ? "converged"
-                      : "not converged. Take more steps, steps near the baseline, or the mean embedding as baseline");
+                      : "not converged, so read nothing into single scores. " + advice(method));
       return gradient(method, scores, List.of(verdict));
+    }
+
+    private static String advice(AttributionMethod.IntegratedGradients method) {
+      boolean zero = method.baseline() == Filler.ZERO;
+      return zero
+          ? "Start at the mean embedding or another token, or take more steps"
+          : "Take more steps, or another baseline";
     }
 
     private TokenAttribution gradient(
@@ -202,9 +209,9 @@ public final class Attribution {
           List.of(
               errors == null
                   ? "%s: exact, over all %d subsets of the tokens."
-                      .formatted(method.title(), 1 << prompt.players())
+                      .formatted(capital(method.title()), 1 << prompt.players())
                   : "%s: estimated; the scores sum to what they should, each has a standard error."
-                      .formatted(method.title())));
+                      .formatted(capital(method.title()))));
     }
 
     private TokenAttribution perturbed(
@@ -217,7 +224,7 @@ public final class Attribution {
       var all = new ArrayList<>(notes);
       all.add(
           "%s: %s stands in for a token that is taken away."
-              .formatted(method.title(), filler.title()));
+              .formatted(capital(method.title()), filler.title()));
       return new TokenAttribution(
           method.text(),
           method.array(),
@@ -227,6 +234,10 @@ public final class Attribution {
           question.metric().unit(),
           expected,
           all);
+    }
+
+    private static String capital(String title) {
+      return Character.toUpperCase(title.charAt(0)) + title.substring(1);
     }
 
     private Grid grid(double[] values) {

@@ -94,6 +94,7 @@ public final class TokenMixing {
           "Position %d is not in the prompt, which has tokens 0 to %d."
               .formatted(position, ids.length - 1));
     }
+    AttentionPatterns.requireHoldable(model, (long) ids.length * ids.length, ids.length);
     var mixing = new TokenMixing(model, method, ids.length);
     int cells = ids.length * ids.length;
     float[] layers = new float[model.layers() * cells];
@@ -167,11 +168,7 @@ public final class TokenMixing {
             return vectors.norm(-1, false);
           }
           Tensor target = y.narrow(0, from, vectors.size(1)).unsqueeze(0); // [1, queries, dModel]
-          return target
-              .abs()
-              .sum(-1, false)
-              .sub(target.sub(vectors).abs().sum(-1, false))
-              .relu();
+          return target.abs().sum(-1, false).sub(target.sub(vectors).abs().sum(-1, false)).relu();
         });
     return shares(weights.to(DType.F64), own);
   }
@@ -225,7 +222,10 @@ public final class TokenMixing {
     Tensor whole() {
       return switch (block) {
         case SequentialBlock _, ParallelBlock _, SandwichBlock _ -> stream.add(added);
-        case PostNormBlock b -> Walk.wide(b.norm1().of(stream.add(added)));
+        case PostNormBlock b -> {
+          Tensor sum = stream.add(added);
+          yield b.norm1().with(sum, b.norm1().scale(sum));
+        }
       };
     }
 

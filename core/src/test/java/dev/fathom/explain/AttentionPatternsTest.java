@@ -128,8 +128,8 @@ class AttentionPatternsTest {
   @Test
   void copiesThatDoNotFitAreRefused() {
     try (var tiny = TinyModels.llama(DType.F32)) {
-      assertThatThrownBy(() ->
-              HeadScores.run(tiny.model(), NUMBERS, new HeadScores.Config(33, 1, 0)))
+      assertThatThrownBy(
+              () -> HeadScores.run(tiny.model(), NUMBERS, new HeadScores.Config(33, 1, 0)))
           .hasMessageContaining("do not fit this model, which reads 64 tokens");
     }
   }

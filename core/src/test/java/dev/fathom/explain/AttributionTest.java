@@ -27,6 +27,7 @@ import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
+import dev.fathom.tensor.Threads;
 import dev.fathom.text.Specials;
 import dev.fathom.text.Tokenizer;
 import java.lang.reflect.Proxy;
@@ -181,6 +182,25 @@ class AttributionTest {
                 method.getName().equals("specials")
                     ? specials
                     : method.invoke(NUMBERS, arguments));
+  }
+
+  @Test
+  void workersTakeTheSameGradientsAsOneThread() {
+    try (var scope = Scope.withoutGradients();
+        var tiny = TinyModels.gemma(DType.F64)) {
+      var gradients = new EmbeddingGradients(tiny.model(), question(tiny.model(), Metric.LOG_PROB));
+      Tensor e = gradients.embeddings().unsqueeze(0);
+      Tensor points = Tensor.cat(List.of(e, e.mul(0.5), e.mul(2)), 0);
+      double[] alone = gradients.at(points).toDoubles();
+      Threads.set(2);
+      try {
+        assertThat(gradients.at(points).toDoubles())
+            .usingComparatorWithPrecision(1e-12)
+            .containsExactly(alone);
+      } finally {
+        Threads.set(1);
+      }
+    }
   }
 
   @Test

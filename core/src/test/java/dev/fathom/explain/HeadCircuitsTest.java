@@ -56,8 +56,7 @@ class HeadCircuitsTest {
     try (var tiny = TinyModels.of(variant);
         var scope = Scope.withoutGradients()) {
       var reading =
-          QkReading.run(
-              tiny.model(), NUMBERS, prompt(), HEAD, OvReading.Source.STREAM, true, 3);
+          QkReading.run(tiny.model(), NUMBERS, prompt(), HEAD, OvReading.Source.STREAM, true, 3);
       double[] scores =
           Runs.of(tiny.model(), prompt().ids(), Kind.SCORES)
               .at(Kind.SCORES, 1, 0)
@@ -94,8 +93,7 @@ class HeadCircuitsTest {
       Tensor found = written.narrow(0, 1, 1).sub(written.narrow(0, 0, 1));
       assertThat(found.sub(expected).abs().max().item()).isLessThan(1e-9);
 
-      var reading =
-          OvReading.run(model, NUMBERS, prompt(), HEAD, OvReading.Source.STREAM, 50);
+      var reading = OvReading.run(model, NUMBERS, prompt(), HEAD, OvReading.Source.STREAM, 50);
       Head.Unembedding head = (Head.Unembedding) model.head();
       Norm norm = java.util.Objects.requireNonNull(head.norm());
       double[] logits =
@@ -126,7 +124,9 @@ class HeadCircuitsTest {
       Attention.Maps a = new HeadMaps(model, 0).folded();
       Attention.Maps b = new HeadMaps(model, 2).folded();
       Tensor ov = product(a.v(), a.out(), 3);
-      Tensor[] read = {product(b.q(), b.k(), 1), product(b.k(), b.q(), 1), product(b.v(), b.out(), 1)};
+      Tensor[] read = {
+        product(b.q(), b.k(), 1), product(b.k(), b.q(), 1), product(b.v(), b.out(), 1)
+      };
       int i = 0;
       for (var input : Composition.Input.values()) {
         Tensor x = read[i++];
@@ -197,8 +197,7 @@ class HeadCircuitsTest {
     try (var bert = TinyModels.bert(DType.F32)) {
       assertThat(bert.variant().order()).isEqualTo(Order.POST_NORM);
       assertThatThrownBy(() ->
-              OvReading.run(
-                  bert.model(), NUMBERS, prompt(), HEAD, OvReading.Source.EMBEDDING, 3))
+              OvReading.run(bert.model(), NUMBERS, prompt(), HEAD, OvReading.Source.EMBEDDING, 3))
           .hasMessageContaining("through a layer that is not linear");
       assertThatThrownBy(() -> Composition.run(bert.model(), Optional.empty()))
           .hasMessageContaining("normalise the stream anew after every sublayer");

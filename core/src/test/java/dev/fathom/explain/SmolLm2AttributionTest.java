@@ -55,8 +55,7 @@ class SmolLm2AttributionTest {
   @ParameterizedTest
   @ValueSource(strings = {"knowledge", "ioi", "gender"})
   void directAttributionEqualsTheReference(String name) throws IOException {
-    var result =
-        DirectLogitAttribution.run(model, new Numbers(model.outputs()), question(name));
+    var result = DirectLogitAttribution.run(model, new Numbers(model.outputs()), question(name));
     try (var reference = References.open("smollm2/" + name + ".safetensors")) {
       for (String array :
           new String[] {
@@ -72,11 +71,13 @@ class SmolLm2AttributionTest {
   void theDecompositionIsCompleteAndOneBackwardPassFindsItsScores() throws IOException {
     Question question = question("knowledge");
     var whole =
-        TokenDecomposition.run(
-            model, new Numbers(model.outputs()), question, Config.standard());
+        TokenDecomposition.run(model, new Numbers(model.outputs()), question, Config.standard());
     assertThat(whole.gap()).isLessThan(1e-4);
     assertThat(whole.logit()).isCloseTo(12.841863632202148, Offset.offset(1e-3));
-    float[] scores = TokenDecomposition.scores(model, new Numbers(model.outputs()), question, Gated.SYMMETRIC).scores().values();
+    float[] scores =
+        TokenDecomposition.scores(model, new Numbers(model.outputs()), question, Gated.SYMMETRIC)
+            .scores()
+            .values();
     double sum = 0;
     for (int k = 0; k < scores.length; k++) {
       assertThat((double) scores[k]).isCloseTo(whole.score(k), Offset.offset(1e-3));

@@ -98,6 +98,10 @@ final class PatchCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     var config = config();
+    var routes = receivers.stream().map(PatchCommand::receiver).toList();
+    if (!routes.isEmpty() && attribution) {
+      throw new IllegalArgumentException("Give either --to or --attribution, not both.");
+    }
     try (var model = LoadedModel.open(console, modelOptions)) {
       Prompt prompt = questions.prompt(model, console);
       Question question = questions.question(model, prompt);
@@ -112,25 +116,30 @@ final class PatchCommand implements Callable<Integer> {
                 ? "Each cell is how much of the difference between the two prompts one value carries."
                 : "Each cell is what the answer loses when only one route from a head is corrupt.",
             result(
-                model, question, other, config.within(sweep.budget()).telling(progress::advance)));
+                model,
+                question,
+                other,
+                routes,
+                config.within(sweep.budget()).telling(progress::advance)));
       }
     }
     return Main.DONE;
   }
 
   private Result result(
-      LoadedModel model, Question question, Prompt other, Patching.Config config) {
+      LoadedModel model,
+      Question question,
+      Prompt other,
+      List<PathPatching.Receiver> routes,
+      Patching.Config config) {
     var transformer = model.transformer();
-    if (!receivers.isEmpty()) {
-      if (attribution) {
-        throw new IllegalArgumentException("Give either --to or --attribution, not both.");
-      }
+    if (!routes.isEmpty()) {
       return PathPatching.run(
           transformer,
           model.tokenizer(),
           question,
           other,
-          receivers.stream().map(PatchCommand::receiver).toList(),
+          routes,
           config.budget(),
           config.progress());
     }

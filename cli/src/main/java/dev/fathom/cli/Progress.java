@@ -21,7 +21,10 @@ final class Progress implements AutoCloseable {
   private static final Duration REPAINT = Duration.ofMillis(200);
   private static final String CLEAR_LINE = "\r\u001b[K";
 
-  private final String what;
+  /// The total of work that is told in shares.
+  static final long SHARES = 1000;
+
+  private volatile String what;
   private final long total;
   private final AtomicLong done = new AtomicLong();
   private final long started = System.nanoTime();
@@ -52,6 +55,12 @@ final class Progress implements AutoCloseable {
 
   void advance(long steps) {
     done.addAndGet(steps);
+  }
+
+  /// Shows what is being done, and how much of the whole, of [#SHARES], is done.
+  void show(String doing, double share) {
+    what = doing;
+    done.set(Math.round(share * SHARES));
   }
 
   /// Removes the bar; returns when nothing more will be painted.

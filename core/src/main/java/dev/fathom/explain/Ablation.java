@@ -126,10 +126,17 @@ public final class Ablation {
   /// @throws IllegalArgumentException if a reference prompt has another length where that matters
   public static AblationResult run(
       Transformer model, Tokenizer tokenizer, Question question, Config config) {
+    try (var scope = Scope.withoutGradients()) {
+      return run(model, tokenizer, question, Runs.of(model, question.ids(model)), config);
+    }
+  }
+
+  /// The same over a run that others use too.
+  static AblationResult run(
+      Transformer model, Tokenizer tokenizer, Question question, Runs runs, Config config) {
     long start = System.nanoTime();
     int[] ids = question.ids(model);
     try (var scope = Scope.withoutGradients()) {
-      Runs runs = Runs.of(model, ids);
       var readout = new Readout(model, question, runs.last(0, question.position()));
       Values values = Values.of(model, ids, config.instead);
       var maps = new LinkedHashMap<Part, List<Sweep.Row>>();

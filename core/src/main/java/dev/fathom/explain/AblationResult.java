@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.Set;
 
@@ -32,6 +33,11 @@ public record AblationResult(
   @Override
   public String method() {
     return "ablate";
+  }
+
+  /// What taking one part away takes from the answer.
+  public Grid effect(Ablation.Part part) {
+    return Objects.requireNonNull(effects.get(part), part.title());
   }
 
   @Override

@@ -154,11 +154,7 @@ public final class CausalTracing {
       Transformer model, Tokenizer tokenizer, Question question, TokenSpan subject, Config config) {
     long start = System.nanoTime();
     int[] ids = question.ids(model);
-    if (subject.last() >= ids.length) {
-      throw new IllegalArgumentException(
-          "The subject ends at token %d, but the answer is read at token %d: it cannot depend on what comes later."
-              .formatted(subject.last(), question.position()));
-    }
+    requireBefore(question, subject, ids.length);
     try (var scope = Scope.withoutGradients()) {
       Runs clean = Runs.of(model, ids, kept(config));
       double deviation = config.deviation.orElseGet(() -> deviation(model, ids, subject));
@@ -200,6 +196,15 @@ public final class CausalTracing {
           high,
           low,
           maps);
+    }
+  }
+
+  /// Refuses a subject that the answer cannot depend on.
+  static void requireBefore(Question question, TokenSpan subject, int length) {
+    if (subject.last() >= length) {
+      throw new IllegalArgumentException(
+          "The subject ends at token %d, but the answer is read at token %d: it cannot depend on what comes later."
+              .formatted(subject.last(), question.position()));
     }
   }
 

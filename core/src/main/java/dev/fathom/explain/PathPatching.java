@@ -271,7 +271,8 @@ public final class PathPatching {
     return changes.stream().mapToInt(change -> change.slice().site().layer()).min().orElseThrow();
   }
 
-  private static void requireStream(Transformer model) {
+  /// Refuses models without a stream that senders add to.
+  static void requireStream(Transformer model) {
     if (model.blocks().stream().anyMatch(PostNormBlock.class::isInstance)) {
       throw new IllegalArgumentException(
           "%s normalises the stream after each sum, so no route through it is a plain sum: path patching needs a model with norms before its sublayers."

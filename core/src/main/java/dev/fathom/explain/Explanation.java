@@ -285,10 +285,10 @@ public final class Explanation {
     public Config {
       sections = List.copyOf(new LinkedHashSet<>(sections));
       for (String section : sections) {
-        if (!section.equals("all") && !sections().contains(section)) {
+        if (!section.equals("all") && !Explanation.sections().contains(section)) {
           throw new IllegalArgumentException(
               "There is no section '%s': choose among %s, or all."
-                  .formatted(section, String.join(", ", sections())));
+                  .formatted(section, String.join(", ", Explanation.sections())));
         }
       }
     }

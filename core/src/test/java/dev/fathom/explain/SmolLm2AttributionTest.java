@@ -62,7 +62,8 @@ class SmolLm2AttributionTest {
           new String[] {
             "dla_embed", "dla_attn", "dla_mlp", "attn_source_dla", "attn_source_norm"
           }) {
-        reference.assertClose(array, Objects.requireNonNull(result.arrays().get(array)).values(), 2e-4);
+        reference.assertClose(
+            array, Objects.requireNonNull(result.arrays().get(array)).values(), 2e-4);
       }
     }
     assertThat(result.sum()).isCloseTo(result.logit(), Offset.offset(1e-3));

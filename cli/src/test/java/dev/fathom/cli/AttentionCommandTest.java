@@ -27,8 +27,7 @@ class AttentionCommandTest {
   @Test
   void headsThatAViewCannotUseAreRefusedBeforeTheModelIsOpened() {
     isMisuse("reads one head", "attention", "-m", "nowhere", "--view", "ov", PROMPT);
-    isMisuse(
-        "not for heads", "attention", "-m", "nowhere", "--view", "heads", "--head", "1.0");
+    isMisuse("not for heads", "attention", "-m", "nowhere", "--view", "heads", "--head", "1.0");
     isMisuse("'5' is not a head", "attention", "-m", "nowhere", "--head", "5", PROMPT);
     isMisuse("say with --recent", "generate", "-m", "nowhere", "--sinks", "2", PROMPT);
   }

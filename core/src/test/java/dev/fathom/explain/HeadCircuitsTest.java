@@ -21,6 +21,7 @@ import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.view.Grid;
 import java.util.Arrays;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.assertj.core.data.Offset;
@@ -95,7 +96,7 @@ class HeadCircuitsTest {
 
       var reading = OvReading.run(model, NUMBERS, prompt(), HEAD, OvReading.Source.STREAM, 50);
       Head.Unembedding head = (Head.Unembedding) model.head();
-      Norm norm = java.util.Objects.requireNonNull(head.norm());
+      Norm norm = Objects.requireNonNull(head.norm());
       double[] logits =
           norm.linear(written, one)
               .matmul(head.out().weight().values().transpose(0, 1))
@@ -131,7 +132,7 @@ class HeadCircuitsTest {
       for (var input : Composition.Input.values()) {
         Tensor x = read[i++];
         double expected = norm(ov.matmul(x)) / norm(ov) / norm(x);
-        Grid scores = result.scores().get(input);
+        Grid scores = Objects.requireNonNull(result.scores().get(input));
         assertThat(scores.at(3, 9)).as(input.title()).isCloseTo(expected, NEAR);
         assertThat(scores.at(9, 3)).isNaN();
         assertThat(scores.at(8, 9)).isNaN();

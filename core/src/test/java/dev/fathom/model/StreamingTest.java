@@ -14,6 +14,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
@@ -137,8 +138,8 @@ class StreamingTest {
                 seen.put(site, scope.keep(value));
                 return value;
               }
-              Tensor q = seen.get(Site.of(Kind.Q, site.layer()));
-              Tensor k = seen.get(Site.of(Kind.K, site.layer()));
+              Tensor q = Objects.requireNonNull(seen.get(Site.of(Kind.Q, site.layer())));
+              Tensor k = Objects.requireNonNull(seen.get(Site.of(Kind.K, site.layer())));
               return rolled(model.blocks().get(site.layer()).attention(), value, q, k);
             }
 
@@ -163,7 +164,7 @@ class StreamingTest {
             }
 
             private Tensor turned(Attention attention, Tensor x, long position) {
-              Rotary rotary = attention.rotary();
+              Rotary rotary = Objects.requireNonNull(attention.rotary());
               return rotary.turn(
                   x,
                   rotary.table(Tensor.of(new long[] {position}, 1), Layout.single(1), DType.F64));

@@ -19,7 +19,8 @@ import picocli.CommandLine.Option;
 /// Scores of a prompt's tokens, by one or several methods.
 @Command(
     name = "attribute",
-    description = "Scores the tokens of a prompt: which speak for the answer, and which against it?",
+    description =
+        "Scores the tokens of a prompt: which speak for the answer, and which against it?",
     footer = {
       "",
       "Examples:",
@@ -108,8 +109,7 @@ final class AttributeCommand implements Callable<Integer> {
                 away == Filler.DROP ? standard.filler() : away,
                 standard.randomOrders(),
                 seed.seed());
-        result =
-            Faithfulness.run(model.transformer(), model.tokenizer(), question, result, config);
+        result = Faithfulness.run(model.transformer(), model.tokenizer(), question, result, config);
       }
       ResultOutput.show(
           console,

@@ -15,12 +15,13 @@ import java.util.OptionalDouble;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/// How much does each token of the prompt speak for the answer? Several methods side by side, because
-/// none of them is the truth: see [AttributionMethod] for the formulas, [Faithfulness] for a test.
+/// How much does each token of the prompt speak for the answer? Several methods side by side,
+/// because none of them is the truth: see [AttributionMethod] for the formulas, [Faithfulness] for
+/// a test.
 ///
 /// It misleads where it is read as the model's reasoning. Every method compares the prompt with
-/// something else (a zero vector, a mean embedding, a shorter text) that the model was not trained on,
-/// and tokens that say the same share or hide each other's score.
+/// something else (a zero vector, a mean embedding, a shorter text) that the model was not trained
+/// on, and tokens that say the same share or hide each other's score.
 public final class Attribution {
   private Attribution() {}
 
@@ -75,8 +76,7 @@ public final class Attribution {
       this.question = question;
       this.axis =
           Axis.of(
-              "position",
-              names.tokens(question.prompt()).subList(0, question.ids(model).length));
+              "position", names.tokens(question.prompt()).subList(0, question.ids(model).length));
     }
 
     private GradientAttribution gradients() {
@@ -89,8 +89,7 @@ public final class Attribution {
     }
 
     private MaskedPrompt masked(Filler filler) {
-      return masked.computeIfAbsent(
-          filler, f -> new MaskedPrompt(model, tokenizer, question, f));
+      return masked.computeIfAbsent(filler, f -> new MaskedPrompt(model, tokenizer, question, f));
     }
 
     TokenAttribution of(AttributionMethod method) {
@@ -165,7 +164,9 @@ public final class Attribution {
                   method.path().text(),
                   sum,
                   scores.expected(),
-                  sum == scores.expected() ? "0" : off < 0.1 ? "%.2g".formatted(100 * off) : "%.0f".formatted(100 * off),
+                  sum == scores.expected()
+                      ? "0"
+                      : off < 0.1 ? "%.2g".formatted(100 * off) : "%.0f".formatted(100 * off),
                   converged
                       ? "converged"
                       : "not converged, so read nothing into single scores. " + advice(method));

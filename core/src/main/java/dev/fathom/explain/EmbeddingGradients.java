@@ -18,9 +18,9 @@ import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 
-/// A question's metric and its gradient as functions of the token embeddings, at many points at once.
-/// Weights require no gradients: the graph holds what leads from the embeddings to the metric, and of
-/// the last block and the head only the position in question.
+/// A question's metric and its gradient as functions of the token embeddings, at many points at
+/// once. Weights require no gradients: the graph holds what leads from the embeddings to the
+/// metric, and of the last block and the head only the position in question.
 ///
 /// Lives in the scope it is made in.
 final class EmbeddingGradients {
@@ -43,8 +43,12 @@ final class EmbeddingGradients {
     this.model = model;
     this.ids = question.ids(model);
     this.position = question.position();
-    this.embeddings = model.embedding().table().embedding(Tensor.of(ids, ids.length))
-        .mul(model.embedding().scale());
+    this.embeddings =
+        model
+            .embedding()
+            .table()
+            .embedding(Tensor.of(ids, ids.length))
+            .mul(model.embedding().scale());
     try (var scope = Scope.withoutGradients()) {
       this.clean = scope.escape(streams(embeddings, 1));
     }
@@ -83,8 +87,9 @@ final class EmbeddingGradients {
     }
   }
 
-  /// The gradient at points, `[points, tokens, dModel]`, at most [#atOnce] of them. Points are shared
-  /// out among workers, each with one kernel thread: products of matrices with a graph run on one.
+  /// The gradient at points, `[points, tokens, dModel]`, at most [#atOnce] of them. Points are
+  /// shared out among workers, each with one kernel thread: products of matrices with a graph run
+  /// on one.
   Tensor at(Tensor points) {
     int n = (int) points.size(0);
     int parts = Math.min(n, Threads.get());
@@ -97,7 +102,8 @@ final class EmbeddingGradients {
       long to = (long) n * (i + 1) / parts;
       tasks.add(() -> {
         try (var scope = Scope.open()) {
-          return part(points.narrow(0, from, to - from)).keep(); // of no scope: the workers' are gone
+          return part(points.narrow(0, from, to - from))
+              .keep(); // of no scope: the workers' are gone
         }
       });
     }

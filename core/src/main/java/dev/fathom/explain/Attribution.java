@@ -30,7 +30,10 @@ public final class Attribution {
   /// @throws IllegalArgumentException if the metric has no gradient and a method needs one, or the
   ///   tokenizer lacks the token that is to stand in for others
   public static AttributionResult run(
-      Transformer model, Tokenizer tokenizer, Question question, List<AttributionMethod> methods) {
+      Transformer model,
+      Tokenizer tokenizer,
+      Question question,
+      List<? extends AttributionMethod> methods) {
     if (methods.isEmpty()) {
       throw new IllegalArgumentException("There is no method to attribute with.");
     }

@@ -39,7 +39,7 @@ class SweepCommandsTest {
         run("ablate", PROMPT, "--part", "mlp,head", "--out", arrays.toString(), "--html",
             page.toString()).out();
     assertThat(text)
-        .contains("Without the MLP", "Without a head", "loss in logits")
+        .contains("Without the MLP", "Without a head", "loss in logits", "the logit of")
         .doesNotContain("Without attention");
     assertThat(page).content().contains("Ablation", PROMPT);
     try (var file = SafetensorsFile.open(arrays)) {

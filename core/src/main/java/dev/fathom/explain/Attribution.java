@@ -53,6 +53,8 @@ public final class Attribution {
               (System.nanoTime() - start) / 1e9,
               "target",
               names.output(question.target()),
+              "foil",
+              question.foil().isPresent() ? names.output(question.foil().getAsInt()) : "none",
               "metric",
               question.metric().text(),
               "methods",

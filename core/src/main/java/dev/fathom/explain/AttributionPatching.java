@@ -167,6 +167,8 @@ public final class AttributionPatching {
             corrupt.text(),
             "target",
             names.output(question.target()),
+            "foil",
+            question.foil().isPresent() ? names.output(question.foil().getAsInt()) : "none",
             "metric",
             question.metric().text(),
             "direction",

@@ -340,6 +340,8 @@ public final class CausalTracing {
             (System.nanoTime() - start) / 1e9,
             "target",
             names.output(question.target()),
+            "foil",
+            question.foil().isPresent() ? names.output(question.foil().getAsInt()) : "none",
             "metric",
             question.metric().text(),
             "subject",

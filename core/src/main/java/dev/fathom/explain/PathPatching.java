@@ -81,7 +81,11 @@ public final class PathPatching {
       return List.of(
           View.HeatMap.of(
                   "Path patching to " + receivers,
-                  "What does the answer lose when only this route from the head is corrupt?",
+                  String.format(
+                      Locale.ROOT,
+                      "How much does %s (%.2f) fall when only this route from the head is corrupt?",
+                      metric.words(provenance.parameters()),
+                      clean),
                   effect,
                   Scale.diverging("loss in " + metric.unit()))
               .bottomUp());
@@ -162,6 +166,8 @@ public final class PathPatching {
             corrupt.text(),
             "target",
             names.output(question.target()),
+            "foil",
+            question.foil().isPresent() ? names.output(question.foil().getAsInt()) : "none",
             "metric",
             question.metric().text(),
             "receivers",

@@ -22,7 +22,7 @@ import picocli.CommandLine.Option;
 /// Ablation maps of one prompt.
 @Command(
     name = "ablate",
-    description = "Takes parts of the model away, one at a time: which does the answer need?",
+    description = "Takes parts of the model away: which does the answer need?",
     footer = {
       "",
       "PART is attn, mlp, both (at each layer and position), attn_to_mlp (attention stays in the",

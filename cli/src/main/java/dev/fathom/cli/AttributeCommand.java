@@ -19,8 +19,7 @@ import picocli.CommandLine.Option;
 /// Scores of a prompt's tokens, by one or several methods.
 @Command(
     name = "attribute",
-    description =
-        "Scores the tokens of a prompt: which speak for the answer, and which against it?",
+    description = "Scores the tokens of a prompt: which speak for the answer?",
     footer = {
       "",
       "Examples:",

@@ -23,7 +23,7 @@ import picocli.CommandLine.Option;
 /// Two models, or one before and after an edit, on the same prompt.
 @Command(
     name = "compare",
-    description = "Shows what differs between two models, or before and after an edit.",
+    description = "Shows what differs between two models, or after an edit.",
     footer = {
       "",
       "Examples:",

@@ -17,8 +17,7 @@ import picocli.CommandLine.Option;
 /// The token decomposition of one prompt.
 @Command(
     name = "decompose",
-    description =
-        "Splits the stream into one part for each token: which token says what, and where?",
+    description = "Splits the stream by token: which token says what, and where?",
     footer = {
       "",
       "Examples:",

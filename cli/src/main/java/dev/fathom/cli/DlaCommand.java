@@ -9,8 +9,7 @@ import picocli.CommandLine.Mixin;
 /// Direct logit attribution of one prompt.
 @Command(
     name = "dla",
-    description =
-        "Adds up a logit: what does each layer, head and neuron write for it (direct logit attribution)?",
+    description = "Adds up a logit: what does each layer, head, neuron write?",
     footer = {
       "",
       "Examples:",

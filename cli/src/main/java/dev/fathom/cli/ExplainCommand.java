@@ -22,7 +22,7 @@ import picocli.CommandLine.Option;
 /// The whole report about one prompt.
 @Command(
     name = "explain",
-    description = "Explains what a model says next: the whole report about one prompt.",
+    description = "Explains what a model says next: the report about a prompt.",
     footer = {
       "",
       "Sections: lens, target, exit, ablate, heads, dla, decompose, attribute, attention,",
@@ -112,8 +112,12 @@ final class ExplainCommand implements Callable<Integer> {
       console
           .err()
           .println(
-              "%d sections, about %s"
-                  .formatted(plan.sections().size(), Explanation.spoken(seconds)));
+              "%s, about %s"
+                  .formatted(
+                      plan.sections().size() == 1
+                          ? "1 section"
+                          : plan.sections().size() + " sections",
+                      Explanation.spoken(seconds)));
       console.err().flush();
       return plan.run();
     }

@@ -17,8 +17,7 @@ import picocli.CommandLine.Option;
 /// Value vectors of MLP neurons in words, and which of them speak for an answer.
 @Command(
     name = "neurons",
-    description =
-        "Reads MLP neurons in words: what each promotes, which write the answer, which sign they have.",
+    description = "Reads MLP neurons in words: what each promotes, which matter.",
     footer = {
       "",
       "With --layer the neurons of that layer are read, whatever the prompt. With a PROMPT those of all",

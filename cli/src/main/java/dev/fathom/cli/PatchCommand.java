@@ -20,9 +20,7 @@ import picocli.CommandLine.Option;
 /// Activation patching between two prompts.
 @Command(
     name = "patch",
-    description =
-        "Puts values of one prompt's run into another's: where is the information that makes the"
-            + " difference?",
+    description = "Puts values of one prompt's run into another's: which matter?",
     footer = {
       "",
       "PART is resid_post, attn_out, mlp_out (at each layer and position), z, q, k or v (of each",

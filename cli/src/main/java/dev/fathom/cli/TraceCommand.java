@@ -19,8 +19,7 @@ import picocli.CommandLine.Option;
 /// Causal tracing of one prompt.
 @Command(
     name = "trace",
-    description =
-        "Drowns the subject in noise and puts one state at a time back: where is the fact recalled?",
+    description = "Puts states back into a noisy run: where is a fact recalled?",
     footer = {
       "",
       "STATE is hidden (the stream after one block), mlp or attn (over a window of layers). A cell",

@@ -194,7 +194,7 @@ public final class Explanation {
               "Tokens by gradients",
               "How much each token of the prompt speaks for the answer (positive) or against it"
                   + " (negative). The gradient says what a small change of its embedding would do;"
-                  + " integrated gradients follow the whole way from nothing to it.",
+                  + " integrated gradients follow the whole way from the mean embedding to it.",
               EnumSet.of(Work.GRADIENTS),
               found -> Shown.of(found.gradients())),
           Part.of(
@@ -495,14 +495,14 @@ public final class Explanation {
               new Section(
                   part.id, part.title, part.explanation, shown.views, fresh(saved, shown.arrays)));
         }
-        List<String> summary = ExplanationSummary.of(findings);
+        String summary = ExplanationSummary.of(findings);
         if (!left.isEmpty()) {
           sections.add(leftOutSection());
         }
         return new Report(
             question.prompt().text(),
             subtitle(lens),
-            summary,
+            List.of(summary),
             sections,
             provenance(lens.provenance(), (System.nanoTime() - start) / 1e9));
       }

@@ -25,7 +25,7 @@ final class ExplanationSummary {
     this.startToken = found.question.prompt().startToken() && tokens.size() > 1;
   }
 
-  static List<String> of(Findings found) {
+  static String of(Findings found) {
     var summary = new ExplanationSummary(found);
     summary.said();
     summary.layers();
@@ -34,7 +34,7 @@ final class ExplanationSummary {
     summary.tokens();
     summary.patching();
     summary.tracing();
-    return summary.sentences;
+    return String.join(" ", summary.sentences);
   }
 
   private void say(String format, Object... values) {
@@ -143,7 +143,7 @@ final class ExplanationSummary {
     if (writes.value > 0) {
       var writer = new HeadIndex(writes.layer, writes.column);
       say(
-          writer.equals(head)
+          writer.equals(head) && needed.value > 0
               ? "Head %s also writes most for the answer itself (%+.2f logits)."
               : "It is head %s that writes most for the answer itself (%+.2f logits).",
           writer,
@@ -208,9 +208,9 @@ final class ExplanationSummary {
             .map(t -> String.format(Locale.ROOT, "%s (%+.2f)", token(t), scores.at(t)))
             .toList();
     if (named.isEmpty()) {
-      say("By %s no token speaks for it.", method);
+      say("By %s no token speaks for the answer.", method);
     } else {
-      say("By %s it is carried most by %s.", method, String.join(" and ", named));
+      say("By %s the answer comes most from %s.", method, String.join(" and ", named));
     }
   }
 
@@ -223,11 +223,11 @@ final class ExplanationSummary {
       }
     });
     if (best.size() == 1) {
-      say("These methods agree on %s.", token(best.sequencedKeySet().getFirst()));
+      say("These methods agree that %s counts most.", token(best.sequencedKeySet().getFirst()));
     } else if (best.size() > 1) {
       say(
-          "These methods disagree about the first token: rank correlations go down to %.2f, so read"
-              + " none of them alone.",
+          "These methods disagree about the token that counts most (their rank correlation goes down"
+              + " to %.2f): read none of them alone.",
           lowest(List.copyOf(methods.values())));
     }
   }

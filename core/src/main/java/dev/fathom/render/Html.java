@@ -88,7 +88,11 @@ public final class Html {
       element("p class=\"subtitle\"", report.subtitle());
     }
     out.append("</header>\n");
-    if (!report.summary().isEmpty()) {
+    if (report.summary().size() == 1) {
+      out.append("<div class=\"summary\">\n<h2>What was found</h2>\n");
+      element("p class=\"paragraph\"", report.summary().getFirst());
+      out.append("</div>\n");
+    } else if (!report.summary().isEmpty()) {
       out.append("<div class=\"summary\">\n<h2>What was found</h2>\n<ul>\n");
       report.summary().forEach(sentence -> element("li", sentence));
       out.append("</ul>\n</div>\n");

@@ -49,7 +49,10 @@ public final class Terminal {
     }
     if (!report.summary().isEmpty()) {
       pen.blank();
-      for (String sentence : report.summary()) {
+      if (report.summary().size() == 1) {
+        pen.words(report.summary().getFirst(), "");
+      }
+      for (String sentence : report.summary().size() == 1 ? List.<String>of() : report.summary()) {
         List<String> lines = Legible.wrap(Legible.of(sentence), pen.width() - 2);
         for (int i = 0; i < lines.size(); i++) {
           pen.line((i == 0 ? pen.either("• ", "- ") : "  ") + lines.get(i));

@@ -7,7 +7,7 @@ import java.util.List;
 ///
 /// @param title what was examined: usually the prompt
 /// @param subtitle one line under it: model, target
-/// @param summary what was found, in plain words, one sentence each
+/// @param summary what was found, in plain words: a list of sentences, or one paragraph
 /// @param sections the parts, in reading order
 /// @param provenance where the numbers come from
 public record Report(

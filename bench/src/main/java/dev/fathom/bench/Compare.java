@@ -137,6 +137,23 @@ public final class Compare {
               "resid_post of every layer, 8 x 128 tokens, logits computed");
       case GENERATE ->
           say(task.toString(), workloads.generate(), "64 greedy tokens, batch 1, key/value cache");
+      case ABLATION ->
+          say(
+              task.toString(),
+              workloads.ablation(),
+              "zero ablation, 4 kinds at every layer and position, the answer's logit");
+      case HEADS ->
+          say(
+              task.toString(),
+              workloads.heads(),
+              "zero ablation of every head, the answer's logit");
+      case PATCH ->
+          say(
+              task.toString(),
+              workloads.patch(),
+              "stream, attention and MLP patched at every layer and position");
+      case TRACE ->
+          say(task.toString(), workloads.trace(), "causal tracing, 3 kinds of state, 10 samples");
       case STEREOSET -> {
         if (sentences.isPresent()) {
           say(

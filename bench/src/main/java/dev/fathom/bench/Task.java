@@ -13,7 +13,12 @@ enum Task {
   LENS(3, 3),
   CAPTURE(3, 3),
   GENERATE(3, 3),
-  STEREOSET(8, 8);
+  STEREOSET(8, 8),
+  ABLATION(40, 40),
+  HEADS(25, 25),
+  PATCH(25, 25),
+  /// Has no peer.
+  TRACE(Double.NaN, Double.NaN);
 
   private final double aimF32;
   private final double aimBf16;
@@ -27,10 +32,14 @@ enum Task {
   /// set.
   OptionalDouble aim(String dtype) {
     return switch (dtype) {
-      case "float32" -> OptionalDouble.of(aimF32);
-      case "bfloat16" -> OptionalDouble.of(aimBf16);
+      case "float32" -> given(aimF32);
+      case "bfloat16" -> given(aimBf16);
       default -> OptionalDouble.empty();
     };
+  }
+
+  private static OptionalDouble given(double aim) {
+    return Double.isNaN(aim) ? OptionalDouble.empty() : OptionalDouble.of(aim);
   }
 
   /// As it is named on the command line and in JSON.

@@ -1,8 +1,16 @@
 package dev.fathom.bench;
 
+import dev.fathom.data.Prompt;
+import dev.fathom.data.TokenSpan;
 import dev.fathom.evaluate.Likelihood;
+import dev.fathom.explain.Ablation;
+import dev.fathom.explain.AblationResult;
+import dev.fathom.explain.CausalTracing;
 import dev.fathom.explain.LensResult;
 import dev.fathom.explain.LogitLens;
+import dev.fathom.explain.Metric;
+import dev.fathom.explain.Patching;
+import dev.fathom.explain.Question;
 import dev.fathom.model.Capture;
 import dev.fathom.model.Captured;
 import dev.fathom.model.Decoding;
@@ -164,6 +172,78 @@ final class Workloads {
       }
     }
     return seconds;
+  }
+
+  /// Zero ablation, four kinds at every layer and position, the answer's logit.
+  double ablation() {
+    var config =
+        Ablation.Config.standard()
+            .of(
+                Ablation.Part.ATTENTION,
+                Ablation.Part.MLP,
+                Ablation.Part.BOTH,
+                Ablation.Part.ATTENTION_TO_MLP);
+    return ablated(Task.ABLATION, config);
+  }
+
+  /// Zero ablation of every head.
+  double heads() {
+    return ablated(Task.HEADS, Ablation.Config.standard().of(Ablation.Part.HEAD));
+  }
+
+  private double ablated(Task task, Ablation.Config config) {
+    Question question = Question.of(subject.prompt(), subject.answerId());
+    var found = new ArrayList<AblationResult>(1);
+    double seconds =
+        Timing.best(
+            2,
+            () -> {
+              found.clear();
+              found.add(Ablation.run(model, subject.tokenizer(), question, config));
+            });
+    for (var effect : found.getFirst().effects().values()) {
+      for (float value : effect.values()) {
+        requireFinite(task, value);
+      }
+    }
+    return seconds;
+  }
+
+  /// Stream, attention and MLP patched at every layer and position.
+  double patch() {
+    Question question = Question.of(subject.prompt(), subject.answerId());
+    int[] ids = subject.prompt().ids();
+    int[] other = ids.clone();
+    other[1] = ids[2];
+    other[2] = ids[1];
+    var corrupt = Prompt.ofIds(subject.tokenizer(), other);
+    var config =
+        Patching.Config.standard()
+            .of(Patching.Part.STREAM, Patching.Part.ATTENTION, Patching.Part.MLP);
+    return Timing.best(
+        2,
+        () ->
+            requireFinite(
+                Task.PATCH,
+                Patching.run(model, subject.tokenizer(), question, corrupt, config).corrupt()));
+  }
+
+  /// Causal tracing of three kinds of state with ten noise samples.
+  double trace() {
+    Question question =
+        Question.of(subject.prompt(), subject.answerId()).measuredBy(Metric.PROBABILITY);
+    return Timing.best(
+        1,
+        () ->
+            requireFinite(
+                Task.TRACE,
+                CausalTracing.run(
+                        model,
+                        subject.tokenizer(),
+                        question,
+                        new TokenSpan(1, 3),
+                        CausalTracing.Config.standard(model))
+                    .low()));
   }
 
   /// The token ids of the sentences.

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
@@ -83,6 +84,7 @@ final class AblateCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     Set<Ablation.Part> chosen = chosen();
+    requireSource();
     try (var model = LoadedModel.open(console, modelOptions)) {
       Prompt prompt = questions.prompt(model, console);
       Question question = questions.question(model, prompt);
@@ -115,8 +117,8 @@ final class AblateCommand implements Callable<Integer> {
     var transformer = model.transformer();
     int heads = transformer.blocks().getFirst().attention().heads();
     return parts.stream()
-        .mapToInt(part ->
-            transformer.layers() * (part == Ablation.Part.HEAD ? heads : prompt.length()))
+        .mapToInt(
+            part -> transformer.layers() * (part == Ablation.Part.HEAD ? heads : prompt.length()))
         .sum();
   }
 
@@ -139,29 +141,33 @@ final class AblateCommand implements Callable<Integer> {
     return chosen.isEmpty() ? EnumSet.allOf(Ablation.Part.class) : chosen;
   }
 
+  /// Means and other values need something to be taken from.
+  private void requireSource() {
+    if ((instead == Instead.mean || instead == Instead.globalMean) && reference == null) {
+      throw new IllegalArgumentException(
+          "--instead %s needs --reference, a file of prompts to take means over."
+              .formatted(instead));
+    }
+    if (instead == Instead.resample && corrupt == null) {
+      throw new IllegalArgumentException(
+          "--instead resample needs --corrupt, the prompt whose values are taken.");
+    }
+  }
+
   private Ablation.Instead instead(LoadedModel model) {
     return switch (instead) {
       case zero -> new Ablation.Instead.Zero();
       case mean, globalMean -> {
-        if (reference == null) {
-          throw new IllegalArgumentException(
-              "--instead %s needs --reference, a file of prompts to take means over."
-                  .formatted(instead));
-        }
         var prompts = new ArrayList<Prompt>();
         PromptFile.forEach(
-            reference,
+            Objects.requireNonNull(reference),
             line -> prompts.add(model.prompt(line.prompt(), questions.reading().promptOptions())));
         yield new Ablation.Instead.Mean(prompts, instead == Instead.mean);
       }
-      case resample -> {
-        if (corrupt == null) {
-          throw new IllegalArgumentException(
-              "--instead resample needs --corrupt, the prompt whose values are taken.");
-        }
-        yield new Ablation.Instead.Resample(
-            model.prompt(corrupt, questions.reading().promptOptions()));
-      }
+      case resample ->
+          new Ablation.Instead.Resample(
+              model.prompt(
+                  Objects.requireNonNull(corrupt), questions.reading().promptOptions()));
     };
   }
 }

@@ -287,7 +287,9 @@ final class AttentionCommand implements Callable<Integer> {
           case PromptOptions.Source.Text(String given) -> model.text(given, options);
           case PromptOptions.Source.Lines(var file) ->
               throw new IllegalArgumentException(
-                  "This command reads one text; --prompts " + file + " is for capture and generate.");
+                  "This command reads one text; --prompts "
+                      + file
+                      + " is for capture and generate.");
         };
     return new Shown(
         "A long text of %d tokens".formatted(text.length()),

@@ -24,7 +24,7 @@ import picocli.CommandLine.Option;
       "",
       "Examples:",
       "  fathom attribute \"The Eiffel Tower is located in the city of\"",
-      "  fathom attribute -m DIR \"The capital of Italy is\" --target Rome --method ig --baseline mean --steps 100",
+      "  fathom attribute -m DIR \"The capital of Italy is\" --target Rome --method ig --baseline zero --steps 200",
       "  fathom attribute -m DIR \"The capital of Italy is\" --method gradxinput,occlusion,shap --faithfulness",
     })
 final class AttributeCommand implements Callable<Integer> {
@@ -48,14 +48,14 @@ final class AttributeCommand implements Callable<Integer> {
       names = "--baseline",
       paramLabel = "WHAT",
       description =
-          "Where integrated gradients start: zero, mean, pad, eos or mask. Default: ${DEFAULT-VALUE}.")
-  private String baseline = "zero";
+          "Where integrated gradients start: mean, zero, pad, eos or mask. Default: ${DEFAULT-VALUE}.")
+  private String baseline = "mean";
 
   @Option(
       names = "--steps",
       paramLabel = "N",
       description = "Gradients on the way of ig. Default: ${DEFAULT-VALUE}.")
-  private int steps = 50;
+  private int steps = 64;
 
   @Option(
       names = "--path",
@@ -108,8 +108,7 @@ final class AttributeCommand implements Callable<Integer> {
                 away == Filler.DROP ? standard.filler() : away,
                 standard.randomOrders(),
                 seed.seed());
-        result =
-            Faithfulness.run(model.transformer(), model.tokenizer(), question, result, config);
+        result = Faithfulness.run(model.transformer(), model.tokenizer(), question, result, config);
       }
       ResultOutput.show(
           console,

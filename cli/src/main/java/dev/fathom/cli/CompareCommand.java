@@ -73,9 +73,7 @@ final class CompareCommand implements Callable<Integer> {
     String first = models.isEmpty() ? ModelLocation.DEFAULT : models.getFirst();
     try (var a = LoadedModel.open(console, first, compute, List.of())) {
       show(
-          models.size() == 2
-              ? withModel(a, models.getLast(), parts)
-              : withEdits(a, wanted, parts));
+          models.size() == 2 ? withModel(a, models.getLast(), parts) : withEdits(a, wanted, parts));
     }
     return Main.DONE;
   }

@@ -47,14 +47,10 @@ final class DecomposeCommand implements Callable<Integer> {
               + " ${DEFAULT-VALUE}.")
   private String bias = "separate";
 
-  @Option(
-      names = "--position-slot",
-      description = "Give position embeddings a part of their own.")
+  @Option(names = "--position-slot", description = "Give position embeddings a part of their own.")
   private boolean positionSlot;
 
-  @Option(
-      names = "--fast",
-      description = "Only one number for each token, by one backward pass.")
+  @Option(names = "--fast", description = "Only one number for each token, by one backward pass.")
   private boolean fast;
 
   @Option(

@@ -33,14 +33,24 @@ final class DolaOptions {
       description = "Also show which layer each token was contrasted with.")
   private boolean shown;
 
+  /// Refuses what no model could do.
+  ///
+  /// @throws IllegalArgumentException if options lack others, or the layers are no numbers
+  void check() {
+    if (layers == null && (textbook || raw || shown)) {
+      throw new IllegalArgumentException(
+          "--dola-textbook, --dola-raw and --dola-layers go with --dola low, high or a layer.");
+    }
+    if (layers != null && !layers.equals("low") && !layers.equals("high")) {
+      named(layers);
+    }
+  }
+
   /// The contrast that the user asks for.
   ///
   /// @throws IllegalArgumentException if the layers are none of this model
   Optional<Dola> of(Transformer model) {
     if (layers == null) {
-      if (textbook || raw || shown) {
-        throw new IllegalArgumentException("--dola-… go with --dola low, high or a layer.");
-      }
       return Optional.empty();
     }
     Dola.Config config =

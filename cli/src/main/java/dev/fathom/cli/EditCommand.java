@@ -47,7 +47,12 @@ final class EditCommand {
 
   /// Makes the edit, writes it, and says what it is.
   private static int make(
-      Console console, ModelOptions options, JsonOptions output, Path file, Kind kind, String units) {
+      Console console,
+      ModelOptions options,
+      JsonOptions output,
+      Path file,
+      Kind kind,
+      String units) {
     try (var model = LoadedModel.open(console, options)) {
       List<Slice> slices = SiteAddress.slices(units, model.transformer());
       for (Slice slice : slices) {

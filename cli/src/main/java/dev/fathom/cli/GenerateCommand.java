@@ -22,8 +22,8 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -72,9 +72,8 @@ final class GenerateCommand implements Callable<Integer> {
       names = "--sinks",
       paramLabel = "N",
       description =
-          "With --recent: also keep the first N tokens, where models park attention. Default:"
-              + " ${DEFAULT-VALUE}.")
-  private int sinks = 4;
+          "With --recent: also keep the first N tokens, where models park attention. Default: 4.")
+  private @Nullable Integer sinks;
 
   @Option(
       names = "--recent",
@@ -109,6 +108,11 @@ final class GenerateCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     decodingOptions.decoding(Set.of()).withBeams(beams, lengthPenalty); // refuse early
+    if (sinks != null && recent == null) {
+      throw new IllegalArgumentException(
+          "--sinks keeps first tokens beside the last ones: say with --recent how many of those.");
+    }
+    dolaOptions.check();
     var source = promptOptions.source(console);
     try (var model = LoadedModel.open(console, modelOptions)) {
       Decoding decoding =
@@ -119,7 +123,7 @@ final class GenerateCommand implements Callable<Integer> {
       }
       LanguageModel speaker =
           recent != null
-              ? Streaming.of(model.transformer(), sinks, recent)
+              ? Streaming.of(model.transformer(), sinks == null ? 4 : sinks, recent)
               : dola.isPresent() ? dola.get() : model.transformer();
       var generator = Generator.of(speaker, model.tokenizer());
       List<Named> prompts = prompts(model, source);
@@ -154,8 +158,7 @@ final class GenerateCommand implements Callable<Integer> {
 
   private List<Named> prompts(LoadedModel model, PromptOptions.Source source) {
     return switch (source) {
-      case PromptOptions.Source.Text(String text) ->
-          List.of(new Named("1", prompt(model, text)));
+      case PromptOptions.Source.Text(String text) -> List.of(new Named("1", prompt(model, text)));
       case PromptOptions.Source.Lines(Path file) -> lines(model, file);
     };
   }
@@ -234,8 +237,7 @@ final class GenerateCommand implements Callable<Integer> {
   }
 
   /// What each text's tokens were contrasted with.
-  private static List<DolaResult> contrasts(
-      Dola dola, LoadedModel model, List<Generation> texts) {
+  private static List<DolaResult> contrasts(Dola dola, LoadedModel model, List<Generation> texts) {
     return texts.stream()
         .map(text -> {
           int[] ids =

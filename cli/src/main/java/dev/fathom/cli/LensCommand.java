@@ -163,8 +163,7 @@ final class LensCommand implements Callable<Integer> {
     TextWindows rows = text.read(model, reading.promptOptions().bos(), 0);
     ExitEvidenceResult result;
     try (var progress = output.json().progress(console, "reading", rows.tokens())) {
-      result =
-          ExitEvidence.run(model.transformer(), rows, lens.reading(), progress::advance);
+      result = ExitEvidence.run(model.transformer(), rows, lens.reading(), progress::advance);
     }
     ResultOutput.show(
         console,
@@ -227,7 +226,7 @@ final class LensCommand implements Callable<Integer> {
         "",
         "Examples:",
         "  fathom lens parts \"The capital of Italy is\" --part head --norm frozen",
-      "  fathom lens train --text book.txt --save tuned.safetensors",
+        "  fathom lens train --text book.txt --save tuned.safetensors",
         "  fathom lens train -m model.gguf --text book.txt --save tuned.safetensors --steps 100",
       })
   static final class Train implements Callable<Integer> {

@@ -73,8 +73,7 @@ final class LensPartsCommand implements Callable<Integer> {
     var config =
         ComponentLens.Config.standard()
             .with(
-                DecomposeCommand.named(
-                    "--norm", norm, Normalization.values(), Normalization::text))
+                DecomposeCommand.named("--norm", norm, Normalization.values(), Normalization::text))
             .keeping(top);
     Question question = reading.question(model, prompt);
     if (part.equals("head")) {

@@ -64,8 +64,7 @@ final class LoadedModel implements AutoCloseable {
   }
 
   /// A model by its name.
-  static LoadedModel open(
-      Console console, String model, ComputeOptions options, List<Edit> edits) {
+  static LoadedModel open(Console console, String model, ComputeOptions options, List<Edit> edits) {
     return open(console, model, options, dtype(options.dtype()), edits);
   }
 
@@ -77,8 +76,7 @@ final class LoadedModel implements AutoCloseable {
       Optional<Tokenizer> tokenizer = tokenizer(checkpoint);
       NativeCache.here().announce(console);
       Threads.set(options.threads().orElse(Runtime.getRuntime().availableProcessors()));
-      return new LoadedModel(
-          console, checkpoint, Models.load(checkpoint, dtype), edits, tokenizer);
+      return new LoadedModel(console, checkpoint, Models.load(checkpoint, dtype), edits, tokenizer);
     } catch (RuntimeException | Error e) {
       checkpoint.close();
       throw e;

@@ -73,7 +73,8 @@ final class PatchCommand implements Callable<Integer> {
       names = "--part",
       paramLabel = "PART",
       split = ",",
-      description = "What is put over; several with commas. Default: resid_post,attn_out,mlp_out,z.")
+      description =
+          "What is put over; several with commas. Default: resid_post,attn_out,mlp_out,z.")
   private List<String> parts = List.of();
 
   @Option(
@@ -95,6 +96,10 @@ final class PatchCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     var config = config();
+    var routes = receivers.stream().map(PatchCommand::receiver).toList();
+    if (!routes.isEmpty() && attribution) {
+      throw new IllegalArgumentException("Give either --to or --attribution, not both.");
+    }
     try (var model = LoadedModel.open(console, modelOptions)) {
       Prompt prompt = questions.prompt(model, console);
       Question question = questions.question(model, prompt);
@@ -112,6 +117,7 @@ final class PatchCommand implements Callable<Integer> {
                 model,
                 question,
                 other,
+                routes,
                 config.within(sweep.budget()).telling(progress::advance)));
       }
     }
@@ -119,18 +125,19 @@ final class PatchCommand implements Callable<Integer> {
   }
 
   private Result result(
-      LoadedModel model, Question question, Prompt other, Patching.Config config) {
+      LoadedModel model,
+      Question question,
+      Prompt other,
+      List<PathPatching.Receiver> routes,
+      Patching.Config config) {
     var transformer = model.transformer();
-    if (!receivers.isEmpty()) {
-      if (attribution) {
-        throw new IllegalArgumentException("Give either --to or --attribution, not both.");
-      }
+    if (!routes.isEmpty()) {
       return PathPatching.run(
           transformer,
           model.tokenizer(),
           question,
           other,
-          receivers.stream().map(PatchCommand::receiver).toList(),
+          routes,
           config.budget(),
           config.progress());
     }

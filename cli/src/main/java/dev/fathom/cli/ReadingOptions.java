@@ -85,8 +85,7 @@ final class ReadingOptions {
   LensStatistics.Item item(LoadedModel model, Path file, PromptFile.Line line) {
     try {
       var card = model.transformer().card();
-      var options =
-          new Prompt.Options(prompt.chat(), prompt.system(), prompt.bos(), card.causal());
+      var options = new Prompt.Options(prompt.chat(), prompt.system(), prompt.bos(), card.causal());
       Prompt read =
           Prompt.of(model.tokenizer(), line.prompt(), options).requireFits(card.context(), 0);
       Optional<String> asked = line.target().or(() -> Optional.ofNullable(target));
@@ -120,9 +119,7 @@ final class ReadingOptions {
     settings.put("bos", prompt.bos().map(String::valueOf).orElse("as configured"));
     settings.put(
         "position",
-        prompt.position().isEmpty()
-            ? "usual"
-            : Integer.toString(prompt.position().getAsInt()));
+        prompt.position().isEmpty() ? "usual" : Integer.toString(prompt.position().getAsInt()));
     settings.put("target", target == null ? "" : target);
   }
 

@@ -46,7 +46,8 @@ final class TextOptions {
     int length = window == null ? Math.min(USUAL_WINDOW, card.context()) : window;
     if (length > card.context()) {
       throw new IllegalArgumentException(
-          "--window %d is more than this model reads, %d tokens.".formatted(length, card.context()));
+          "--window %d is more than this model reads, %d tokens."
+              .formatted(length, card.context()));
     }
     var rows = TextWindows.of(model.tokenizer(), InputFiles.text(file), length, bos);
     var mask = model.tokenizer().specials().mask();

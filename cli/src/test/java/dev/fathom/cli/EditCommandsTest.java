@@ -41,8 +41,7 @@ class EditCommandsTest {
   @BeforeEach
   void makeAnEdit() {
     edit = file("out.safetensors");
-    var made =
-        run("edit", "zero-heads", "--heads", "z.3.h0,z.3.h1,z.4.h0", "--save", edit);
+    var made = run("edit", "zero-heads", "--heads", "z.3.h0,z.3.h1,z.4.h0", "--save", edit);
     assertThat(made.out()).contains("columns of model.layers.3.self_attn.o_proj.weight");
   }
 
@@ -65,7 +64,8 @@ class EditCommandsTest {
     assertThat(model(none)).isEqualTo("tidepool + out:0");
     assertThat(none.path("arrays")).isEqualTo(plain.path("arrays"));
     assertThat(edited.path("arrays")).isNotEqualTo(plain.path("arrays"));
-    assertThat(json("generate", "--edit", edit, PROMPT, "--max-tokens", "3", "--json", "-").toString())
+    assertThat(
+            json("generate", "--edit", edit, PROMPT, "--max-tokens", "3", "--json", "-").toString())
         .contains("tidepool + out");
   }
 
@@ -78,8 +78,18 @@ class EditCommandsTest {
     var arrays = file("difference.safetensors");
     var page = file("page.html");
     var text =
-        run("compare", "--edit", edit, PROMPT, "--out", arrays, "--html", page,
-            "--sections", "prediction,lens").out();
+        run(
+                "compare",
+                "--edit",
+                edit,
+                PROMPT,
+                "--out",
+                arrays,
+                "--html",
+                page,
+                "--sections",
+                "prediction,lens")
+            .out();
     assertThat(text)
         .contains("A: tidepool · B: tidepool + out", "What they say", "KL(A ‖ B)")
         .contains("Nothing differs before layer 4 of 8")
@@ -100,8 +110,17 @@ class EditCommandsTest {
     var again = json("lens", "-m", merged, PROMPT, "--json", "-");
     assertThat(again.path("arrays")).isEqualTo(edited.path("arrays"));
     var compared =
-        json("compare", "-m", merged, "-m", "tidepool", PROMPT, "--sections", "prediction",
-            "--json", "-");
+        json(
+            "compare",
+            "-m",
+            merged,
+            "-m",
+            "tidepool",
+            PROMPT,
+            "--sections",
+            "prediction",
+            "--json",
+            "-");
     assertThat(compared.toString()).contains("merged").contains("tidepool");
     refused(1, "was made from tidepool", "lens", "-m", merged, "--edit", edit, PROMPT);
   }
@@ -112,7 +131,14 @@ class EditCommandsTest {
     refused(2, "There is no section 'x'", "compare", "--edit", edit, "--sections", "x", PROMPT);
     refused(2, "No edit given", "merge", "--out", file("m"));
     refused(1, "no such file", "lens", "--edit", file("none"), PROMPT);
-    refused(2, "is not at mlp_act", "edit", "zero-neurons", "--neurons", "z.1.h0", "--save",
+    refused(
+        2,
+        "is not at mlp_act",
+        "edit",
+        "zero-neurons",
+        "--neurons",
+        "z.1.h0",
+        "--save",
         file("x.safetensors"));
   }
 }

@@ -111,7 +111,8 @@ final class Bert {
                     s,
                     table,
                     words)
-                : maskedLm(weights, "lm_head", "", "layer_norm", Activation.GELU, eps, s, table, words);
+                : maskedLm(
+                    weights, "lm_head", "", "layer_norm", Activation.GELU, eps, s, table, words);
     if (!classifier) {
       weights.ledger().harmless(base + "\\.pooler\\.dense\\.(weight|bias)");
     }

@@ -77,8 +77,7 @@ public record Card(
   }
 
   public Card withParameters(SequencedMap<String, String> parameters) {
-    return new Card(
-        kind, method, baseName, baseSha256, parameters, seed, data, created, version);
+    return new Card(kind, method, baseName, baseSha256, parameters, seed, data, created, version);
   }
 
   public Card withSeed(long seed) {
@@ -95,8 +94,7 @@ public record Card(
   }
 
   public Card withData(String data) {
-    return new Card(
-        kind, method, baseName, baseSha256, parameters, seed, data, created, version);
+    return new Card(kind, method, baseName, baseSha256, parameters, seed, data, created, version);
   }
 
   /// The entries for a safetensors file's metadata. Other entries may stand beside them.

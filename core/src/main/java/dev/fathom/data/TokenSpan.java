@@ -6,8 +6,7 @@ package dev.fathom.data;
 public record TokenSpan(int first, int last) {
   public TokenSpan {
     if (first < 0 || last < first) {
-      throw new IllegalArgumentException(
-          "tokens %d to %d are no span".formatted(first, last));
+      throw new IllegalArgumentException("tokens %d to %d are no span".formatted(first, last));
     }
   }
 

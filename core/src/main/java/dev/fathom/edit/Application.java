@@ -53,8 +53,7 @@ final class Application {
     if (from >= to) {
       return bias;
     }
-    Tensor next =
-        bias == null ? Tensor.zeros(dtype, origin.to() - origin.from()) : bias.copy();
+    Tensor next = bias == null ? Tensor.zeros(dtype, origin.to() - origin.from()) : bias.copy();
     Tensor wanted = given.values().tensor(DType.F64).narrow(0, from - given.from(), to - from);
     Tensor part = next.narrow(0, from - origin.from(), to - from);
     Tensor _ = part.copyInPlace(between(part, wanted, scale).to(next.dtype()));

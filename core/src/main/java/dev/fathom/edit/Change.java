@@ -76,8 +76,7 @@ public sealed interface Change {
       return new Rows(origin.tensor(), origin.transposed() ? 0 : 1, inputs, Values.of(values));
     }
 
-    private static void requireBelow(
-        List<Integer> indices, long end, String what, Linear linear) {
+    private static void requireBelow(List<Integer> indices, long end, String what, Linear linear) {
       for (int index : indices) {
         if (index < 0 || index >= end) {
           throw new IllegalArgumentException(
@@ -120,9 +119,7 @@ public sealed interface Change {
     public static Bias of(Linear linear, Tensor values) {
       values.requireShape("a bias", linear.out());
       return new Bias(
-          linear.origin().tensor(),
-          Math.toIntExact(linear.origin().from()),
-          Values.of(values));
+          linear.origin().tensor(), Math.toIntExact(linear.origin().from()), Values.of(values));
     }
 
     @Override

@@ -74,7 +74,8 @@ public record Edit(String name, Card card, List<Change> changes, double scale) {
       Values values =
           switch (change) {
             case Change.Rows rows -> {
-              update(digest, "rows\t%s\t%d\t%s".formatted(rows.tensor(), rows.axis(), rows.indices()));
+              update(
+                  digest, "rows\t%s\t%d\t%s".formatted(rows.tensor(), rows.axis(), rows.indices()));
               yield rows.values();
             }
             case Change.Bias bias -> {

@@ -86,8 +86,9 @@ public final class Edits {
     Linear.Origin head = model.head().out().origin();
     return head.tied()
         && acting(edits)
-        .flatMap(edit -> edit.changes().stream())
-        .anyMatch(change -> change instanceof Change.Rows rows && rows.tensor().equals(head.tensor()));
+            .flatMap(edit -> edit.changes().stream())
+            .anyMatch(change ->
+                change instanceof Change.Rows rows && rows.tensor().equals(head.tensor()));
   }
 
   private static Stream<Edit> acting(List<Edit> edits) {
@@ -132,8 +133,7 @@ public final class Edits {
             switch (change) {
               case Change.OfMap map when map.tensor().equals(linear.origin().tensor()) -> {
                 values = Application.weight(values, linear.origin(), map, edit.scale());
-                bias =
-                    Application.bias(bias, values.dtype(), linear.origin(), map, edit.scale());
+                bias = Application.bias(bias, values.dtype(), linear.origin(), map, edit.scale());
               }
               case Change.OfMap _ -> {}
             }
@@ -157,8 +157,7 @@ public final class Edits {
     }
 
     private static Linear.Origin untied(Linear.Origin origin) {
-      return new Linear.Origin(
-          origin.tensor(), origin.from(), origin.to(), origin.transposed());
+      return new Linear.Origin(origin.tensor(), origin.from(), origin.to(), origin.transposed());
     }
 
     private Weight weight(Tensor values) {

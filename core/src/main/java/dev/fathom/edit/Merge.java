@@ -14,7 +14,6 @@ import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -90,8 +89,7 @@ public final class Merge {
         for (Change change : edit.changes()) {
           switch (change) {
             case Change.Rows rows -> weight(Objects.requireNonNull(maps.get(rows.tensor())));
-            case Change.Bias bias ->
-                bias(edit, Objects.requireNonNull(maps.get(bias.tensor())));
+            case Change.Bias bias -> bias(edit, Objects.requireNonNull(maps.get(bias.tensor())));
           }
         }
       }

@@ -134,8 +134,7 @@ public final class ItemDirectory implements AutoCloseable {
     settings.forEach(json::put);
     Path fresh = directory.resolve(SETTINGS + ".new");
     Files.writeString(fresh, json.toPrettyString() + "\n");
-    Files.move(
-        fresh, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    Files.move(fresh, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 
   private static void requireSame(
@@ -223,8 +222,7 @@ public final class ItemDirectory implements AutoCloseable {
 
   /// Hands on every item that is done, in the order in which they were written, one at a time.
   public void forEach(Consumer<JsonNode> each) {
-    try (var reader =
-        Files.newBufferedReader(directory.resolve(ITEMS), StandardCharsets.UTF_8)) {
+    try (var reader = Files.newBufferedReader(directory.resolve(ITEMS), StandardCharsets.UTF_8)) {
       forEach(reader, each);
     } catch (IOException e) {
       throw new FathomException(

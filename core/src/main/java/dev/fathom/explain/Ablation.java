@@ -158,8 +158,7 @@ public final class Ablation {
       for (var map : maps.entrySet()) {
         float[] effect = new float[map.getValue().size()];
         for (int i = 0; i < effect.length; i++) {
-          effect[i] =
-              (float) question.metric().effect(readout.clean(), measured[from + i]);
+          effect[i] = (float) question.metric().effect(readout.clean(), measured[from + i]);
         }
         from += effect.length;
         Axis across =
@@ -167,8 +166,7 @@ public final class Ablation {
                 ? Axis.index("head", effect.length / model.layers())
                 : Axis.of("position", tokens.subList(0, ids.length));
         effects.put(
-            map.getKey(),
-            Grid.real(List.of(Axis.index("layer", model.layers()), across), effect));
+            map.getKey(), Grid.real(List.of(Axis.index("layer", model.layers()), across), effect));
       }
       return new AblationResult(
           Provenances.of(
@@ -196,12 +194,13 @@ public final class Ablation {
     for (int layer = 0; layer < model.layers(); layer++) {
       if (part == Part.HEAD) {
         for (int head = 0; head < model.blocks().get(layer).attention().heads(); head++) {
-          rows.add(
-              Sweep.Row.of(0, 0, values.instead(Slice.of(Kind.Z, layer).heads(head))));
+          rows.add(Sweep.Row.of(0, 0, values.instead(Slice.of(Kind.Z, layer).heads(head))));
         }
       } else {
         for (int position = 0; position < runs.length(); position++) {
-          rows.add(new Sweep.Row(0, layer, position, changes(model, runs, values, part, layer, position)));
+          rows.add(
+              new Sweep.Row(
+                  0, layer, position, changes(model, runs, values, part, layer, position)));
         }
       }
     }
@@ -224,7 +223,8 @@ public final class Ablation {
                 : stream;
         yield List.of(
             new Intervention.Replace(
-                Slice.of(Kind.MLP_IN, layer).at(position), read(model.blocks().get(layer), stream, added)));
+                Slice.of(Kind.MLP_IN, layer).at(position),
+                read(model.blocks().get(layer), stream, added)));
       }
       case HEAD -> throw new AssertionError("heads are taken away at all positions");
     };
@@ -292,9 +292,7 @@ public final class Ablation {
         slice.positions().first() == slice.positions().last()
             ? value.narrow(0, slice.positions().first(), 1)
             : value;
-    return slice.units().isEmpty()
-        ? positions
-        : positions.narrow(1, slice.units().getFirst(), 1);
+    return slice.units().isEmpty() ? positions : positions.narrow(1, slice.units().getFirst(), 1);
   }
 
   /// Means of sublayer outputs and heads over reference prompts.
@@ -318,9 +316,7 @@ public final class Ablation {
             for (int layer = 0; layer < model.layers(); layer++) {
               Tensor value = runs.at(Values.KEPT[k], layer, 0);
               Tensor part =
-                  perPosition
-                      ? value
-                      : value.narrow(0, first, own.length - first).sum(0, true);
+                  perPosition ? value : value.narrow(0, first, own.length - first).sum(0, true);
               if (sums.get(k).size() <= layer) {
                 sums.get(k).add(home.keep(part.copy()));
               } else {
@@ -349,8 +345,7 @@ public final class Ablation {
         return new Intervention.Replace(slice, partOf(slice, value));
       }
       return new Intervention.Replace(
-          slice,
-          slice.units().isEmpty() ? value : value.narrow(1, slice.units().getFirst(), 1));
+          slice, slice.units().isEmpty() ? value : value.narrow(1, slice.units().getFirst(), 1));
     }
   }
 }

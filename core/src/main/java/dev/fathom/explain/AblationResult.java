@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.Set;
@@ -52,11 +53,18 @@ public record AblationResult(
     var map =
         View.HeatMap.of(
                 "Without " + part.title(),
-                heads
-                    ? "How much does the answer lose without this head, at all positions?"
-                    : "How much does the answer lose without it, at this layer and position?",
+                "%s without %s?"
+                    .formatted(
+                        metric == Metric.KL
+                            ? "How far does the prediction move"
+                            : String.format(
+                                Locale.ROOT,
+                                "How much does %s (%.2f) fall",
+                                metric.words(provenance.parameters()),
+                                clean),
+                        heads ? "this head, at all positions" : "it, at this layer and position"),
                 effect,
-                Scale.diverging("loss in " + metric.unit()))
+                Scale.diverging((metric == Metric.KL ? "" : "loss in ") + metric.unit()))
             .bottomUp();
     return startToken && !heads ? map.withUnscaled(Set.of(0)) : map;
   }

@@ -19,8 +19,8 @@ import java.util.List;
 /// `metric(clean) − metric(without)` (Geva et al. 2023).
 ///
 /// The attention that is taken away goes to the other keys, as softmax renormalises. A query that
-/// would have nothing left to look at keeps what it had. It misleads where information takes another
-/// way round: through a token between, or before or after the window.
+/// would have nothing left to look at keeps what it had. It misleads where information takes
+/// another way round: through a token between, or before or after the window.
 public final class AttentionKnockout {
   /// Rows of one sweep: comparing their changes with each other grows by the square.
   private static final int AT_ONCE = 512;
@@ -132,8 +132,7 @@ public final class AttentionKnockout {
   }
 
   /// The run in which `key` is hidden in the window around `layer`.
-  static Sweep.Row row(
-      Transformer model, Question question, Config config, int layer, int key) {
+  static Sweep.Row row(Transformer model, Question question, Config config, int layer, int key) {
     boolean asked = config.queries == Queries.ASKED;
     int from = asked ? question.position() : model.card().causal() ? key : 0;
     var changes = new ArrayList<Intervention>();
@@ -145,7 +144,8 @@ public final class AttentionKnockout {
     return new Sweep.Row(0, config.first(layer), from, changes);
   }
 
-  /// Scores `[rows, heads, queries, keys]` with one key at −∞, except for queries that see no other.
+  /// Scores `[rows, heads, queries, keys]` with one key at −∞, except for queries that see no
+  /// other.
   static Tensor hidden(Tensor scores, int key) {
     long keys = scores.size(3);
     long[] chosen = new long[(int) keys];

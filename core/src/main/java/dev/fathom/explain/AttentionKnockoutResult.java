@@ -13,11 +13,10 @@ import java.util.SequencedMap;
 ///
 /// @param clean the metric of the unchanged run
 /// @param window layers changed together
-/// @param effect what hiding a token around a layer takes away, `[layer, position]`, in the metric's
-///   unit
+/// @param effect what hiding a token around a layer takes away, `[layer, position]`, in the
+///   metric's unit
 public record AttentionKnockoutResult(
-    Provenance provenance, Metric metric, double clean, int window, Grid effect)
-    implements Result {
+    Provenance provenance, Metric metric, double clean, int window, Grid effect) implements Result {
   @Override
   public String method() {
     return "attention";

@@ -16,8 +16,8 @@ import java.util.Set;
 ///
 /// @param attention `[layer, head, query, key]`, each row of keys sums to 1
 /// @param shown heads to draw large; empty for a page of all
-public record AttentionPatternsResult(
-    Provenance provenance, Grid attention, List<HeadIndex> shown) implements Result {
+public record AttentionPatternsResult(Provenance provenance, Grid attention, List<HeadIndex> shown)
+    implements Result {
   public AttentionPatternsResult {
     shown = List.copyOf(shown);
   }
@@ -49,8 +49,7 @@ public record AttentionPatternsResult(
               Scale.sequential("attention")));
     }
     return shown.stream()
-        .map(head ->
-            (View) map(head, "Which keys (columns) does each query (row) look at?"))
+        .map(head -> (View) map(head, "Which keys (columns) does each query (row) look at?"))
         .toList();
   }
 

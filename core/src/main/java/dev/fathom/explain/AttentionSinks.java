@@ -11,9 +11,9 @@ import dev.fathom.view.Grid;
 import java.util.List;
 import java.util.Set;
 
-/// How much attention is parked on the first tokens? The share of each head's attention that goes to
-/// keys 0 to `first − 1`, mean over queries from `from` on (Xiao et al. 2023; `first` = 4, `from` =
-/// 8).
+/// How much attention is parked on the first tokens? The share of each head's attention that goes
+/// to keys 0 to `first − 1`, mean over queries from `from` on (Xiao et al. 2023; `first` = 4,
+/// `from` = 8).
 ///
 /// It misleads on short prompts, where the first tokens are much of all there is to see: uniform
 /// attention already gives them `first / (q + 1)`, which is reported beside it.
@@ -43,7 +43,9 @@ public final class AttentionSinks {
     new Walk(model, List.of(ids), Set.of(Kind.PATTERN))
         .each((layer, seen) -> {
           Tensor late =
-              seen.at(Kind.PATTERN).select(0, 0).narrow(1, from, ids.length - from); // [heads, q, k]
+              seen.at(Kind.PATTERN)
+                  .select(0, 0)
+                  .narrow(1, from, ids.length - from); // [heads, q, k]
           float[] own = late.narrow(2, 0, first).sum(2, false).mean(1, false).toFloats();
           System.arraycopy(own, 0, mass, layer * heads, heads);
           float[] each = late.mean(1, false).mean(0, false).toFloats();
@@ -66,8 +68,7 @@ public final class AttentionSinks {
             Integer.toString(from)),
         first,
         uniform / (ids.length - from),
-        Grid.real(
-            List.of(Axis.index("layer", model.layers()), Axis.index("head", heads)), mass),
+        Grid.real(List.of(Axis.index("layer", model.layers()), Axis.index("head", heads)), mass),
         Grid.real(List.of(Axis.index("layer", model.layers()), Axis.of("key", tokens)), keys));
   }
 }

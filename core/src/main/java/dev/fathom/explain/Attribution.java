@@ -15,12 +15,13 @@ import java.util.OptionalDouble;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/// How much does each token of the prompt speak for the answer? Several methods side by side, because
-/// none of them is the truth: see [AttributionMethod] for the formulas, [Faithfulness] for a test.
+/// How much does each token of the prompt speak for the answer? Several methods side by side,
+/// because none of them is the truth: see [AttributionMethod] for the formulas, [Faithfulness] for
+/// a test.
 ///
 /// It misleads where it is read as the model's reasoning. Every method compares the prompt with
-/// something else (a zero vector, a mean embedding, a shorter text) that the model was not trained on,
-/// and tokens that say the same share or hide each other's score.
+/// something else (a zero vector, a mean embedding, a shorter text) that the model was not trained
+/// on, and tokens that say the same share or hide each other's score.
 public final class Attribution {
   private Attribution() {}
 
@@ -29,7 +30,10 @@ public final class Attribution {
   /// @throws IllegalArgumentException if the metric has no gradient and a method needs one, or the
   ///   tokenizer lacks the token that is to stand in for others
   public static AttributionResult run(
-      Transformer model, Tokenizer tokenizer, Question question, List<AttributionMethod> methods) {
+      Transformer model,
+      Tokenizer tokenizer,
+      Question question,
+      List<? extends AttributionMethod> methods) {
     if (methods.isEmpty()) {
       throw new IllegalArgumentException("There is no method to attribute with.");
     }
@@ -49,6 +53,8 @@ public final class Attribution {
               (System.nanoTime() - start) / 1e9,
               "target",
               names.output(question.target()),
+              "foil",
+              question.foil().isPresent() ? names.output(question.foil().getAsInt()) : "none",
               "metric",
               question.metric().text(),
               "methods",
@@ -75,8 +81,7 @@ public final class Attribution {
       this.question = question;
       this.axis =
           Axis.of(
-              "position",
-              names.tokens(question.prompt()).subList(0, question.ids(model).length));
+              "position", names.tokens(question.prompt()).subList(0, question.ids(model).length));
     }
 
     private GradientAttribution gradients() {
@@ -89,8 +94,7 @@ public final class Attribution {
     }
 
     private MaskedPrompt masked(Filler filler) {
-      return masked.computeIfAbsent(
-          filler, f -> new MaskedPrompt(model, tokenizer, question, f));
+      return masked.computeIfAbsent(filler, f -> new MaskedPrompt(model, tokenizer, question, f));
     }
 
     TokenAttribution of(AttributionMethod method) {
@@ -158,18 +162,27 @@ public final class Attribution {
       double off = Math.abs(sum - scores.expected()) / Math.abs(scores.expected());
       boolean converged = sum == scores.expected() || off <= TokenAttribution.CONVERGED;
       String verdict =
-          "Integrated gradients from %s, %d %s steps: the scores sum to %.4g and should sum to %.4g, off by %.2g %%: %s."
+          "Integrated gradients from %s, %d %s steps: the scores sum to %.4g and should sum to %.4g, off by %s %%: %s."
               .formatted(
                   method.baseline().title(),
                   method.steps(),
                   method.path().text(),
                   sum,
                   scores.expected(),
-                  sum == scores.expected() ? 0 : 100 * off,
+                  sum == scores.expected()
+                      ? "0"
+                      : off < 0.1 ? "%.2g".formatted(100 * off) : "%.0f".formatted(100 * off),
                   converged
                       ? "converged"
-                      : "not converged. Take more steps, steps near the baseline, or the mean embedding as baseline");
+                      : "not converged, so read nothing into single scores. " + advice(method));
       return gradient(method, scores, List.of(verdict));
+    }
+
+    private static String advice(AttributionMethod.IntegratedGradients method) {
+      boolean zero = method.baseline() == Filler.ZERO;
+      return zero
+          ? "Start at the mean embedding or another token, or take more steps"
+          : "Take more steps, or another baseline";
     }
 
     private TokenAttribution gradient(
@@ -202,9 +215,9 @@ public final class Attribution {
           List.of(
               errors == null
                   ? "%s: exact, over all %d subsets of the tokens."
-                      .formatted(method.title(), 1 << prompt.players())
+                      .formatted(capital(method.title()), 1 << prompt.players())
                   : "%s: estimated; the scores sum to what they should, each has a standard error."
-                      .formatted(method.title())));
+                      .formatted(capital(method.title()))));
     }
 
     private TokenAttribution perturbed(
@@ -217,7 +230,7 @@ public final class Attribution {
       var all = new ArrayList<>(notes);
       all.add(
           "%s: %s stands in for a token that is taken away."
-              .formatted(method.title(), filler.title()));
+              .formatted(capital(method.title()), filler.title()));
       return new TokenAttribution(
           method.text(),
           method.array(),
@@ -227,6 +240,10 @@ public final class Attribution {
           question.metric().unit(),
           expected,
           all);
+    }
+
+    private static String capital(String title) {
+      return Character.toUpperCase(title.charAt(0)) + title.substring(1);
     }
 
     private Grid grid(double[] values) {

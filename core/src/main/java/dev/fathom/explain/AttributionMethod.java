@@ -3,8 +3,8 @@ package dev.fathom.explain;
 import java.util.Arrays;
 import java.util.Locale;
 
-/// A way to tell how much each token of a prompt speaks for the answer. With f the question's metric
-/// and e the token embeddings (positions are added after, unchanged):
+/// A way to tell how much each token of a prompt speaks for the answer. With f the question's
+/// metric and e the token embeddings (positions are added after, unchanged):
 ///
 /// ```
 /// gradient × input   Σ_d e_td · ∂f/∂e_td
@@ -194,8 +194,8 @@ public sealed interface AttributionMethod {
     }
   }
 
-  /// KernelSHAP: all subsets of up to [Shapley#MOST_EXACT] tokens, beyond that a regression on random
-  /// ones.
+  /// KernelSHAP: all subsets of up to [Shapley#MOST_EXACT] tokens, beyond that a regression on
+  /// random ones.
   ///
   /// @param filler not [Filler#DROP]
   /// @param samples random subsets

@@ -29,12 +29,11 @@ import java.util.TreeSet;
 /// `metric(patched) − metric(base) ≈ (x_other − x_base) · ∂metric/∂x_base`
 ///
 /// It misleads where the metric is far from linear in the value, above all for the streams of early
-/// layers and where attention saturates. So exact patching is run beside it and the rank correlation
-/// is part of the result.
+/// layers and where attention saturates. So exact patching is run beside it and the rank
+/// correlation is part of the result.
 public final class AttributionPatching {
   private static final List<Patching.Part> PARTS =
-      List.of(
-          Patching.Part.STREAM, Patching.Part.ATTENTION, Patching.Part.MLP, Patching.Part.HEAD);
+      List.of(Patching.Part.STREAM, Patching.Part.ATTENTION, Patching.Part.MLP, Patching.Part.HEAD);
 
   private AttributionPatching() {}
 
@@ -125,11 +124,7 @@ public final class AttributionPatching {
     var names = new Names(model, tokenizer);
     PatchingResult patched =
         Patching.run(
-            model,
-            tokenizer,
-            question,
-            corrupt,
-            config.of(PARTS.toArray(Patching.Part[]::new)));
+            model, tokenizer, question, corrupt, config.of(PARTS.toArray(Patching.Part[]::new)));
     int[] clean = question.ids(model);
     int[] other = Patching.requireComparable(names, question, corrupt, clean);
     boolean denoise = config.direction() == Patching.Direction.DENOISE;
@@ -145,8 +140,7 @@ public final class AttributionPatching {
         }
       }
       int[] ids = denoise ? other : clean;
-      Runs from =
-          Runs.of(model, denoise ? clean : other, Kind.ATTN_OUT, Kind.MLP_OUT, Kind.Z);
+      Runs from = Runs.of(model, denoise ? clean : other, Kind.ATTN_OUT, Kind.MLP_OUT, Kind.Z);
       Runs cleanRun = denoise ? from : Runs.of(model, clean);
       var readout = new Readout(model, question, cleanRun.last(0, question.position()));
       SiteGradients gradients =
@@ -173,6 +167,8 @@ public final class AttributionPatching {
             corrupt.text(),
             "target",
             names.output(question.target()),
+            "foil",
+            question.foil().isPresent() ? names.output(question.foil().getAsInt()) : "none",
             "metric",
             question.metric().text(),
             "direction",

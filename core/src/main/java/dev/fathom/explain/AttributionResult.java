@@ -32,8 +32,7 @@ public record AttributionResult(
   }
 
   AttributionResult with(Faithfulness.Curve curve) {
-    return new AttributionResult(
-        provenance, metric, startToken, attributions, Optional.of(curve));
+    return new AttributionResult(provenance, metric, startToken, attributions, Optional.of(curve));
   }
 
   @Override
@@ -241,9 +240,7 @@ public record AttributionResult(
     var arrays = new LinkedHashMap<String, Grid>();
     for (TokenAttribution attribution : attributions) {
       arrays.put(attribution.array(), attribution.scores());
-      attribution
-          .errors()
-          .ifPresent(errors -> arrays.put(attribution.array() + "_stderr", errors));
+      attribution.errors().ifPresent(errors -> arrays.put(attribution.array() + "_stderr", errors));
     }
     faithfulness.ifPresent(curve -> {
       curve

@@ -28,10 +28,10 @@ import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.function.LongConsumer;
 
-/// Where is a fact recalled? The subject's embeddings are drowned in noise until the model no longer
-/// knows the answer; then one state at a time is put back as it was, and the cell is the probability
-/// of the answer (Meng et al. 2022, section 2; `score = mean over noise samples of P(answer)`).
-/// `total effect = high − low`, `indirect effect = score − low`.
+/// Where is a fact recalled? The subject's embeddings are drowned in noise until the model no
+/// longer knows the answer; then one state at a time is put back as it was, and the cell is the
+/// probability of the answer (Meng et al. 2022, section 2; `score = mean over noise samples of
+/// P(answer)`). `total effect = high − low`, `indirect effect = score − low`.
 ///
 /// Sublayers are put back over a window of layers, as one alone carries little.
 ///
@@ -151,23 +151,19 @@ public final class CausalTracing {
   /// @param subject the tokens that are drowned in noise
   /// @throws IllegalArgumentException if the subject stands after the position that is read
   public static TracingResult run(
-      Transformer model,
-      Tokenizer tokenizer,
-      Question question,
-      TokenSpan subject,
-      Config config) {
+      Transformer model, Tokenizer tokenizer, Question question, TokenSpan subject, Config config) {
     long start = System.nanoTime();
     int[] ids = question.ids(model);
     requireBefore(question, subject, ids.length);
     try (var scope = Scope.withoutGradients()) {
       Runs clean = Runs.of(model, ids, kept(config));
-      double deviation =
-          config.deviation.orElseGet(() -> deviation(model, ids, subject));
+      double deviation = config.deviation.orElseGet(() -> deviation(model, ids, subject));
       Runs corrupt = corrupted(model, ids, subject, deviation * config.strength, config);
       int position = question.position();
       var readout = new Readout(model, question, clean.last(0, position));
       double high = readout.clean();
-      double low = mean(readout.values(lastOf(corrupt, config.samples, position)), 0, config.samples);
+      double low =
+          mean(readout.values(lastOf(corrupt, config.samples, position)), 0, config.samples);
       var names = new Names(model, tokenizer);
       List<String> tokens = names.tokens(question.prompt()).subList(0, ids.length);
       int first = model.card().causal() ? subject.first() : 0;
@@ -189,8 +185,7 @@ public final class CausalTracing {
                       .telling(config.progress)
                       .run(rows));
           maps.put(
-              state,
-              map(values, low, model.layers(), ids.length, first, config.samples, tokens));
+              state, map(values, low, model.layers(), ids.length, first, config.samples, tokens));
         }
       }
       return new TracingResult(
@@ -226,7 +221,11 @@ public final class CausalTracing {
       int[] part = Arrays.copyOfRange(ids, subject.first(), subject.last() + 1);
       var embedding = model.embedding();
       double[] values =
-          embedding.table().embedding(Tensor.of(part, part.length)).mul(embedding.scale()).toDoubles();
+          embedding
+              .table()
+              .embedding(Tensor.of(part, part.length))
+              .mul(embedding.scale())
+              .toDoubles();
       double mean = mean(values, 0, values.length);
       double square = 0;
       for (double value : values) {
@@ -243,8 +242,7 @@ public final class CausalTracing {
     var rows = new ArrayList<int[]>();
     var noise = new ArrayList<Intervention>();
     Slice embeddings =
-        Slice.of(Site.of(Kind.EMBED, -1))
-            .at(new PositionSpan(subject.first(), subject.last()));
+        Slice.of(Site.of(Kind.EMBED, -1)).at(new PositionSpan(subject.first(), subject.last()));
     for (int s = 0; s < config.samples; s++) {
       float[] values = new float[subject.length() * model.dModel()];
       for (int i = 0; i < values.length; i++) {
@@ -270,8 +268,7 @@ public final class CausalTracing {
       Transformer model, Runs clean, State state, int layer, int position, int sample, int window) {
     if (state == State.HIDDEN) {
       boolean last = layer == model.layers() - 1;
-      Slice slice =
-          last ? Slice.of(Kind.RESID_POST, layer) : Slice.of(Kind.RESID_PRE, layer + 1);
+      Slice slice = last ? Slice.of(Kind.RESID_POST, layer) : Slice.of(Kind.RESID_PRE, layer + 1);
       return Sweep.Row.of(
           sample,
           position,
@@ -343,6 +340,8 @@ public final class CausalTracing {
             (System.nanoTime() - start) / 1e9,
             "target",
             names.output(question.target()),
+            "foil",
+            question.foil().isPresent() ? names.output(question.foil().getAsInt()) : "none",
             "metric",
             question.metric().text(),
             "subject",

@@ -27,15 +27,16 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /// What differs between two models, or a model and itself with an edit, on one prompt? The same
-/// methods run on both, A and B, and every picture shows `B − A`. Distributions are set against each
-/// other by `KL(A ‖ B) = Σ p_A (ln p_A − ln p_B)`, in nats, at every layer and position of the lens.
+/// methods run on both, A and B, and every picture shows `B − A`. Distributions are set against
+/// each other by `KL(A ‖ B) = Σ p_A (ln p_A − ln p_B)`, in nats, at every layer and position of the
+/// lens.
 ///
 /// It misleads where the two models do the same by other parts: maps by layer then differ and the
 /// answers do not. Two models of one shape that were trained apart have no common layers, only
 /// common numbers of layers.
 ///
-/// A new section is a [Part]; of a method whose results have the same axes on both sides,
-/// [Part#of] makes one in a line.
+/// A new section is a [Part]; of a method whose results have the same axes on both sides, [Part#of]
+/// makes one in a line.
 public final class Comparison {
   private static final List<Part> PARTS =
       List.of(
@@ -65,10 +66,7 @@ public final class Comparison {
     ///
     /// @param method runs on one side
     public static Part of(
-        String id,
-        String title,
-        String explanation,
-        BiFunction<Pair, Transformer, Result> method) {
+        String id, String title, String explanation, BiFunction<Pair, Transformer, Result> method) {
       return new Part(
           id,
           pair -> {
@@ -129,9 +127,7 @@ public final class Comparison {
       LensResult known = model == a ? lensA : lensB;
       if (known == null) {
         var config =
-            LogitLens.Config.standard()
-                .at(question.position())
-                .withTarget(question.target());
+            LogitLens.Config.standard().at(question.position()).withTarget(question.target());
         known = LogitLens.run(model, tokenizer, question.prompt(), config);
         if (model == a) {
           lensA = known;
@@ -253,13 +249,11 @@ public final class Comparison {
     if (!Arrays.equals(promptOfA.ids(), promptOfB.ids())) {
       throw new IllegalArgumentException(
           "%s reads the prompt as %d tokens and %s as %d others: positions can only be compared where the tokens are the same."
-              .formatted(
-                  a.card().name(), promptOfA.length(), b.card().name(), promptOfB.length()));
+              .formatted(a.card().name(), promptOfA.length(), b.card().name(), promptOfB.length()));
     }
   }
 
-  private static Section section(
-      String id, String title, String explanation, Result a, Result b) {
+  private static Section section(String id, String title, String explanation, Result a, Result b) {
     List<View> views = Difference.views(a.views(), b.views());
     return new Section(
         id,
@@ -391,8 +385,7 @@ public final class Comparison {
     LensResult a = pair.lens(pair.a);
     LensResult b = pair.lens(pair.b);
     Grid kl =
-        Grid.real(
-            a.entropy().axes(), Objects.requireNonNull(pair.divergence().cells()).values());
+        Grid.real(a.entropy().axes(), Objects.requireNonNull(pair.divergence().cells()).values());
     var arrays = new LinkedHashMap<String, Grid>();
     arrays.put("difference_lens_kl", kl);
     arrays.putAll(Difference.arrays(a.arrays(), b.arrays()));
@@ -402,8 +395,7 @@ public final class Comparison {
     }
     var sentences = new ArrayList<String>();
     if (first > 0 && first < a.rows()) {
-      sentences.add(
-          "Nothing differs before layer %d of %d.".formatted(first, a.rows() - 1));
+      sentences.add("Nothing differs before layer %d of %d.".formatted(first, a.rows() - 1));
     }
     var section =
         new Section(

@@ -21,13 +21,13 @@ import java.util.stream.IntStream;
 /// stream, instead of the stream itself: `p = softmax(W_U N(x))` (Geva et al. 2022 of MLPs; spec
 /// explain.md section 1).
 ///
-/// A part is not a stream, so there is a choice of its norm. *Own*: the final norm is applied to the
-/// part itself, which shows the direction it writes in, however little it writes. *Frozen*: the part
-/// is divided by the divisor of the true last stream at its position, and then its logits are what
-/// it adds to the model's; parts add up.
+/// A part is not a stream, so there is a choice of its norm. *Own*: the final norm is applied to
+/// the part itself, which shows the direction it writes in, however little it writes. *Frozen*: the
+/// part is divided by the divisor of the true last stream at its position, and then its logits are
+/// what it adds to the model's; parts add up.
 ///
-/// It misleads twice over: early parts write in directions that the head was not trained to read, and
-/// most parts write for later parts, not for the head.
+/// It misleads twice over: early parts write in directions that the head was not trained to read,
+/// and most parts write for later parts, not for the head.
 public final class ComponentLens {
   /// What can be read.
   private static final Set<Kind> READABLE =
@@ -108,11 +108,7 @@ public final class ComponentLens {
   /// @throws IllegalArgumentException if the model has no such part, or it is not one that is added
   ///   to the stream
   public static ComponentLensResult run(
-      Transformer model,
-      Tokenizer tokenizer,
-      Question question,
-      List<Slice> parts,
-      Config config) {
+      Transformer model, Tokenizer tokenizer, Question question, List<Slice> parts, Config config) {
     long start = System.nanoTime();
     List<Part> rows = parts(model, parts);
     int[] ids = question.prompt().ids();
@@ -123,11 +119,12 @@ public final class ComponentLens {
             && rows.stream().map(p -> p.site.kind()).distinct().count() == 1;
     Axis axis =
         layers
-            ? Axis.of(
-                "layer", rows.stream().map(p -> Integer.toString(p.site.layer())).toList())
+            ? Axis.of("layer", rows.stream().map(p -> Integer.toString(p.site.layer())).toList())
             : Axis.of("part", rows.stream().map(Part::toString).toList());
     String what =
-        layers ? rows.getFirst().site.kind().text() : rows.size() + " parts of the model";
+        layers
+            ? rows.getFirst().site.kind().text()
+            : rows.size() == 1 ? rows.getFirst().toString() : rows.size() + " parts of the model";
     return read(
         names,
         question,
@@ -158,8 +155,7 @@ public final class ComponentLens {
         question.position(),
         1,
         List.of(
-            Axis.index("layer", model.layers()),
-            Axis.index("head", rows.size() / model.layers())),
+            Axis.index("layer", model.layers()), Axis.index("head", rows.size() / model.layers())),
         "every head",
         start);
   }
@@ -172,15 +168,13 @@ public final class ComponentLens {
         throw new IllegalArgumentException(
             "%s is neither a stream nor added to one: the lens reads %s."
                 .formatted(
-                    site,
-                    String.join(", ", READABLE.stream().map(kind -> kind.text()).toList())));
+                    site, String.join(", ", READABLE.stream().map(kind -> kind.text()).toList())));
       }
       model
           .refusal(site)
           .ifPresent(reason -> {
             throw new IllegalArgumentException(
-                "This %s model has no %s: %s."
-                    .formatted(model.card().family(), site, reason));
+                "This %s model has no %s: %s.".formatted(model.card().family(), site, reason));
           });
       if (site.kind() == Kind.HEAD_OUT) {
         int heads = model.blocks().get(site.layer()).attention().heads();
@@ -225,7 +219,8 @@ public final class ComponentLens {
         try (var inner = Scope.open()) {
           FrozenBlock block = run.next();
           for (Read earlier : read) {
-            earlier.last = kept(scope, earlier.last, rest(block, Kind.RESID_PRE, earlier.last, from));
+            earlier.last =
+                kept(scope, earlier.last, rest(block, Kind.RESID_PRE, earlier.last, from));
           }
           int now = layer;
           for (Part part : parts.stream().filter(p -> p.site.layer() == now).toList()) {
@@ -282,15 +277,12 @@ public final class ComponentLens {
     }
   }
 
-  private static Tensor vectors(
-      FrozenBlock block, Part part, Tensor after, int from, int count) {
+  private static Tensor vectors(FrozenBlock block, Part part, Tensor after, int from, int count) {
     return switch (part.site.kind()) {
       case RESID_PRE -> block.before().narrow(0, from, count);
       case RESID_POST -> after.narrow(0, from, count);
       case HEAD_OUT ->
-          block
-              .headsOut(block.at(Kind.Z).narrow(0, from, count), from, part.head)
-              .select(1, 0);
+          block.headsOut(block.at(Kind.Z).narrow(0, from, count), from, part.head).select(1, 0);
       default -> block.at(part.site.kind()).narrow(0, from, count);
     };
   }
@@ -301,8 +293,7 @@ public final class ComponentLens {
     return switch (kind) {
       case RESID_POST -> x;
       case RESID_MID, MLP_OUT -> block.afterMlp(parts, from, false).squeeze(1);
-      default ->
-          block.afterMlp(block.afterAttention(parts, from, false), from, false).squeeze(1);
+      default -> block.afterMlp(block.afterAttention(parts, from, false), from, false).squeeze(1);
     };
   }
 

@@ -61,6 +61,15 @@ public final class Composition {
     }
   }
 
+  /// `W_OV = vᵀ out`, likewise.
+  private record Writer(Tensor out, Tensor gram, Tensor norm) {
+    static Writer of(Attention.Maps maps) {
+      Tensor gram = squared(maps.v());
+      Tensor norm = gram.mul(squared(maps.out())).sum(2, false).sum(1, false).sqrt();
+      return new Writer(maps.out(), gram, norm);
+    }
+  }
+
   private static Tensor squared(Tensor factor) {
     return factor.matmul(factor.transpose(1, 2)); // [heads, width, width]
   }
@@ -87,26 +96,23 @@ public final class Composition {
       scores.put(input, values);
     }
     try (var scope = Scope.withoutGradients()) {
-      for (int to = 1; to < layers; to++) {
-        try (var later = Scope.open()) {
-          Attention.Maps b = new HeadMaps(model, to).folded();
-          for (Input input : Input.values()) {
-            Reader reader =
-                switch (input) {
-                  case QUERY -> Reader.of(b.q(), b.k());
-                  case KEY -> Reader.of(b.k(), b.q());
-                  case VALUE -> Reader.of(b.v(), b.out());
-                };
-            for (int from = 0; from < to; from++) {
-              try (var pair = Scope.open()) {
-                float[] own = between(new HeadMaps(model, from).folded(), reader).toFloats();
+      for (int from = 0; from < layers - 1; from++) {
+        try (var earlier = Scope.open()) {
+          var sender = Writer.of(new HeadMaps(model, from).folded());
+          for (int to = from + 1; to < layers; to++) {
+            try (var pair = Scope.open()) {
+              Attention.Maps b = new HeadMaps(model, to).folded();
+              for (Input input : Input.values()) {
+                Reader reader =
+                    switch (input) {
+                      case QUERY -> Reader.of(b.q(), b.k());
+                      case KEY -> Reader.of(b.k(), b.q());
+                      case VALUE -> Reader.of(b.v(), b.out());
+                    };
+                float[] own = between(sender, reader).toFloats();
                 for (int i = 0; i < heads; i++) {
-                  System.arraycopy(
-                      own,
-                      i * heads,
-                      scores.get(input),
-                      (from * heads + i) * all + to * heads,
-                      heads);
+                  int at = (from * heads + i) * all + to * heads;
+                  System.arraycopy(own, i * heads, scores.get(input), at, heads);
                 }
               }
             }
@@ -120,8 +126,7 @@ public final class Composition {
             .toList();
     SequencedMap<Input, Grid> grids = new LinkedHashMap<>();
     scores.forEach((input, values) ->
-        grids.put(
-            input, Grid.real(List.of(Axis.of("from", names), Axis.of("to", names)), values)));
+        grids.put(input, Grid.real(List.of(Axis.of("from", names), Axis.of("to", names)), values)));
     return new CompositionResult(
         Provenances.of(
             model,
@@ -135,26 +140,24 @@ public final class Composition {
 
   /// `[heads of a, heads of b]`: with M = out^a readᵀ, the square is `tr(V M O Mᵀ)`, V and O being
   /// the products of the outer factors with themselves.
-  private static Tensor between(Attention.Maps a, Reader b) {
-    long heads = a.out().size(0);
-    long width = a.out().size(1);
+  private static Tensor between(Writer a, Reader b) {
+    long heads = a.out.size(0);
+    long width = a.out.size(1);
     Tensor m =
-        a.out()
+        a.out
             .flatten(0, 1)
             .matmul(b.read.flatten(0, 1).transpose(0, 1))
             .view(heads, width, heads, width)
             .permute(0, 2, 1, 3); // [heads, heads, width, width]
-    Tensor values = squared(a.v());
     Tensor product =
-        values
+        a.gram
             .unsqueeze(1)
             .matmul(m)
             .mul(m.matmul(b.gram.unsqueeze(0)))
             .sum(3, false)
             .sum(2, false)
-            .relu()
+            .relu() // rounding of 0
             .sqrt();
-    Tensor norm = values.mul(squared(a.out())).sum(2, false).sum(1, false).sqrt();
-    return product.div(norm.unsqueeze(1)).div(b.norm.unsqueeze(0));
+    return product.div(a.norm.unsqueeze(1)).div(b.norm.unsqueeze(0));
   }
 }

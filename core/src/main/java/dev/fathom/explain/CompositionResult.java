@@ -18,7 +18,8 @@ import java.util.SequencedMap;
 ///
 /// @param heads heads of each layer
 /// @param head the later head to draw, or none for the strongest pairs
-/// @param scores `[from, to]` over all heads, layer by layer; NaN where `to` is not in a later layer
+/// @param scores `[from, to]` over all heads, layer by layer; NaN where `to` is not in a later
+///   layer
 public record CompositionResult(
     Provenance provenance,
     int heads,
@@ -61,8 +62,7 @@ public record CompositionResult(
       for (int to = 0; to < grid.axis(1).size(); to++) {
         double value = grid.at(from, to);
         if (!Double.isNaN(value)) {
-          items.add(
-              View.Item.of(grid.axis(0).label(from) + " → " + grid.axis(1).label(to), value));
+          items.add(View.Item.of(grid.axis(0).label(from) + " → " + grid.axis(1).label(to), value));
         }
       }
     }

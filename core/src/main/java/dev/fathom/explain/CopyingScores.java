@@ -10,16 +10,13 @@ import dev.fathom.view.Grid;
 import java.util.Arrays;
 import java.util.List;
 
-/// Which heads copy what they look at? The share of tokens that are among the `top` tokens their own
-/// reading `n W_V W_O` promotes, n being their embedding as the layer reads it (Elhage et al. 2021;
-/// [OvReading]). A head that copies and looks at what followed before ([HeadScores]) is an induction
-/// head.
+/// Which heads copy what they look at? The share of tokens that are among the `top` tokens their
+/// own reading `n W_V W_O` promotes, n being their embedding as the layer reads it (Elhage et al.
+/// 2021; [OvReading]). A head that copies and looks at what followed before ([HeadScores]) is an
+/// induction head.
 ///
 /// It misleads in models whose first layers rewrite the embedding before later ones read it.
 public final class CopyingScores {
-  /// Logits held at a time.
-  private static final long CHUNK_BYTES = 64 << 20;
-
   private CopyingScores() {}
 
   /// @param tokens random ordinary tokens to try
@@ -53,8 +50,7 @@ public final class CopyingScores {
     HeadMaps.unembedding(model);
     int heads = HeadIndex.count(model);
     int[] row =
-        HeadScores.repeated(
-                model, tokenizer, new HeadScores.Config(config.tokens, 1, config.seed))
+        HeadScores.repeated(model, tokenizer, new HeadScores.Config(config.tokens, 1, config.seed))
             .getFirst();
     int[] ids = Arrays.copyOfRange(row, row.length - config.tokens, row.length);
     float[] scores = new float[model.layers() * heads];
@@ -64,8 +60,7 @@ public final class CopyingScores {
         try (var inner = Scope.open()) {
           var maps = new HeadMaps(model, layer);
           Tensor written = maps.written(maps.read(words)).flatten(0, 1); // [heads · n, dModel]
-          int chunk =
-              (int) Math.max(1, CHUNK_BYTES / (3L * Float.BYTES * model.outputs()));
+          int chunk = HeadMaps.rowsAtOnce(model);
           for (int from = 0; from < heads * ids.length; from += chunk) {
             try (var part = Scope.open()) {
               int count = Math.min(chunk, heads * ids.length - from);
@@ -74,8 +69,7 @@ public final class CopyingScores {
                 own[i] = ids[(from + i) % ids.length];
               }
               long[] ranks =
-                  OvReading.ranks(
-                      HeadMaps.vocabulary(model, written.narrow(0, from, count)), own);
+                  OvReading.ranks(HeadMaps.vocabulary(model, written.narrow(0, from, count)), own);
               for (int i = 0; i < count; i++) {
                 scores[layer * heads + (from + i) / ids.length] +=
                     ranks[i] < config.top ? 1f / ids.length : 0;
@@ -96,7 +90,6 @@ public final class CopyingScores {
             "seed",
             Long.toString(config.seed)),
         config.top,
-        Grid.real(
-            List.of(Axis.index("layer", model.layers()), Axis.index("head", heads)), scores));
+        Grid.real(List.of(Axis.index("layer", model.layers()), Axis.index("head", heads)), scores));
   }
 }

@@ -13,8 +13,7 @@ import java.util.SequencedMap;
 ///
 /// @param top how far up its own token must stand
 /// @param copying share of tokens that a head copies, `[layer, head]`
-public record CopyingScoresResult(Provenance provenance, int top, Grid copying)
-    implements Result {
+public record CopyingScoresResult(Provenance provenance, int top, Grid copying) implements Result {
   @Override
   public String method() {
     return "attention";

@@ -21,8 +21,8 @@ import java.util.Objects;
 /// explain.md section 14). Attention is split further by head and by the position it read, MLPs by
 /// neuron.
 ///
-/// In post-norm encoders what a part adds passes through the norms after it, whose divisors are held
-/// fixed as well.
+/// In post-norm encoders what a part adds passes through the norms after it, whose divisors are
+/// held fixed as well.
 ///
 /// It misleads because it is direct: what a part does by changing what later ones do is counted as
 /// theirs. An early head that finds the name is worth nothing here; ablation and patching find it.
@@ -51,6 +51,8 @@ public final class DirectLogitAttribution {
     long start = System.nanoTime();
     int[] ids = question.ids(model);
     int at = question.position();
+    var names = new Names(model, tokenizer);
+    String measured = names.measured(question);
     try (var scope = Scope.withoutGradients()) {
       var run = FrozenRun.path(model, ids, Kind.PATTERN, Kind.V, Kind.Z, Kind.MLP_ACT);
       Tensor embedded = run.stream().narrow(0, at, 1);
@@ -90,30 +92,20 @@ public final class DirectLogitAttribution {
           put(sources.norm(-1, false), sourceNorm, layer * ids.length);
         }
       }
-      var names = new Names(model, tokenizer);
       List<String> tokens = names.tokens(question.prompt());
       Axis byLayer = Axis.index("layer", n);
       var sourceAxes = List.of(byLayer, Axis.of("position", tokens.subList(0, ids.length)));
-      String target = names.output(question.target());
-      String foil =
-          question.foil().isPresent() ? names.output(question.foil().getAsInt()) : "";
       return new DirectLogitResult(
           Provenances.of(
               model,
               question.prompt(),
               tokens,
               (System.nanoTime() - start) / 1e9,
-              "target",
-              target,
-              "foil",
-              foil,
-              "metric",
-              question.metric().text(),
+              "measured",
+              measured,
               "position",
               Integer.toString(at)),
-          question.metric() == Metric.LOGIT
-              ? "logit of '%s'".formatted(target)
-              : "logit of '%s' less that of '%s'".formatted(target, foil),
+          measured,
           question.prompt().startToken(),
           head.measure(last.unsqueeze(0), true, question).item(),
           dot(embedded, worth.embedding).item(),
@@ -127,8 +119,8 @@ public final class DirectLogitAttribution {
     }
   }
 
-  /// What a vector added at any place is worth in logits. The way from there to the logit is linear,
-  /// so its gradient says it all, and one backward pass finds all of them.
+  /// What a vector added at any place is worth in logits. The way from there to the logit is
+  /// linear, so its gradient says it all, and one backward pass finds all of them.
   private static final class Worth {
     final Tensor embedding; // [1, dModel]
     final List<Directions> directions = new ArrayList<>();
@@ -191,7 +183,9 @@ public final class DirectLogitAttribution {
   /// Each neuron: its activation times what its value vector is worth, `[1, neurons]`.
   private static Tensor neurons(FrozenBlock block, Tensor direction) {
     Linear out = block.block().mlp().out();
-    return direction.matmul(out.weight().values().to(direction.dtype())).mul(block.at(Kind.MLP_ACT));
+    return direction
+        .matmul(out.weight().values().to(direction.dtype()))
+        .mul(block.at(Kind.MLP_ACT));
   }
 
   /// What attention adds from each position, heads summed, `[1, positions, dModel]`.
@@ -205,10 +199,7 @@ public final class DirectLogitAttribution {
     Tensor weight = attention.out().weight().values();
     Tensor raw =
         FrozenBlock.map(
-            weight,
-            null,
-            z.reshape(1, keys, (long) attention.heads() * attention.width()),
-            false);
+            weight, null, z.reshape(1, keys, (long) attention.heads() * attention.width()), false);
     return layer.block.attentionOut(raw, 0, false);
   }
 }

@@ -79,8 +79,7 @@ public record DirectLogitResult(
           View.Item.of("layer " + layer, attention.at(layer) + mlp.at(layer))
               .withDetails(
                   List.of(
-                      "attention " + signed(attention.at(layer)),
-                      "MLP " + signed(mlp.at(layer)))));
+                      "attention " + signed(attention.at(layer)), "MLP " + signed(mlp.at(layer)))));
     }
     items.add(View.Item.of("biases", bias));
     return new View.Ranking(
@@ -103,8 +102,7 @@ public record DirectLogitResult(
         "Attention and MLP by layer",
         "Which sublayers write for the %s?".formatted(measured),
         axis,
-        View.Panel.of(
-            "logits", View.Series.of("attention", attention), View.Series.of("MLP", mlp)),
+        View.Panel.of("logits", View.Series.of("attention", attention), View.Series.of("MLP", mlp)),
         View.Panel.of(
             "logits so far", View.Series.of("embedding to layer", Grid.vector(axis, sums))));
   }
@@ -132,12 +130,10 @@ public record DirectLogitResult(
     var items =
         IntStream.range(0, grid.size())
             .boxed()
-            .sorted(
-                Comparator.comparingDouble(i -> -Math.abs(grid.at(i / width, i % width))))
+            .sorted(Comparator.comparingDouble(i -> -Math.abs(grid.at(i / width, i % width))))
             .limit(STRONGEST)
             .map(i ->
-                View.Item.of(
-                    name.formatted(i / width, i % width), grid.at(i / width, i % width)))
+                View.Item.of(name.formatted(i / width, i % width), grid.at(i / width, i % width)))
             .toList();
     return new View.Ranking(
         title,

@@ -62,8 +62,7 @@ record Divergence(Grid output, @Nullable Grid cells, Grid pA, Grid pB) {
 
   private static Grid distribution(Transformer model, Tensor streams, int position) {
     Tensor last = streams.select(0, model.layers()).narrow(0, position, 1);
-    return Grid.vector(
-        Axis.index("output", model.outputs()), logP(model, last).exp().toFloats());
+    return Grid.vector(Axis.index("output", model.outputs()), logP(model, last).exp().toFloats());
   }
 
   /// A's probability of an output.

@@ -192,7 +192,8 @@ public final class Dola implements LanguageModel {
     int[] chosen = new int[(int) logP.size(0)];
     if (logQ.size() > 1) {
       Tensor p = logP.exp();
-      List<Tensor> distances = logQ.stream().map(q -> distance(config.divergence, logP, p, q)).toList();
+      List<Tensor> distances =
+          logQ.stream().map(q -> distance(config.divergence, logP, p, q)).toList();
       long[] best = Tensor.stack(distances, 0).argmax(0).toLongs(); // [candidates, n] -> [n]
       Arrays.setAll(chosen, i -> (int) best[i]);
     }
@@ -206,8 +207,7 @@ public final class Dola implements LanguageModel {
                 0);
     Tensor least = logP.max(-1, true).add(Math.log(config.relativeTop));
     Tensor scores = logP.sub(base).maskedFill(logP.lt(least), excluded);
-    return new Contrast(
-        scores, Arrays.stream(chosen).map(i -> config.candidates.get(i)).toArray());
+    return new Contrast(scores, Arrays.stream(chosen).map(i -> config.candidates.get(i)).toArray());
   }
 
   private Tensor premature(Tensor stream) {
@@ -314,8 +314,7 @@ public final class Dola implements LanguageModel {
     long[] layers = new long[count];
     float[] scores = new float[count];
     try (var scope = Scope.withoutGradients()) {
-      Streams all =
-          streams(Tensor.of(ids, ids.length), Layout.single(ids.length), Wanted.ALL);
+      Streams all = streams(Tensor.of(ids, ids.length), Layout.single(ids.length), Wanted.ALL);
       Streams some =
           new Streams(
               all.last.narrow(0, from - 1, count),
@@ -386,9 +385,10 @@ public final class Dola implements LanguageModel {
         home = scope;
         Tensor logits = inner.append(tokens);
         List<Tensor> premature =
-            config.candidates.stream().map(layer -> Objects.requireNonNull(seen.get(layer))).toList();
-        return scope.escape(
-            contrastLogits(logits, premature, Double.NEGATIVE_INFINITY).scores);
+            config.candidates.stream()
+                .map(layer -> Objects.requireNonNull(seen.get(layer)))
+                .toList();
+        return scope.escape(contrastLogits(logits, premature, Double.NEGATIVE_INFINITY).scores);
       } finally {
         seen.clear();
       }

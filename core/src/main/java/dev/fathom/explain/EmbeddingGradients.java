@@ -10,12 +10,17 @@ import dev.fathom.model.Transformer;
 import dev.fathom.model.Wanted;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
+import dev.fathom.tensor.Threads;
+import dev.fathom.train.Workers;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.Callable;
 
-/// A question's metric and its gradient as functions of the token embeddings, at many points at once.
-/// Weights require no gradients: the graph holds what leads from the embeddings to the metric, and of
-/// the last block and the head only the position in question.
+/// A question's metric and its gradient as functions of the token embeddings, at many points at
+/// once. Weights require no gradients: the graph holds what leads from the embeddings to the
+/// metric, and of the last block and the head only the position in question.
 ///
 /// Lives in the scope it is made in.
 final class EmbeddingGradients {
@@ -26,6 +31,7 @@ final class EmbeddingGradients {
   private final int[] ids;
   private final int position;
   private final Tensor embeddings;
+  private final Tensor clean;
   private final Readout readout;
 
   EmbeddingGradients(Transformer model, Question question) {
@@ -37,15 +43,17 @@ final class EmbeddingGradients {
     this.model = model;
     this.ids = question.ids(model);
     this.position = question.position();
-    this.embeddings = model.embedding().table().embedding(Tensor.of(ids, ids.length))
-        .mul(model.embedding().scale());
+    this.embeddings =
+        model
+            .embedding()
+            .table()
+            .embedding(Tensor.of(ids, ids.length))
+            .mul(model.embedding().scale());
     try (var scope = Scope.withoutGradients()) {
       this.clean = scope.escape(streams(embeddings, 1));
     }
     this.readout = new Readout(model, question, clean);
   }
-
-  private final Tensor clean;
 
   int tokens() {
     return ids.length;
@@ -79,8 +87,35 @@ final class EmbeddingGradients {
     }
   }
 
-  /// The gradient at points, `[points, tokens, dModel]`, at most [#atOnce] of them.
+  /// The gradient at points, `[points, tokens, dModel]`, at most [#atOnce] of them. Points are
+  /// shared out among workers, each with one kernel thread: products of matrices with a graph run
+  /// on one.
   Tensor at(Tensor points) {
+    int n = (int) points.size(0);
+    int parts = Math.min(n, Threads.get());
+    if (parts == 1) {
+      return part(points);
+    }
+    var tasks = new ArrayList<Callable<Tensor>>();
+    for (int i = 0; i < parts; i++) {
+      long from = (long) n * i / parts;
+      long to = (long) n * (i + 1) / parts;
+      tasks.add(() -> {
+        try (var scope = Scope.open()) {
+          return part(points.narrow(0, from, to - from))
+              .keep(); // of no scope: the workers' are gone
+        }
+      });
+    }
+    try (var workers = new Workers(parts)) {
+      List<Tensor> gradients = workers.all(tasks);
+      Tensor all = Tensor.cat(gradients, 0);
+      gradients.forEach(Tensor::free);
+      return all;
+    }
+  }
+
+  private Tensor part(Tensor points) {
     int n = (int) points.size(0);
     try (var scope = Scope.withGradients()) {
       Tensor leaf = points.flatten(0, 1).detach().copy().requireGradient();

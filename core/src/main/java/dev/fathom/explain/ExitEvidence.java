@@ -12,8 +12,8 @@ import java.util.function.IntConsumer;
 
 /// Over a long text: how early is the answer there, what would leaving early save and cost, and how
 /// often do later layers lose what an earlier one had right (thesis section 4.1.1; Schuster et al.
-/// 2022, Kaya et al. 2019)? The same as [ExitProfile] of a prompt, and beside it how well each layer
-/// predicts the text: `−ln p_l(next)` in nats.
+/// 2022, Kaya et al. 2019)? The same as [ExitProfile] of a prompt, and beside it how well each
+/// layer predicts the text: `−ln p_l(next)` in nats.
 ///
 /// The evidence is the lens': an upper estimate of what early exit can save, as positions that exit
 /// leave later ones without the keys and values of the skipped layers. Where the head is the

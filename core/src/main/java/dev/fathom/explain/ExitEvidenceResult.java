@@ -60,8 +60,7 @@ public record ExitEvidenceResult(
                     View.Series.of("says what the model says", agreement),
                     View.Series.of("says the true next token", accuracy))
                 : View.Panel.of(
-                    "share of positions",
-                    View.Series.of("says what the model says", agreement))));
+                    "share of positions", View.Series.of("says what the model says", agreement))));
     views.add(
         View.Lines.over(
             "Commit depth",

@@ -14,10 +14,10 @@ import java.util.Random;
 import java.util.SequencedMap;
 import java.util.stream.IntStream;
 
-/// Do the tokens that an attribution names matter? They are taken away one after another, the highest
-/// score first (deletion), or put back into an empty prompt in the same order (insertion), and p(target)
-/// is read after each. A good attribution loses the answer early and finds it early; random orders are
-/// the control (Samek et al. 2017; Petsiuk et al. 2018).
+/// Do the tokens that an attribution names matter? They are taken away one after another, the
+/// highest score first (deletion), or put back into an empty prompt in the same order (insertion),
+/// and p(target) is read after each. A good attribution loses the answer early and finds it early;
+/// random orders are the control (Samek et al. 2017; Petsiuk et al. 2018).
 ///
 /// It misleads where what stands in for a token confuses the model more than its absence would. A
 /// method that itself takes tokens away has an advantage here.
@@ -46,8 +46,8 @@ public final class Faithfulness {
   /// @param deletion p(target) after 0, 1, … tokens are taken away
   /// @param insertion p(target) after 0, 1, … tokens are put back
   public record Curves(Grid deletion, Grid insertion) {
-    /// Area over the deletion curve (AOPC): the mean loss of p(target) over all steps; larger is more
-    /// faithful.
+    /// Area over the deletion curve (AOPC): the mean loss of p(target) over all steps; larger is
+    /// more faithful.
     public double lost() {
       return deletion.at(0) - mean(deletion);
     }
@@ -108,8 +108,7 @@ public final class Faithfulness {
       for (int i = 0; i < of; i++) {
         methods.put(result.attributions().get(i).array(), curves.get(i));
       }
-      return result.with(
-          new Curve(methods, curves.subList(of, curves.size()), config.filler()));
+      return result.with(new Curve(methods, curves.subList(of, curves.size()), config.filler()));
     }
   }
 

@@ -9,8 +9,9 @@ import java.util.Arrays;
 import java.util.Locale;
 import java.util.OptionalInt;
 
-/// What stands in for a token that is taken away. None is neutral: a zero vector is one the model has
-/// never read, a mean embedding belongs to no token, and a padding token may never have been trained.
+/// What stands in for a token that is taken away. None is neutral: a zero vector is one the model
+/// has never read, a mean embedding belongs to no token, and a padding token may never have been
+/// trained.
 public enum Filler {
   /// The zero vector in the place of the token's embedding.
   ZERO("zero", "a zero vector"),

@@ -135,7 +135,8 @@ final class FrozenBlock {
     Tensor read =
         steps.parallel
             ? norm(steps.read2, parts, before, from, biased)
-            : norm(steps.read2, mid, steps.read2 == null ? before : at(Kind.RESID_MID), from, biased);
+            : norm(
+                steps.read2, mid, steps.read2 == null ? before : at(Kind.RESID_MID), from, biased);
     Tensor out = mlpOut(mlp(read, from, gated, biased), from, biased);
     return afterMlp(mid.add(out), from, biased);
   }
@@ -190,7 +191,10 @@ final class FrozenBlock {
     long width = values.size(3);
     long each = attention.heads() / kv;
     Tensor pattern = // [kvHeads, each · count, keys]
-        at(Kind.PATTERN).select(0, 0).narrow(1, from, count).narrow(2, 0, keys)
+        at(Kind.PATTERN)
+            .select(0, 0)
+            .narrow(1, from, count)
+            .narrow(2, 0, keys)
             .reshape(kv, each * count, keys);
     Tensor z =
         pattern
@@ -234,8 +238,7 @@ final class FrozenBlock {
       return map(linear.weight().values(), linear.bias(), parts, biased);
     }
     Tensor flat = linear.weight().apply(parts.flatten(0, 1), null);
-    return withBias(
-        flat.view(parts.size(0), parts.size(1), linear.out()), linear.bias(), biased);
+    return withBias(flat.view(parts.size(0), parts.size(1), linear.out()), linear.bias(), biased);
   }
 
   /// The same over a matrix that is used once, brought into the parts' type.

@@ -66,19 +66,14 @@ final class FrozenHead {
             weight, bias == null ? null : bias.indexSelect(0, index), read(parts, biased), biased));
   }
 
-  /// What the question measures, `[positions, slots, dModel] -> [positions, slots]`: the target's
-  /// logit, or target less foil.
+  /// What a question about logits measures ([Names#measured]), `[positions, slots, dModel] ->
+  /// [positions, slots]`: the target's logit, or target less foil.
   Tensor measure(Tensor parts, boolean biased, Question question) {
-    if (question.metric() == Metric.LOGIT) {
+    if (question.metric() != Metric.LOGIT_DIFFERENCE) {
       return logits(parts, biased, question.target()).select(2, 0);
     }
-    if (question.metric() == Metric.LOGIT_DIFFERENCE) {
-      Tensor both = logits(parts, biased, question.target(), question.foil().orElseThrow());
-      return both.select(2, 0).sub(both.select(2, 1));
-    }
-    throw new IllegalArgumentException(
-        "Only logits are sums of their parts, %s is not: choose the metric logit or logitdiff."
-            .formatted(question.metric().text()));
+    Tensor both = logits(parts, biased, question.target(), question.foil().orElseThrow());
+    return both.select(2, 0).sub(both.select(2, 1));
   }
 
   /// Logits of all outputs, without biases: `[n, dModel] -> [n, outputs]` of vectors that [#read]

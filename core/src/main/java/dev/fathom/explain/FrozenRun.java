@@ -28,8 +28,7 @@ final class FrozenRun {
       EnumSet.of(Kind.ATTN_RAW, Kind.ATTN_OUT, Kind.RESID_MID, Kind.MLP_RAW, Kind.MLP_OUT);
 
   /// What the sublayers themselves depend on.
-  private static final Set<Kind> SUBLAYERS =
-      EnumSet.of(Kind.PATTERN, Kind.MLP_GATE, Kind.MLP_UP);
+  private static final Set<Kind> SUBLAYERS = EnumSet.of(Kind.PATTERN, Kind.MLP_GATE, Kind.MLP_UP);
 
   private static final List<Kind> EMBEDDED =
       List.of(Kind.EMBED, Kind.POS_EMBED, Kind.TOKEN_TYPE_EMBED);

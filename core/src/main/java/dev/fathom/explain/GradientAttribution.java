@@ -10,9 +10,9 @@ import org.jspecify.annotations.Nullable;
 /// The gradient methods of [AttributionMethod] on one prompt; the gradient at the prompt itself is
 /// taken once for all of them.
 ///
-/// A gradient says what an infinitely small change would do. Where the metric is saturated it is near
-/// 0 although the token decides; and the stream of a pre-norm model hardly changes with its scale, so
-/// that gradient × input, which asks about exactly that, is small there.
+/// A gradient says what an infinitely small change would do. Where the metric is saturated it is
+/// near 0 although the token decides; and the stream of a pre-norm model hardly changes with its
+/// scale, so that gradient × input, which asks about exactly that, is small there.
 final class GradientAttribution {
   private final Transformer model;
   private final Tokenizer tokenizer;

@@ -11,18 +11,20 @@ import dev.fathom.model.SequentialBlock;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Tensor;
+import dev.fathom.tensor.Weight;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /// What the heads of a layer read and write as linear maps, in F32 or wider: biases left out, norms
 /// with a divisor of 1.
 final class HeadMaps {
-  private final Transformer model;
+  /// Logits held at a time.
+  private static final long CHUNK_BYTES = 64 << 20;
+
   private final Block block;
   private final Attention attention;
 
   HeadMaps(Transformer model, int layer) {
-    this.model = model;
     this.block = model.blocks().get(layer);
     this.attention = block.attention();
   }
@@ -117,8 +119,13 @@ final class HeadMaps {
     Head.Unembedding head = unembedding(model);
     Norm norm = head.norm();
     Tensor read = norm == null ? x : norm.linear(x, unit(x));
-    Tensor table = head.out().weight().values();
-    return Walk.wide(read.to(table.dtype()).linear(table, null)).mul(head.scale());
+    Weight table = head.out().weight();
+    return Walk.wide(table.apply(read.to(table.values().dtype()), null)).mul(head.scale());
+  }
+
+  /// Vectors that [#vocabulary] should be given at a time.
+  static int rowsAtOnce(Transformer model) {
+    return (int) Math.max(1, CHUNK_BYTES / (3L * Float.BYTES * model.outputs()));
   }
 
   /// @throws IllegalArgumentException if the head is not linear

@@ -147,8 +147,7 @@ public final class HeadScores {
             .collect(Collectors.toCollection(ArrayList::new));
     Specials specials = tokenizer.specials();
     OptionalInt bos = specials.bos().isPresent() ? specials.bos() : specials.cls();
-    int[] start =
-        specials.addsBos() && bos.isPresent() ? new int[] {bos.getAsInt()} : new int[0];
+    int[] start = specials.addsBos() && bos.isPresent() ? new int[] {bos.getAsInt()} : new int[0];
     if (config.length > ordinary.size()
         || start.length + 2L * config.length > model.card().context()) {
       throw new IllegalArgumentException(

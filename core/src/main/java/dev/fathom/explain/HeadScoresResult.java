@@ -10,6 +10,7 @@ import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.SequencedMap;
 
 /// What [HeadScores] measured.
@@ -45,7 +46,7 @@ public record HeadScoresResult(Provenance provenance, SequencedMap<HeadScores.Jo
               .bottomUp());
       views.add(
           ranking(
-              "Best " + job.title().toLowerCase(java.util.Locale.ROOT) + " heads",
+              "Best " + job.title().toLowerCase(Locale.ROOT) + " heads",
               "Mean attention on random tokens",
               grid,
               "attention"));

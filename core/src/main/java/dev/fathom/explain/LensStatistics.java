@@ -32,7 +32,8 @@ import tools.jackson.databind.node.ObjectNode;
 /// depths are spread; each with a 95 % interval.
 ///
 /// The interval says how much the mean would move with other prompts of the same kind, not how much
-/// prompts differ. The mean rank is ruled by the worst prompts: look at the share of rank 0 as well.
+/// prompts differ. The mean rank is ruled by the worst prompts: look at the share of rank 0 as
+/// well.
 ///
 /// Prompts are read as they come, sorted by length a few hundred at a time and batched; only each
 /// prompt's own position is read by the head. What was found goes into an [ItemDirectory], prompt

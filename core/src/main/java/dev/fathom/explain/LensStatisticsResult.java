@@ -63,16 +63,14 @@ public record LensStatisticsResult(
             View.Panel.logarithmic("mean rank, 95 % interval", rank.series("rank of the target")),
             View.Panel.of(
                 "nats, 95 % interval",
-                entropy.series("entropy"),
-                divergence.series("KL from the final prediction"))),
+                entropy.series("entropy"), divergence.series("KL from the final prediction"))),
         View.Lines.over(
             "Agreement by layer",
             "For how many prompts does each layer already say what the model says, or the target?",
             layers,
             View.Panel.of(
                 "share of prompts, 95 % interval",
-                agreement.series("says what the model says"),
-                first.series("says the target"))),
+                agreement.series("says what the model says"), first.series("says the target"))),
         View.Lines.over(
             "Commit depth",
             "From which layer on does the best token no longer change?",

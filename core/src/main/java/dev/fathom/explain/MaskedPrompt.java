@@ -10,8 +10,8 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /// A prompt from which tokens are taken away: the question's metric for any set of tokens kept.
-/// Special tokens (start, separators, a chat template's marks) and, where a masked model is asked, the
-/// mask itself always stay.
+/// Special tokens (start, separators, a chat template's marks) and, where a masked model is asked,
+/// the mask itself always stay.
 ///
 /// Lives in the scope it is made in.
 final class MaskedPrompt implements Coalition {
@@ -37,8 +37,7 @@ final class MaskedPrompt implements Coalition {
           "The prompt has only special tokens, so there is nothing to take away.");
     }
     this.tree =
-        new PrefixTree(
-            model, filler == Filler.DROP ? null : filler.vector(model, tokenizer));
+        new PrefixTree(model, filler == Filler.DROP ? null : filler.vector(model, tokenizer));
     Tensor clean = tree.streams(List.of(new PrefixTree.Row(ids, question.position())));
     this.readout = new Readout(model, question, clean);
     this.sign = question.metric() == Metric.KL ? -1 : 1;

@@ -2,6 +2,7 @@ package dev.fathom.explain;
 
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.Map;
 
 /// What a change is measured by: a number read off the logits at the position in question.
 public enum Metric {
@@ -32,6 +33,21 @@ public enum Metric {
   /// What it is measured in.
   public String unit() {
     return unit;
+  }
+
+  /// What is measured, in words: `the logit of ' Mary' less that of ' John'`.
+  ///
+  /// @param parameters of a result, with its target and, where there is one, its foil
+  String words(Map<String, String> parameters) {
+    String target = "'%s'".formatted(parameters.getOrDefault("target", "the target"));
+    String foil = "'%s'".formatted(parameters.getOrDefault("foil", "the foil"));
+    return switch (this) {
+      case LOGIT -> "the logit of " + target;
+      case LOGIT_DIFFERENCE -> "the logit of %s less that of %s".formatted(target, foil);
+      case LOG_PROB -> "the log probability of " + target;
+      case PROBABILITY -> "the probability of " + target;
+      case KL -> "the distance from the clean prediction";
+    };
   }
 
   /// How much a change took away: `clean − changed`, so that larger means more important; for

@@ -14,6 +14,22 @@ record Names(Transformer model, Tokenizer tokenizer) {
     return IntStream.of(prompt.ids()).mapToObj(id -> TokenDisplay.of(tokenizer, id)).toList();
   }
 
+  /// What a question about logits asks for, as text.
+  ///
+  /// @throws IllegalArgumentException if its metric is not a logit or a difference of two
+  String measured(Question question) {
+    return switch (question.metric()) {
+      case LOGIT -> "logit of '%s'".formatted(output(question.target()));
+      case LOGIT_DIFFERENCE ->
+          "logit of '%s' less that of '%s'"
+              .formatted(output(question.target()), output(question.foil().orElseThrow()));
+      case LOG_PROB, PROBABILITY, KL ->
+          throw new IllegalArgumentException(
+              "Only logits are sums of their parts, %s is not: choose the metric logit or logitdiff."
+                  .formatted(question.metric().text()));
+    };
+  }
+
   /// A column of the logits: a class of a classifier, else a token.
   String output(int index) {
     List<String> labels = model.card().labels();

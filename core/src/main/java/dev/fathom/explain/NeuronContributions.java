@@ -31,11 +31,13 @@ import java.util.TreeSet;
 import java.util.stream.IntStream;
 
 /// Which neurons write most here, and which write the answer? At one position of a prompt neuron i
-/// adds `m_i v_i` to the stream; ranked over all layers by `|m_i| ‖v_i‖`, or by `m_i (e_y · v_i)` for
-/// the target y (less that of a foil, where there is one). Geva et al. 2022; spec explain.md section 6.
+/// adds `m_i v_i` to the stream; ranked over all layers by `|m_i| ‖v_i‖`, or by `m_i (e_y · v_i)`
+/// for the target y (less that of a foil, where there is one). Geva et al. 2022; spec explain.md
+/// section 6.
 ///
-/// With [ValueVectors.Reading#FROZEN] the second is exact: summed over a layer's neurons, plus the bias
-/// of the output map, it is what the MLP adds to the target's logit directly (before a soft-cap).
+/// With [ValueVectors.Reading#FROZEN] the second is exact: summed over a layer's neurons, plus the
+/// bias of the output map, it is what the MLP adds to the target's logit directly (before a
+/// soft-cap).
 ///
 /// It misleads as direct contributions do: a neuron may act through later layers instead, and many
 /// small ones may cancel.

@@ -64,8 +64,7 @@ public record NeuronSignResult(
             Axis.index("layer", layers),
             View.Panel.of(
                 "share of tokens",
-                View.Series.of(
-                    "m < 0", Grid.vector(Axis.index("layer", layers), towards)))));
+                View.Series.of("m < 0", Grid.vector(Axis.index("layer", layers), towards)))));
   }
 
   @Override

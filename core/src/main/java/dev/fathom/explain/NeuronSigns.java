@@ -19,20 +19,21 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
-/// Does a neuron write along its value vector or against it? Over the tokens of some texts: how often
-/// its activation m is positive and negative, its mean, and its mean size (spec explain.md section 6).
-/// A neuron that is usually negative promotes the tokens that its static reading calls suppressed.
+/// Does a neuron write along its value vector or against it? Over the tokens of some texts: how
+/// often its activation m is positive and negative, its mean, and its mean size (spec explain.md
+/// section 6). A neuron that is usually negative promotes the tokens that its static reading calls
+/// suppressed.
 ///
-/// A smooth activation (GELU, SiLU) is slightly negative almost everywhere, so that the share of signs
-/// says little without the means: compare `E m` with `E |m|`.
+/// A smooth activation (GELU, SiLU) is slightly negative almost everywhere, so that the share of
+/// signs says little without the means: compare `E m` with `E |m|`.
 public final class NeuronSigns {
   private static final int MOST_TOKENS = 1024;
 
   private NeuronSigns() {}
 
   /// @param texts token ids of the texts, at least one
-  /// @param skipFirst whether the first token of each is left out, as start tokens have activations of
-  ///   their own kind
+  /// @param skipFirst whether the first token of each is left out, as start tokens have activations
+  ///   of their own kind
   public static NeuronSignResult run(Transformer model, List<int[]> texts, boolean skipFirst) {
     long start = System.nanoTime();
     int layers = model.layers();
@@ -65,8 +66,12 @@ public final class NeuronSigns {
                             Tensor m = value.indexSelect(0, counted).to(DType.F64);
                             Tensor zero = Tensor.zeros(DType.F64, 1);
                             int layer = site.layer();
-                            positive.select(0, layer).addInPlace(m.gt(zero).to(DType.F64).sum(0, false));
-                            negative.select(0, layer).addInPlace(m.lt(zero).to(DType.F64).sum(0, false));
+                            positive
+                                .select(0, layer)
+                                .addInPlace(m.gt(zero).to(DType.F64).sum(0, false));
+                            negative
+                                .select(0, layer)
+                                .addInPlace(m.lt(zero).to(DType.F64).sum(0, false));
                             sum.select(0, layer).addInPlace(m.sum(0, false));
                             sizes.select(0, layer).addInPlace(m.abs().sum(0, false));
                           }));

@@ -7,9 +7,11 @@ import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
+import dev.fathom.text.TokenDisplay;
 import dev.fathom.text.Tokenizer;
 import dev.fathom.view.Axis;
 import dev.fathom.view.Grid;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 
@@ -52,7 +54,12 @@ public final class OvReading {
 
   /// @param top tokens to name on either side
   public static OvReadingResult run(
-      Transformer model, Tokenizer tokenizer, Prompt prompt, HeadIndex head, Source source, int top) {
+      Transformer model,
+      Tokenizer tokenizer,
+      Prompt prompt,
+      HeadIndex head,
+      Source source,
+      int top) {
     long start = System.nanoTime();
     head.in(model);
     int[] ids = prompt.ids();
@@ -62,10 +69,21 @@ public final class OvReading {
           new HeadMaps(model, head.layer())
               .written(source.read(model, ids, head.layer()))
               .select(0, head.head()); // [tokens, dModel]
-      Tensor logits = HeadMaps.vocabulary(model, written); // [tokens, vocab]
       int shown = Math.min(top, model.outputs());
-      Tensor.TopK most = logits.topK(shown, -1);
-      Tensor.TopK least = logits.neg().topK(shown, -1);
+      var most = new Best(ids.length, shown);
+      var least = new Best(ids.length, shown);
+      long[] ranks = new long[ids.length];
+      int chunk = HeadMaps.rowsAtOnce(model);
+      for (int from = 0; from < ids.length; from += chunk) {
+        try (var part = Scope.open()) {
+          int count = Math.min(chunk, ids.length - from);
+          Tensor logits = HeadMaps.vocabulary(model, written.narrow(0, from, count));
+          most.take(from, logits.topK(shown, -1), 1);
+          least.take(from, logits.neg().topK(shown, -1), -1);
+          long[] own = ranks(logits, Arrays.copyOfRange(ids, from, from + count));
+          System.arraycopy(own, 0, ranks, from, count);
+        }
+      }
       List<String> tokens = names.tokens(prompt);
       Axis positions = Axis.of("position", tokens);
       List<Axis> axes = List.of(positions, Axis.index("rank", shown));
@@ -80,13 +98,48 @@ public final class OvReading {
               "source",
               source.text()),
           head,
-          Grid.integer(List.of(positions), ranks(logits, ids)),
-          Grid.integer(axes, most.indices().toLongs()),
-          Grid.real(axes, most.values().toFloats()),
-          Grid.integer(axes, least.indices().toLongs()),
-          Grid.real(axes, least.values().neg().toFloats()),
-          named(names, most.indices(), shown),
-          named(names, least.indices(), shown));
+          Grid.integer(List.of(positions), ranks),
+          Grid.integer(axes, most.ids),
+          Grid.real(axes, most.values),
+          Grid.integer(axes, least.ids),
+          Grid.real(axes, least.values),
+          most.named(tokenizer),
+          least.named(tokenizer));
+    }
+  }
+
+  /// The tokens with the best values of some rows, gathered chunk by chunk.
+  static final class Best {
+    final long[] ids;
+    final float[] values;
+    private final int each;
+
+    Best(int rows, int each) {
+      if (each < 1) {
+        throw new IllegalArgumentException("At least 1 token is to be named, found " + each + ".");
+      }
+      this.each = each;
+      this.ids = new long[rows * each];
+      this.values = new float[rows * each];
+    }
+
+    /// Takes those of rows from `from` on, values times `sign`.
+    void take(int from, Tensor.TopK best, int sign) {
+      long[] found = best.indices().toLongs();
+      System.arraycopy(found, 0, ids, from * each, found.length);
+      float[] own = best.values().toFloats();
+      for (int i = 0; i < own.length; i++) {
+        values[from * each + i] = sign * own[i];
+      }
+    }
+
+    List<List<String>> named(Tokenizer tokenizer) {
+      return IntStream.range(0, ids.length / each)
+          .mapToObj(row ->
+              Arrays.stream(ids, row * each, (row + 1) * each)
+                  .mapToObj(id -> TokenDisplay.of(tokenizer, (int) id))
+                  .toList())
+          .toList();
     }
   }
 
@@ -99,13 +152,5 @@ public final class OvReading {
       ranks[i] = Math.round(above[i]);
     }
     return ranks;
-  }
-
-  static List<List<String>> named(Names names, Tensor indices, int each) {
-    long[] ids = indices.toLongs();
-    return IntStream.range(0, ids.length / each)
-        .mapToObj(row ->
-            IntStream.range(0, each).mapToObj(i -> names.output((int) ids[row * each + i])).toList())
-        .toList();
   }
 }

@@ -41,7 +41,7 @@ public record OvReadingResult(
       rows.add(
           List.of(
               View.Cell.of(ownRank.axis(0).label(p)),
-              View.Cell.of(ownRank.integerAt(p)),
+              View.Cell.of(ownRank.at(p)),
               View.Cell.of(String.join(" ", top.get(p))),
               View.Cell.of(topLogits.at(p, 0)),
               View.Cell.of(String.join(" ", bottom.get(p))),

@@ -94,8 +94,7 @@ public final class Patching {
   /// @param parts what is put over, a map for each
   /// @param budget memory that changed runs may take at a time, in bytes
   /// @param progress told how many changed runs are done, again and again
-  public record Config(
-      Direction direction, Set<Part> parts, long budget, LongConsumer progress) {
+  public record Config(Direction direction, Set<Part> parts, long budget, LongConsumer progress) {
     public Config {
       if (parts.isEmpty()) {
         throw new IllegalArgumentException("Nothing is to be put over: name at least one part.");
@@ -141,15 +140,17 @@ public final class Patching {
     int[] other = requireComparable(names, question, corrupt, clean);
     try (var scope = Scope.withoutGradients()) {
       Kind[] kept =
-          config.parts.stream().map(Part::kind).filter(k -> k != Kind.RESID_POST).toArray(Kind[]::new);
+          config.parts.stream()
+              .map(Part::kind)
+              .filter(k -> k != Kind.RESID_POST)
+              .toArray(Kind[]::new);
       Runs runs = Runs.of(model, List.of(clean, other), Tap.NONE, kept);
       int base = config.direction == Direction.DENOISE ? 1 : 0;
       var readout = new Readout(model, question, runs.last(0, question.position()));
       double[] ends =
           readout.values(
               Tensor.cat(
-                  List.of(
-                      runs.last(0, question.position()), runs.last(1, question.position())),
+                  List.of(runs.last(0, question.position()), runs.last(1, question.position())),
                   0));
       var maps = new LinkedHashMap<Part, List<Sweep.Row>>();
       for (Part part : Part.values()) {
@@ -230,16 +231,14 @@ public final class Patching {
                     base,
                     p,
                     new Intervention.Replace(
-                        Slice.of(part.kind, layer).at(p),
-                        runs.at(part.kind, layer, from, p))));
+                        Slice.of(part.kind, layer).at(p), runs.at(part.kind, layer, from, p))));
       }
     }
     return rows;
   }
 
   /// The stream after a block is what enters the next.
-  private static Sweep.Row stream(
-      Transformer model, Runs runs, int layer, int position, int base) {
+  private static Sweep.Row stream(Transformer model, Runs runs, int layer, int position, int base) {
     boolean last = layer == model.layers() - 1;
     Slice slice =
         (last ? Slice.of(Kind.RESID_POST, layer) : Slice.of(Kind.RESID_PRE, layer + 1))
@@ -249,8 +248,7 @@ public final class Patching {
         position,
         new Intervention.Replace(
             slice,
-            runs.stream(layer + 1)
-                .narrow(0, (long) (1 - base) * runs.length() + position, 1)));
+            runs.stream(layer + 1).narrow(0, (long) (1 - base) * runs.length() + position, 1)));
   }
 
   /// The corrupt prompt's tokens, as many as the clean one's.
@@ -284,7 +282,8 @@ public final class Patching {
       from++;
     }
     int end = 0;
-    while (end < Math.min(a.length, b.length) - from && a[a.length - 1 - end] == b[b.length - 1 - end]) {
+    while (end < Math.min(a.length, b.length) - from
+        && a[a.length - 1 - end] == b[b.length - 1 - end]) {
       end++;
     }
     List<String> tokens = names.tokens(prompt);

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.Set;
@@ -55,15 +56,25 @@ public record PatchingResult(
       boolean denoise = direction == Patching.Direction.DENOISE;
       var map =
           View.HeatMap.of(
-                  "%s of the %s run".formatted(capital(part.title()), denoise ? "clean" : "corrupt"),
+                  "%s, from the %s run"
+                      .formatted(capital(part.title()), denoise ? "clean" : "corrupt"),
                   denoise
-                      ? "How much of the clean answer comes back when only this is put into the corrupt run? (1: all)"
-                      : "How much of the clean answer is left when only this is taken from the corrupt run? (1: all)",
+                      ? "How much of the clean answer comes back when only this is put into the corrupt run?"
+                      : "How much of the clean answer is left when only this is taken from the corrupt run?",
                   recovery(part),
-                  Scale.diverging("recovery"))
+                  Scale.diverging("recovery (0: corrupt run, 1: clean run)"))
               .bottomUp();
       views.add(startToken && !part.perHead() ? map.withUnscaled(Set.of(0)) : map);
     }
+    views.add(
+        View.Text.of(
+            "Clean and corrupt",
+            String.format(
+                Locale.ROOT,
+                "In the clean run %s is %.4f, in the corrupt one %.4f: recovery is a share of this difference.",
+                metric.words(provenance.parameters()),
+                clean,
+                corrupt)));
     return views;
   }
 

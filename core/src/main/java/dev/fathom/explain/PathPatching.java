@@ -81,7 +81,11 @@ public final class PathPatching {
       return List.of(
           View.HeatMap.of(
                   "Path patching to " + receivers,
-                  "What does the answer lose when only this route from the head is corrupt?",
+                  String.format(
+                      Locale.ROOT,
+                      "How much does %s (%.2f) fall when only this route from the head is corrupt?",
+                      metric.words(provenance.parameters()),
+                      clean),
                   effect,
                   Scale.diverging("loss in " + metric.unit()))
               .bottomUp());
@@ -162,6 +166,8 @@ public final class PathPatching {
             corrupt.text(),
             "target",
             names.output(question.target()),
+            "foil",
+            question.foil().isPresent() ? names.output(question.foil().getAsInt()) : "none",
             "metric",
             question.metric().text(),
             "receivers",
@@ -169,8 +175,7 @@ public final class PathPatching {
         question.metric(),
         described,
         before,
-        Grid.real(
-            List.of(Axis.index("layer", model.layers()), Axis.index("head", heads)), effect));
+        Grid.real(List.of(Axis.index("layer", model.layers()), Axis.index("head", heads)), effect));
   }
 
   /// What the stream would gain, had a block's heads their corrupt output one at a time, `[heads,
@@ -243,8 +248,7 @@ public final class PathPatching {
   }
 
   private static Intervention replaced(Kind kind, int layer, int head, Tensor values) {
-    return new Intervention.Replace(
-        Slice.of(kind, layer).heads(head), values.narrow(1, head, 1));
+    return new Intervention.Replace(Slice.of(kind, layer).heads(head), values.narrow(1, head, 1));
   }
 
   private static Tensor attentionReads(Block block, Tensor stream) {

@@ -24,8 +24,8 @@ import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /// Many rows of tokens through a model at once, each common beginning computed once: the rows are
-/// merged into a tree whose nodes are runs of tokens, and each node attends to the keys and values of
-/// those above it. All layers' weights are read once for a batch of rows.
+/// merged into a tree whose nodes are runs of tokens, and each node attends to the keys and values
+/// of those above it. All layers' weights are read once for a batch of rows.
 ///
 /// Of the `2ⁿ` subsets of n tokens that is about `2ⁿ⁺¹` tokens instead of `n 2ⁿ`. An encoder reads
 /// both ways and shares nothing but equal rows.
@@ -213,7 +213,8 @@ final class PrefixTree {
 
   /// Puts the filler's vector where there is no token.
   private Tap filling(int[] cells) {
-    long[] filled = IntStream.range(0, cells.length).filter(i -> cells[i] < 0).asLongStream().toArray();
+    long[] filled =
+        IntStream.range(0, cells.length).filter(i -> cells[i] < 0).asLongStream().toArray();
     if (filled.length == 0) {
       return Tap.NONE;
     }
@@ -311,8 +312,7 @@ final class PrefixTree {
           .add(
               inner.length == segments.size()
                   ? all
-                  : new KvStore.Keys(
-                      all.k().indexSelect(0, inner), all.v().indexSelect(0, inner)));
+                  : new KvStore.Keys(all.k().indexSelect(0, inner), all.v().indexSelect(0, inner)));
     }
   }
 }

@@ -6,23 +6,21 @@ import dev.fathom.model.Attention;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
-import dev.fathom.text.TokenDisplay;
 import dev.fathom.text.Tokenizer;
 import dev.fathom.view.Axis;
 import dev.fathom.view.Grid;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.stream.IntStream;
 
-/// What is a head looking for? The scores `n_q W_Q W_Kᵀ n_k · scale` between the tokens of a prompt,
-/// and for each token the keys of the whole vocabulary that it would score highest (Elhage et al.
-/// 2021). Query and key norms included; rotary positions on request, those of the prompt.
+/// What is a head looking for? The scores `n_q W_Q W_Kᵀ n_k · scale` between the tokens of a
+/// prompt, and for each token the keys of the whole vocabulary that it would score highest (Elhage
+/// et al. 2021). Query and key norms included; rotary positions on request, those of the prompt.
 ///
-/// With [OvReading.Source#STREAM] and positions these are the scores of the run itself (before ALiBi
-/// and soft-cap). Only differences along a row matter, as softmax forgets the rest. Against the
-/// vocabulary no rotation is done, as if the key stood where the query stands: heads that look by
-/// position show nothing there.
+/// With [OvReading.Source#STREAM] and positions these are the scores of the run itself (before
+/// ALiBi and soft-cap). Only differences along a row matter, as softmax forgets the rest. Against
+/// the vocabulary no rotation is done, as if the key stood where the query stands: heads that look
+/// by position show nothing there.
 public final class QkReading {
   private QkReading() {}
 
@@ -58,9 +56,16 @@ public final class QkReading {
       long[] everyWord = new long[Math.toIntExact(model.embedding().vocabulary())];
       Arrays.setAll(everyWord, i -> i);
       Tensor keys = keysOf(maps, model, everyWord, head);
-      Tensor all = maps.asked(read, false).q().select(0, head.head()).matmul(keys);
+      Tensor asking = maps.asked(read, false).q().select(0, head.head());
       int shown = Math.min(top, everyWord.length);
-      Tensor.TopK sought = all.topK(shown, -1);
+      var sought = new OvReading.Best(ids.length, shown);
+      int chunk = HeadMaps.rowsAtOnce(model);
+      for (int from = 0; from < ids.length; from += chunk) {
+        try (var part = Scope.open()) {
+          int count = Math.min(chunk, ids.length - from);
+          sought.take(from, asking.narrow(0, from, count).matmul(keys).topK(shown, -1), 1);
+        }
+      }
       List<String> tokens = names.tokens(prompt);
       List<Axis> axes = List.of(Axis.of("query", tokens), Axis.index("rank", shown));
       return new QkReadingResult(
@@ -77,15 +82,14 @@ public final class QkReading {
               turned ? "included" : "left out"),
           head,
           Grid.real(List.of(Axis.of("query", tokens), Axis.of("key", tokens)), scores),
-          Grid.integer(axes, sought.indices().toLongs()),
-          Grid.real(axes, sought.values().toFloats()),
-          sought(tokenizer, sought.indices().toLongs(), shown));
+          Grid.integer(axes, sought.ids),
+          Grid.real(axes, sought.values),
+          sought.named(tokenizer));
     }
   }
 
   /// Keys of the whole vocabulary for one head, `[width, vocab]`, some words at a time.
-  private static Tensor keysOf(
-      HeadMaps maps, Transformer model, long[] words, HeadIndex head) {
+  private static Tensor keysOf(HeadMaps maps, Transformer model, long[] words, HeadIndex head) {
     int chunk = 8192;
     var parts = new ArrayList<Tensor>();
     try (var scope = Scope.open()) {
@@ -102,14 +106,5 @@ public final class QkReading {
       }
       return scope.escape(Tensor.cat(parts, 0).transpose(0, 1));
     }
-  }
-
-  private static List<List<String>> sought(Tokenizer tokenizer, long[] ids, int each) {
-    return IntStream.range(0, ids.length / each)
-        .mapToObj(row ->
-            Arrays.stream(ids, row * each, (row + 1) * each)
-                .mapToObj(id -> TokenDisplay.of(tokenizer, (int) id))
-                .toList())
-        .toList();
   }
 }

@@ -8,8 +8,8 @@ import java.util.stream.IntStream;
 final class RankCorrelation {
   private RankCorrelation() {}
 
-  /// Over the places where both have a value; equal values share their mean rank. NaN if one of them
-  /// is constant.
+  /// Over the places where both have a value; equal values share their mean rank. NaN if one of
+  /// them is constant.
   static double of(float[] a, float[] b) {
     int[] both =
         IntStream.range(0, a.length)

@@ -58,11 +58,9 @@ final class SiteGradients {
         held.add(x);
       }
       measure.apply(x.narrow(0, position, 1)).sum().backward();
-      leaves.forEach(
-          (site, leaf) ->
-              found.gradients.put(
-                  site,
-                  home.keep(Objects.requireNonNull(leaf.gradient(), site::toString))));
+      leaves.forEach((site, leaf) ->
+          found.gradients.put(
+              site, home.keep(Objects.requireNonNull(leaf.gradient(), site::toString))));
     }
     return found;
   }

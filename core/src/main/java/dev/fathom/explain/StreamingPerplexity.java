@@ -13,8 +13,8 @@ import java.util.List;
 
 /// Can a model forget all but its first tokens and the last ones? The loss `−ln p` of each token of
 /// a long text with a cache that keeps the first `start` and the last `recent` tokens, with one of
-/// the same size that keeps only the last, and with all tokens where the text fits the context (Xiao
-/// et al. 2023, section 3; thesis section 3.2.2).
+/// the same size that keeps only the last, and with all tokens where the text fits the context
+/// (Xiao et al. 2023, section 3; thesis section 3.2.2).
 ///
 /// A loss that jumps only without the first tokens says that they are attention sinks. It misleads
 /// where the text's beginning is worth knowing for what it says.
@@ -64,8 +64,7 @@ public final class StreamingPerplexity {
             Integer.toString(recent)),
         start + recent,
         Grid.real(
-            List.of(
-                Axis.of("memory", memories), Axis.of("token", tokens.subList(1, ids.length))),
+            List.of(Axis.of("memory", memories), Axis.of("token", tokens.subList(1, ids.length))),
             all));
   }
 }

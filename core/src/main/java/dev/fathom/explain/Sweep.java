@@ -343,8 +343,7 @@ final class Sweep {
       var changes = new ArrayList<Intervention>();
       for (Active a : active) {
         for (Intervention change : a.row.changes) {
-          Intervention here =
-              change.slice().site().layer() == layer ? computed(change) : null;
+          Intervention here = change.slice().site().layer() == layer ? computed(change) : null;
           if (here != null) {
             changes.add(onRow(here, a.index));
           }

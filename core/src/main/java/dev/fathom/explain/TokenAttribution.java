@@ -8,7 +8,8 @@ import java.util.OptionalDouble;
 /// How much each token of a prompt speaks for the answer, by one method.
 ///
 /// @param method its name on the command line: `ig`
-/// @param array the name its scores are saved under: `integrated_gradients_zero_baseline_midpoint64`
+/// @param array the name its scores are saved under:
+///   `integrated_gradients_zero_baseline_midpoint64`
 /// @param title the name for people
 /// @param scores one for each token, NaN for a token that the method leaves alone
 /// @param errors standard errors of the scores; empty where nothing is drawn at random
@@ -49,8 +50,7 @@ public record TokenAttribution(
       return OptionalDouble.empty();
     }
     double difference = Math.abs(sum() - expected.getAsDouble());
-    return OptionalDouble.of(
-        difference == 0 ? 0 : difference / Math.abs(expected.getAsDouble()));
+    return OptionalDouble.of(difference == 0 ? 0 : difference / Math.abs(expected.getAsDouble()));
   }
 
   /// Whether the scores sum to what they should; true for a method that promises no sum.

@@ -32,8 +32,8 @@ import java.util.stream.IntStream;
 /// count as constants, and only what is carried through them is attributed. What is said to come
 /// from a token has also passed through the positions between.
 ///
-/// Cost: about `(T + 1) / 2` forward passes for a prompt of T tokens, and `4 T (T + 1) dModel` bytes.
-/// [#scores] is the cheap way to one number a token.
+/// Cost: about `(T + 1) / 2` forward passes for a prompt of T tokens, and `4 T (T + 1) dModel`
+/// bytes. [#scores] is the cheap way to one number a token.
 public final class TokenDecomposition {
   private TokenDecomposition() {}
 
@@ -81,8 +81,8 @@ public final class TokenDecomposition {
   }
 
   /// @param bias at every block, where biases go
-  /// @param positionSlot whether learned or sinusoidal position embeddings (and BERT's segment) have
-  ///   a slot of their own instead of belonging to their token
+  /// @param positionSlot whether learned or sinusoidal position embeddings (and BERT's segment)
+  ///   have a slot of their own instead of belonging to their token
   /// @param topK best tokens kept for each cell
   public record Config(Gated gated, Bias bias, boolean positionSlot, int topK) {
     public Config {
@@ -120,14 +120,15 @@ public final class TokenDecomposition {
   public static TokenDecompositionResult run(
       Transformer model, Tokenizer tokenizer, Question question, Config config) {
     long start = System.nanoTime();
+    var names = new Names(model, tokenizer);
+    String measured = names.measured(question);
     int[] ids = question.ids(model);
     int layers = model.layers();
     int position = question.position();
     requirePositions(model, config);
     try (var scope = Scope.withoutGradients()) {
       var run = FrozenRun.whole(model, ids);
-      var parts =
-          new TokenParts(model, run, config.gated, config.bias, config.positionSlot);
+      var parts = new TokenParts(model, run, config.gated, config.bias, config.positionSlot);
       var found = new ArrayList<Tensor>(); // of the position, layer by layer, [slots, dModel]
       found.add(parts.at(position));
       double gap = parts.gap(run.stream(), 0, ids.length);
@@ -151,7 +152,7 @@ public final class TokenDecomposition {
       }
       Tensor vectors = tokensFirst(Tensor.stack(found, 0), parts.extra());
       var head = new FrozenHead(model.head(), run.stream().narrow(0, position, 1));
-      return read(model, tokenizer, question, config, vectors, head, gap, start);
+      return read(names, measured, question, config, vectors, head, gap, start);
     }
   }
 
@@ -174,15 +175,15 @@ public final class TokenDecomposition {
   }
 
   private static TokenDecompositionResult read(
-      Transformer model,
-      Tokenizer tokenizer,
+      Names names,
+      String measured,
       Question question,
       Config config,
       Tensor vectors,
       FrozenHead head,
       double gap,
       long start) {
-    var names = new Names(model, tokenizer);
+    Transformer model = names.model();
     int rows = (int) vectors.size(0);
     int slots = (int) vectors.size(1);
     List<String> tokens = names.tokens(question.prompt());
@@ -226,10 +227,8 @@ public final class TokenDecomposition {
             question.prompt(),
             tokens,
             (System.nanoTime() - start) / 1e9,
-            "target",
-            names.output(question.target()),
-            "metric",
-            question.metric().text(),
+            "measured",
+            measured,
             "position",
             Integer.toString(question.position()),
             "gated",
@@ -240,7 +239,7 @@ public final class TokenDecomposition {
             Boolean.toString(config.positionSlot),
             "largest_gap",
             String.format(Locale.ROOT, "%.1e", gap)),
-        question.metric(),
+        measured,
         names.output(question.target()),
         count,
         question.prompt().startToken(),
@@ -252,10 +251,10 @@ public final class TokenDecomposition {
         Grid.real(axes, share.toFloats()));
   }
 
-  /// The cheap way to one number a token: what it puts into the question's logit through all layers,
-  /// by one forward and one backward pass. Under [#run]'s linearisation the logit is linear in the
-  /// embeddings, so token k's part is `⟨e_k, ∂ logit_lin / ∂ e_k⟩`: the last row of its frozen
-  /// reading.
+  /// The cheap way to one number a token: what it puts into the question's logit through all
+  /// layers, by one forward and one backward pass. Under [#run]'s linearisation the logit is linear
+  /// in the embeddings, so token k's part is `⟨e_k, ∂ logit_lin / ∂ e_k⟩`: the last row of its
+  /// frozen reading.
   ///
   /// @throws IllegalArgumentException if the metric is not a logit or a difference of two
   public static TokenScores scores(
@@ -263,7 +262,7 @@ public final class TokenDecomposition {
     long start = System.nanoTime();
     var names = new Names(model, tokenizer);
     List<String> tokens = names.tokens(question.prompt());
-    String target = names.output(question.target());
+    String measured = names.measured(question);
     int[] ids = question.ids(model);
     try (var scope = Scope.withoutGradients()) {
       var run = FrozenRun.whole(model, ids);
@@ -284,22 +283,20 @@ public final class TokenDecomposition {
               question.prompt(),
               tokens,
               (System.nanoTime() - start) / 1e9,
-              "target",
-              target,
-              "metric",
-              question.metric().text(),
+              "measured",
+              measured,
               "position",
               Integer.toString(question.position()),
               "gated",
               gated.text()),
-          question.metric(),
-          target,
+          measured,
           logit,
           Grid.vector(Axis.of("position", tokens.subList(0, ids.length)), scores));
     }
   }
 
-  /// @param leaf what the first block reads but for the norm of the embeddings, `[tokens, 1, dModel]`
+  /// @param leaf what the first block reads but for the norm of the embeddings, `[tokens, 1,
+  ///   dModel]`
   private static float[] contributions(
       Transformer model,
       Question question,

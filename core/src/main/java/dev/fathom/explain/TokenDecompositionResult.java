@@ -13,10 +13,10 @@ import java.util.SequencedMap;
 import java.util.Set;
 
 /// A [TokenDecomposition] at one position. Grids are `[layer, slot]`: row 0 is the embedding, row l
-/// the stream after block l - 1; columns are the tokens, then `(position)` if it was asked for, then
-/// `(bias)`, which also holds what the head itself adds.
+/// the stream after block l - 1; columns are the tokens, then `(position)` if it was asked for,
+/// then `(bias)`, which also holds what the head itself adds.
 ///
-/// @param metric what `frozen` measures, a logit or a difference of two
+/// @param measured what `frozen` splits, as text
 /// @param target the output that is followed, as text
 /// @param tokens how many of the slots are tokens
 /// @param startToken whether the first is a start token, which stands for no text
@@ -31,7 +31,7 @@ import java.util.Set;
 ///   (ALTI: Ferrando et al. 2022)
 public record TokenDecompositionResult(
     Provenance provenance,
-    Metric metric,
+    String measured,
     String target,
     int tokens,
     boolean startToken,
@@ -89,10 +89,10 @@ public record TokenDecompositionResult(
   public View logits() {
     return View.HeatMap.of(
             "Share of each token in the logit",
-            "How much does each token's part say for '%s'? Rows add up, the top one to %.2f."
-                .formatted(target, logit),
+            "How much of the %s comes from each token? Rows add up, the top one to %.2f."
+                .formatted(measured, logit),
             frozen,
-            Scale.diverging(unit()))
+            Scale.diverging("logits"))
         .withDetails(details())
         .withUnscaled(unscaled())
         .bottomUp();
@@ -102,19 +102,13 @@ public record TokenDecompositionResult(
   public View strip() {
     var strip = new ArrayList<View.Token>();
     for (int slot = 0; slot < slots(); slot++) {
-      strip.add(
-          new View.Token(
-              frozen.axis(1).label(slot), score(slot), details(rows() - 1, slot)));
+      strip.add(new View.Token(frozen.axis(1).label(slot), score(slot), details(rows() - 1, slot)));
     }
     return new View.Tokens(
         "Token scores",
-        "How much of the logit of '%s' comes from each token?".formatted(target),
+        "How much of the %s, %.2f, comes from each token?".formatted(measured, logit),
         strip,
-        Scale.diverging(unit()));
-  }
-
-  private String unit() {
-    return metric == Metric.LOGIT ? "logits for '" + target + "'" : metric.unit();
+        Scale.diverging("logits"));
   }
 
   private Set<Integer> unscaled() {
@@ -141,7 +135,9 @@ public record TokenDecompositionResult(
     lines.add(
         String.format(
             Locale.ROOT,
-            "adds %+.3f; length %.2f, share %.3f",
+            "'%s': p %.4f, adds %+.3f; length %.2f, share %.3f",
+            target,
+            own.target().at(row, slot),
             frozen.at(row, slot),
             norm.at(row, slot),
             share.at(row, slot)));

@@ -46,12 +46,10 @@ public final class TokenMixing {
   /// What the vectors of a chunk of queries may take.
   private static final long CHUNK_BYTES = 64 << 20;
 
-  private final Transformer model;
   private final Method method;
   private final int tokens;
 
-  private TokenMixing(Transformer model, Method method, int tokens) {
-    this.model = model;
+  private TokenMixing(Method method, int tokens) {
     this.method = method;
     this.tokens = tokens;
   }
@@ -94,7 +92,8 @@ public final class TokenMixing {
           "Position %d is not in the prompt, which has tokens 0 to %d."
               .formatted(position, ids.length - 1));
     }
-    var mixing = new TokenMixing(model, method, ids.length);
+    AttentionPatterns.requireHoldable(model, (long) ids.length * ids.length, ids.length);
+    var mixing = new TokenMixing(method, ids.length);
     int cells = ids.length * ids.length;
     float[] layers = new float[model.layers() * cells];
     float[] lengths = new float[method == Method.NORMS ? layers.length : 0];
@@ -167,11 +166,7 @@ public final class TokenMixing {
             return vectors.norm(-1, false);
           }
           Tensor target = y.narrow(0, from, vectors.size(1)).unsqueeze(0); // [1, queries, dModel]
-          return target
-              .abs()
-              .sum(-1, false)
-              .sub(target.sub(vectors).abs().sum(-1, false))
-              .relu();
+          return target.abs().sum(-1, false).sub(target.sub(vectors).abs().sum(-1, false)).relu();
         });
     return shares(weights.to(DType.F64), own);
   }
@@ -225,7 +220,10 @@ public final class TokenMixing {
     Tensor whole() {
       return switch (block) {
         case SequentialBlock _, ParallelBlock _, SandwichBlock _ -> stream.add(added);
-        case PostNormBlock b -> Walk.wide(b.norm1().of(stream.add(added)));
+        case PostNormBlock b -> {
+          Tensor sum = stream.add(added);
+          yield b.norm1().with(sum, b.norm1().scale(sum));
+        }
       };
     }
 
@@ -273,7 +271,7 @@ public final class TokenMixing {
     /// Measures `Σ_h α v W_O`, `[queries, keys]`.
     Tensor moved(Measure measure) {
       long each = 4L * tokens * stream.size(1) * stream.dtype().bytes();
-      int chunk = (int) Math.clamp(CHUNK_BYTES / each, 1, tokens);
+      int chunk = Math.clamp(CHUNK_BYTES / each, 1, tokens);
       try (var scope = Scope.open()) {
         var parts = new ArrayList<Tensor>();
         for (int from = 0; from < tokens; from += chunk) {

@@ -10,9 +10,9 @@ import dev.fathom.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /// The stream at every position, as one vector for each token before it and one for the biases:
-/// `[positions, slots, dModel]`, taken through a model block by block. Slot 0 holds the biases; slot
-/// 1 the position embedding, if that has its own; then come the tokens, so that what a position of a
-/// causal model can hold is a prefix of the slots, and only prefixes are computed.
+/// `[positions, slots, dModel]`, taken through a model block by block. Slot 0 holds the biases;
+/// slot 1 the position embedding, if that has its own; then come the tokens, so that what a
+/// position of a causal model can hold is a prefix of the slots, and only prefixes are computed.
 ///
 /// Memory is that of the array, `positions · slots · dModel`, plus a third or so for values;
 /// everything wider is made for [#ROWS] vectors at a time.
@@ -33,8 +33,7 @@ final class TokenParts {
   ///
   /// @param run before its first block
   /// @param positionSlot whether position (and segment) embeddings have a slot of their own
-  TokenParts(
-      Transformer model, FrozenRun run, Gated gated, Bias bias, boolean positionSlot) {
+  TokenParts(Transformer model, FrozenRun run, Gated gated, Bias bias, boolean positionSlot) {
     this.model = model;
     this.gated = gated;
     this.bias = bias;
@@ -91,18 +90,14 @@ final class TokenParts {
     boolean causal = model.card().causal();
     int seen = causal ? first + count : positions; // positions that are read
     try (var scope = Scope.withoutGradients()) {
-      Tensor values = null; // [kvHeads, positions, slots, width]
+      var attention = block.block().attention();
+      Tensor values =
+          Tensor.zeros(parts.dtype(), attention.kvHeads(), seen, parts.size(1), attention.width());
       for (int from = 0; from < seen; from += step()) {
         int n = Math.min(step(), seen - from);
         try (var chunk = Scope.open()) {
           int slots = slots(from + n);
           Tensor part = block.values(prefix(from, n, slots), from, true);
-          if (values == null) {
-            values =
-                scope.keep(
-                    Tensor.zeros(
-                        part.dtype(), part.size(0), seen, parts.size(1), part.size(3)));
-          }
           values.narrow(1, from, n).narrow(2, 0, slots).copyInPlace(part);
         }
       }
@@ -110,8 +105,7 @@ final class TokenParts {
         int n = Math.min(step(), first + count - from);
         try (var chunk = Scope.open()) {
           int slots = slots(from + n);
-          Tensor read =
-              values.narrow(1, 0, causal ? from + n : positions).narrow(2, 0, slots);
+          Tensor read = values.narrow(1, 0, causal ? from + n : positions).narrow(2, 0, slots);
           Tensor here = prefix(from, n, slots);
           here.copyInPlace(block.rest(here, read, from, gated, true)); // values need it no more
           spread(from, n);

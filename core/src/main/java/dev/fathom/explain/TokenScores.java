@@ -13,12 +13,10 @@ import java.util.SequencedMap;
 
 /// What each token puts into a logit: [TokenDecomposition#scores].
 ///
-/// @param metric a logit or a difference of two
-/// @param target the output that is followed, as text
+/// @param measured what is split, as text
 /// @param logit the model's own value of the metric, before a soft-cap
 /// @param scores one for each token, `[position]`
-public record TokenScores(
-    Provenance provenance, Metric metric, String target, double logit, Grid scores)
+public record TokenScores(Provenance provenance, String measured, double logit, Grid scores)
     implements Result {
 
   @Override
@@ -45,11 +43,9 @@ public record TokenScores(
     return List.of(
         new View.Tokens(
             "Token scores",
-            "How much of the logit of '%s', %.2f, comes from each token?"
-                .formatted(target, logit),
+            "How much of the %s, %.2f, comes from each token?".formatted(measured, logit),
             strip,
-            Scale.diverging(
-                metric == Metric.LOGIT ? "logits for '" + target + "'" : metric.unit())));
+            Scale.diverging("logits")));
   }
 
   @Override

@@ -46,8 +46,7 @@ public record TopTokens(Grid ids, Grid probability, List<String> tokens, Grid ta
       int first = from;
       int count = Math.min(chunk, cells - from);
       try (var scope = Scope.withoutGradients()) {
-        Tensor logP =
-            reader.logits(from, count).to(DType.F32).logSoftmax(-1).contiguous();
+        Tensor logP = reader.logits(from, count).to(DType.F32).logSoftmax(-1).contiguous();
         MemorySegment memory = logP.memory();
         IntStream.range(0, count)
             .parallel()

@@ -69,7 +69,8 @@ public record TracingResult(
             "Clean and noisy",
             String.format(
                 Locale.ROOT,
-                "Clean the metric is %.4f, with a noisy subject %.4f: the noise destroys %.4f.",
+                "Clean, %s is %.4f; with a noisy subject %.4f: the noise destroys %.4f.",
+                metric.words(provenance.parameters()),
                 high,
                 low,
                 totalEffect())));

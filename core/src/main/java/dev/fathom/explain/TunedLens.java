@@ -24,10 +24,10 @@ import org.jspecify.annotations.Nullable;
 /// last one's basis? Each layer has an affine translator, `h' = h + A h + b`, learnt so that the
 /// head says of h' what it says in the end (Belrose et al. 2023); the last stream has none.
 ///
-/// Unlike the logit lens it is not fooled by a basis that drifts from layer to layer. It misleads in
-/// the other direction: a translator may have learnt a guess that the layer itself does not make,
-/// from what usually follows in the texts it was trained on. Read what it adds over the logit lens
-/// with that in mind, and train it on texts like those you ask about.
+/// Unlike the logit lens it is not fooled by a basis that drifts from layer to layer. It misleads
+/// in the other direction: a translator may have learnt a guess that the layer itself does not
+/// make, from what usually follows in the texts it was trained on. Read what it adds over the logit
+/// lens with that in mind, and train it on texts like those you ask about.
 ///
 /// ```java
 /// try (var lens = TunedLens.load(path, model)) {
@@ -72,10 +72,7 @@ public final class TunedLens implements Reading, AutoCloseable {
   }
 
   TunedLens(
-      Card card,
-      List<Translator> translators,
-      double[] logitDivergence,
-      double[] tunedDivergence) {
+      Card card, List<Translator> translators, double[] logitDivergence, double[] tunedDivergence) {
     this.card = card;
     this.translators = List.copyOf(translators);
     this.logitDivergence = logitDivergence;
@@ -90,9 +87,7 @@ public final class TunedLens implements Reading, AutoCloseable {
       for (int layer = 0; layer < model.layers(); layer++) {
         translators.add(
             new Translator(
-                biasOnly
-                    ? null
-                    : Tensor.zeros(dtype, model.dModel(), model.dModel()).keep(),
+                biasOnly ? null : Tensor.zeros(dtype, model.dModel(), model.dModel()).keep(),
                 Tensor.zeros(dtype, model.dModel()).keep()));
       }
     }
@@ -135,8 +130,7 @@ public final class TunedLens implements Reading, AutoCloseable {
 
   /// How much training brought, as curves.
   public TunedLensReport report(Transformer model, double seconds) {
-    var axis =
-        Axis.of("layer", LensResult.axes(layers(), List.of()).getFirst().labels());
+    var axis = Axis.of("layer", LensResult.axes(layers(), List.of()).getFirst().labels());
     var parameters = new ArrayList<String>();
     card.parameters().forEach((name, value) -> parameters.addAll(List.of(name, value)));
     parameters.addAll(List.of("data", card.data()));
@@ -236,11 +230,9 @@ public final class TunedLens implements Reading, AutoCloseable {
 
   private static Tensor tensor(SafetensorsFile file, String name, long... shape) {
     TensorInfo info = file.tensors().get(name);
-    boolean fits =
-        info != null
-            && (info.type() == TensorType.F32 || info.type() == TensorType.F64)
-            && info.shape().equals(TensorSpec.of(name, info.type(), shape).shape());
-    if (!fits) {
+    if (info == null
+        || (info.type() != TensorType.F32 && info.type() != TensorType.F64)
+        || !info.shape().equals(TensorSpec.of(name, info.type(), shape).shape())) {
       throw new FathomException(
           "%s: expected a tensor '%s' of shape %s in F32 or F64, found %s"
               .formatted(

@@ -37,14 +37,15 @@ import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 
-/// Learns a [TunedLens] from texts: translators start as nothing (A = 0, b = 0) and make
-/// `KL(p_N ‖ q_l)` small, the mean over positions, where q_l is what the head says of the translated
-/// stream and p_N what the model says in the end. No labels, no shift; the model is frozen.
+/// Learns a [TunedLens] from texts: translators start as nothing (A = 0, b = 0) and make `KL(p_N ‖
+/// q_l)` small, the mean over positions, where q_l is what the head says of the translated stream
+/// and p_N what the model says in the end. No labels, no shift; the model is frozen.
 ///
 /// One layer is trained after another, over streams that are held for all positions: those of the
 /// layer and those of the last one, `8 · positions · dModel` bytes in F32, however deep the model;
-/// of a text with more positions than all steps draw, rows from all over it. Each step draws a few hundred positions anew; logits over the whole vocabulary are made a chunk
-/// at a time, and their gradient, `(q − p) / n`, is put in by hand.
+/// of a text with more positions than all steps draw, rows from all over it. Each step draws a few
+/// hundred positions anew; logits over the whole vocabulary are made a chunk at a time, and their
+/// gradient, `(q − p) / n`, is put in by hand.
 ///
 /// Cost: each position of a step takes three products with the head forth and one back, `8 · dModel
 /// · vocab` operations, times layers times steps.
@@ -139,16 +140,14 @@ public final class TunedLensTraining {
 
     Schedule schedule() {
       return switch (method) {
-        case ADAM ->
-            new Schedule(rate, Math.min(1000, steps / 5), steps, Schedule.Shape.LINEAR, 0);
+        case ADAM -> new Schedule(rate, Math.min(1000, steps / 5), steps, Schedule.Shape.LINEAR, 0);
         case SGD -> new Schedule(rate, 0, steps, Schedule.Shape.LINEAR, 0);
       };
     }
 
     Optimiser optimiser(Parameters parameters) {
       return switch (method) {
-        case ADAM ->
-            new AdamW(parameters, new AdamW.Config(0.9, 0.999, 1e-8, weightDecay));
+        case ADAM -> new AdamW(parameters, new AdamW.Config(0.9, 0.999, 1e-8, weightDecay));
         case SGD -> new Nesterov(parameters, 0.9, weightDecay);
       };
     }
@@ -230,8 +229,7 @@ public final class TunedLensTraining {
       this.rows = rows;
       this.stream = Tensor.empty(model.card().dtype(), count(), model.dModel()).keep();
       each((layout, ids, part) ->
-          part.copyInPlace(
-              model.embed(Tensor.of(ids, ids.length), Pass.over(layout))));
+          part.copyInPlace(model.embed(Tensor.of(ids, ids.length), Pass.over(layout))));
     }
 
     int count() {
@@ -241,8 +239,7 @@ public final class TunedLensTraining {
     /// Goes through blocks up to this layer.
     void advance(int to) {
       while (layer < to) {
-        each((layout, _, part) ->
-            part.copyInPlace(model.block(layer, part, Pass.over(layout))));
+        each((layout, _, part) -> part.copyInPlace(model.block(layer, part, Pass.over(layout))));
         layer++;
       }
     }
@@ -386,7 +383,8 @@ public final class TunedLensTraining {
       double after = divergence(parameters, heldOut, heldOutLast);
       write(layer, parameters);
       directory.append(
-          key(layer), item -> item.put("layer", layer).put("kl_logit", before).put("kl_tuned", after));
+          key(layer),
+          item -> item.put("layer", layer).put("kl_logit", before).put("kl_tuned", after));
     }
   }
 
@@ -460,8 +458,7 @@ public final class TunedLensTraining {
       int count = Math.min(chunk, n - from);
       try (var scope = Scope.withoutGradients()) {
         Tensor logP = logP(last.narrow(0, from, count));
-        Tensor logQ =
-            logP(translated(parameters.tensors(), stream.narrow(0, from, count)));
+        Tensor logQ = logP(translated(parameters.tensors(), stream.narrow(0, from, count)));
         sum += logP.exp().mul(logP.sub(logQ)).sum().item();
       }
     }
@@ -484,9 +481,7 @@ public final class TunedLensTraining {
         var file = SafetensorsFile.open(file(layer))) {
       long d = model.dModel();
       return new Translator(
-          config.biasOnly
-              ? null
-              : Tensor.borrow(file.bytes("weight"), dtype, d, d).copy().keep(),
+          config.biasOnly ? null : Tensor.borrow(file.bytes("weight"), dtype, d, d).copy().keep(),
           Tensor.borrow(file.bytes("bias"), dtype, d).copy().keep());
     }
   }

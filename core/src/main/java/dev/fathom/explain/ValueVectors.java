@@ -23,13 +23,13 @@ import org.jspecify.annotations.Nullable;
 
 /// What does a neuron write, in words? Neuron i of a layer adds `m_i v_i` to the stream: its
 /// activation times its value vector, a column of the MLP's output map. Read with the unembedding,
-/// `e_w · v_i` says which tokens it promotes and which it suppresses where m is positive, whatever the
-/// prompt (Geva et al. 2022; thesis section 4.3, eq 4.4; spec explain.md section 6).
+/// `e_w · v_i` says which tokens it promotes and which it suppresses where m is positive, whatever
+/// the prompt (Geva et al. 2022; thesis section 4.3, eq 4.4; spec explain.md section 6).
 ///
-/// It misleads in early layers, whose vectors are read by later layers rather than by the head. Where
-/// the MLP is gated, m is often negative, and then the suppressed tokens are promoted: see
-/// [NeuronSigns]. A positive `e_w · m v` raises the logit; p(w) rises only if it exceeds what the other
-/// tokens gain.
+/// It misleads in early layers, whose vectors are read by later layers rather than by the head.
+/// Where the MLP is gated, m is often negative, and then the suppressed tokens are promoted: see
+/// [NeuronSigns]. A positive `e_w · m v` raises the logit; p(w) rises only if it exceeds what the
+/// other tokens gain.
 public final class ValueVectors {
   /// Logits held at a time.
   private static final long CHUNK_BYTES = 64 << 20;
@@ -40,8 +40,8 @@ public final class ValueVectors {
   public enum Reading {
     /// As it is (the thesis).
     RAW("raw"),
-    /// Through the gains on its way: the final norm's and, where there is one, that of the norm after
-    /// the MLP. Without the divisors, which depend on the prompt and change no ranking.
+    /// Through the gains on its way: the final norm's and, where there is one, that of the norm
+    /// after the MLP. Without the divisors, which depend on the prompt and change no ranking.
     GAMMA("gamma"),
     /// With the divisors of a prompt too: exact contributions to its logits. For
     /// [NeuronContributions] only.
@@ -71,8 +71,8 @@ public final class ValueVectors {
   ///
   /// @param neurons their indices; none for all
   /// @param top how many tokens of each sort
-  /// @throws IllegalArgumentException if the model has no such layer or neuron, or its head does not
-  ///   read the stream by one linear map
+  /// @throws IllegalArgumentException if the model has no such layer or neuron, or its head does
+  ///   not read the stream by one linear map
   public static ValueVectorResult read(
       Transformer model, Tokenizer tokenizer, int layer, int[] neurons, int top, Reading reading) {
     long start = System.nanoTime();
@@ -108,8 +108,7 @@ public final class ValueVectors {
               "reading",
               reading.text()),
           layer,
-          Grid.integer(
-              List.of(axes.getFirst()), IntStream.of(chosen).asLongStream().toArray()),
+          Grid.integer(List.of(axes.getFirst()), IntStream.of(chosen).asLongStream().toArray()),
           Grid.vector(axes.getFirst(), norms),
           Grid.integer(axes, tops.promotedIds()),
           Grid.real(axes, tops.promoted()),
@@ -157,7 +156,8 @@ public final class ValueVectors {
     }
   }
 
-  /// Vectors in the space that the unembedding reads, `[n, dModel] -> [n, dModel]`, but for divisors.
+  /// Vectors in the space that the unembedding reads, `[n, dModel] -> [n, dModel]`, but for
+  /// divisors.
   static Tensor through(Transformer model, int layer, Tensor vectors, Reading reading) {
     if (reading == Reading.RAW) {
       return vectors;

@@ -18,8 +18,8 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 
-/// One unchanged run, looked at block by block: what attention patterns of all layers together would
-/// take is never held.
+/// One unchanged run, looked at block by block: what attention patterns of all layers together
+/// would take is never held.
 final class Walk {
   private final Transformer model;
   private final List<int[]> rows;
@@ -35,8 +35,8 @@ final class Walk {
 
   /// What is seen of a block; gone with it.
   record Seen(Tensor stream, Map<Kind, Tensor> values) {
-    /// The value of a site: `[tokens, …]`, of a pairwise one `[rows, heads, queries, keys]`; in F32 or
-    /// wider.
+    /// The value of a site: `[tokens, …]`, of a pairwise one `[rows, heads, queries, keys]`; in F32
+    /// or wider.
     Tensor at(Kind kind) {
       return wide(Objects.requireNonNull(values.get(kind), () -> kind.text() + " was not seen"));
     }
@@ -53,8 +53,7 @@ final class Walk {
       var values = new EnumMap<Kind, Tensor>(Kind.class);
       var scopes = new Scope[1];
       Tap tap =
-          Taps.capture(
-              sites(), (site, value, _) -> values.put(site.kind(), scopes[0].keep(value)));
+          Taps.capture(sites(), (site, value, _) -> values.put(site.kind(), scopes[0].keep(value)));
       int[] lengths = rows.stream().mapToInt(row -> row.length).toArray();
       Pass pass = Pass.over(Layout.rows(lengths)).with(tap);
       int[] ids = rows.stream().flatMapToInt(Arrays::stream).toArray();

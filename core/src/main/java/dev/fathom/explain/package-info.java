@@ -14,6 +14,11 @@
 /// Row 0 of a result by layer is the embedding, row l the stream after block l - 1: a model of N
 /// blocks has N + 1 rows, and row N is what the head reads.
 ///
+/// What is linear once a run's divisors, patterns and slopes are held fixed is computed in one
+/// place: `FrozenRun` hands out `FrozenBlock`s and `FrozenHead`, over
+/// [dev.fathom.model.Norm#frozen] and [dev.fathom.model.Activation#slope]. Token decomposition,
+/// direct logit attribution and the component lens are readings of it.
+///
 /// Methods may run in several threads at once. Their results are immutable and hold no native
 /// memory. Nothing is null.
 @org.jspecify.annotations.NullMarked

@@ -30,14 +30,7 @@ public enum Activation {
       case RELU -> x.gt(Tensor.zeros(x.dtype(), 1)).to(x.dtype());
       case GELU -> x.mul(-Math.sqrt(0.5)).erfc().mul(0.5); // Φ(x)
       case GELU_TANH ->
-          x.square()
-              .mul(0.044715)
-              .add(1)
-              .mul(x)
-              .mul(Math.sqrt(2 / Math.PI))
-              .tanh()
-              .add(1)
-              .mul(0.5);
+          x.square().mul(0.044715).add(1).mul(x).mul(Math.sqrt(2 / Math.PI)).tanh().add(1).mul(0.5);
       case SILU -> x.sigmoid();
     };
   }

@@ -23,9 +23,9 @@ public interface KvStore {
   /// @return everything the queries of these segments may look at, from position 0 on
   Keys extend(int layer, List<Segment> segments, Tensor k, Tensor v);
 
-  /// Whether keys come and go before the rotation and are turned whenever they are used, each for its
-  /// place among those returned: what a store needs that moves keys to other positions. The site
-  /// `k_rot` does not exist then.
+  /// Whether keys come and go before the rotation and are turned whenever they are used, each for
+  /// its place among those returned: what a store needs that moves keys to other positions. The
+  /// site `k_rot` does not exist then.
   default boolean turnedAtUse() {
     return false;
   }

@@ -50,8 +50,7 @@ public final class Linears {
     Attention.Projections projections =
         switch (a.projections()) {
           case Attention.Projections.Separate(Linear q, Linear k, Linear v) ->
-              new Attention.Projections.Separate(
-                  change.apply(q), change.apply(k), change.apply(v));
+              new Attention.Projections.Separate(change.apply(q), change.apply(k), change.apply(v));
           case Attention.Projections.Fused(Linear qkv, int groups) ->
               new Attention.Projections.Fused(change.apply(qkv), groups);
         };

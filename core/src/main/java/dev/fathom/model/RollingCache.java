@@ -7,13 +7,13 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 
-/// Keys and values of the first `start` and the last `recent` tokens of some rows; those between are
-/// forgotten (StreamingLLM: Xiao et al. 2023, section 3.2). Keys are kept before the rotation and
-/// turned at use for their places inside the cache, so that positions never outgrow it. Its memory
-/// is constant however long the text.
+/// Keys and values of the first `start` and the last `recent` tokens of some rows; those between
+/// are forgotten (StreamingLLM: Xiao et al. 2023, section 3.2). Keys are kept before the rotation
+/// and turned at use for their places inside the cache, so that positions never outgrow it. Its
+/// memory is constant however long the text.
 ///
-/// The segments of a pass say the place inside the cache of its tokens ([#next]); a full cache takes
-/// one token a row at a time. Belongs to no scope: close it.
+/// The segments of a pass say the place inside the cache of its tokens ([#next]); a full cache
+/// takes one token a row at a time. Belongs to no scope: close it.
 final class RollingCache implements KvStore, AutoCloseable {
   private final int start;
   private final int recent;

@@ -7,19 +7,19 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 
-/// A model that reads texts of any length with constant memory: it remembers their first `start` and
-/// last `recent` tokens (StreamingLLM: Xiao et al. 2023). The first tokens are kept because trained
-/// models park attention there that they have no use for (attention sinks); without them the
-/// prediction collapses as soon as the first token is forgotten.
+/// A model that reads texts of any length with constant memory: it remembers their first `start`
+/// and last `recent` tokens (StreamingLLM: Xiao et al. 2023). The first tokens are kept because
+/// trained models park attention there that they have no use for (attention sinks); without them
+/// the prediction collapses as soon as the first token is forgotten.
 ///
 /// ```java
 /// Generator.of(Streaming.of(model, 4, 512), tokenizer).run(prompt, Decoding.greedy(5000));
 /// ```
 ///
 /// Up to `start + recent` tokens it is exactly the model. It does not see further back than that:
-/// what is forgotten is forgotten. Rotary positions and ALiBi are counted inside the cache. Absolute
-/// positions enter with the embedding and cannot be counted anew, so such a model reads at most its
-/// context even so.
+/// what is forgotten is forgotten. Rotary positions and ALiBi are counted inside the cache.
+/// Absolute positions enter with the embedding and cannot be counted anew, so such a model reads at
+/// most its context even so.
 public final class Streaming implements LanguageModel {
   private final Transformer model;
   private final int start;

@@ -13,6 +13,7 @@ import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import javax.imageio.ImageIO;
 import org.jspecify.annotations.Nullable;
 
@@ -41,12 +42,19 @@ public final class Png {
   ///
   /// @throws FathomException if this Java has no fonts to draw with
   public static byte[] render(View view, Theme theme) {
-    String svg = Svg.render(view, theme == Theme.AUTO ? Theme.LIGHT : theme);
+    return render(view.title(), List.of(view), theme);
+  }
+
+  /// Several views below each other; otherwise as [#render(View, Theme)].
+  ///
+  /// @param name what the picture is called if it cannot be made
+  public static byte[] render(String name, List<View> views, Theme theme) {
+    String svg = Svg.render(name, views, theme == Theme.AUTO ? Theme.LIGHT : theme);
     var document =
         new SVGLoader()
             .load(new ByteArrayInputStream(svg.getBytes(StandardCharsets.UTF_8)), null, LIMITS);
     if (document == null) {
-      throw new FathomException("the picture '" + view.title() + "' could not be read as SVG");
+      throw new FathomException("the picture '" + name + "' could not be read as SVG");
     }
     double width = document.size().width;
     double height = document.size().height;
@@ -69,7 +77,7 @@ public final class Png {
       return bytes.toByteArray();
     } catch (IOException e) {
       throw new FathomException(
-          "the picture '" + view.title() + "' could not be written as PNG", e);
+          "the picture '" + name + "' could not be written as PNG", e);
     } catch (InternalError | UnsatisfiedLinkError | NoClassDefFoundError e) {
       throw new FathomException(
           "this Java cannot draw text: install fontconfig and a font such as DejaVu", e);

@@ -35,8 +35,24 @@ public final class Svg {
   /// One view as a file. [Theme#LIGHT] and [Theme#DARK] use plain colours, which every program
   /// understands; [Theme#AUTO] needs a browser.
   public static String render(View view, Theme theme) {
+    return render(view.title(), List.of(view), theme);
+  }
+
+  /// Several views below each other as one file.
+  ///
+  /// @param name what a reader that cannot see it is told
+  public static String render(String name, List<View> views, Theme theme) {
     var drawing = new Drawing(theme);
-    double y = MARGIN;
+    for (View view : views) {
+      headed(drawing, view, drawing.height() + MARGIN);
+    }
+    drawing.extend(drawing.width() + MARGIN, drawing.height() + MARGIN);
+    return drawing.document(name);
+  }
+
+  /// A view under its title and question.
+  private static void headed(Drawing drawing, View view, double top) {
+    double y = top;
     if (!view.title().isEmpty()) {
       y += 16;
       String title = Legible.of(view.title());
@@ -53,8 +69,6 @@ public final class Svg {
       y += 6;
     }
     draw(drawing, view, MARGIN, y + 6);
-    drawing.extend(drawing.width() + MARGIN, drawing.height() + MARGIN);
-    return drawing.document(view.title());
   }
 
   /// The picture alone, for a page that shows title and question itself and defines the colours.

@@ -222,7 +222,7 @@ final class SvgHeatMap {
       int most = Math.max(panel.rows().size(), panel.columns().size());
       size = Math.max(size, Math.clamp(most * 12.0, 110, 240));
     }
-    int across = (int) Math.max(1, Math.floor((Svg.WIDTH + 16) / (size + 16)));
+    int across = (int) Math.max(1, Math.floor((Svg.WIDTH + 32) / (size + 16)));
     double bottom = top;
     for (int i = 0; i < page.panels().size(); i++) {
       HeatMap panel = page.panels().get(i);

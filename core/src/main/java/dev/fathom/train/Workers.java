@@ -11,11 +11,12 @@ import java.util.concurrent.Future;
 
 /// Threads that compute side by side: several of them with one kernel thread each, which wait for
 /// nobody; one alone with all kernel threads.
-final class Workers implements AutoCloseable {
+public final class Workers implements AutoCloseable {
   private final int count;
   private final ExecutorService threads;
 
-  Workers(int count) {
+  /// @param count 1 or more
+  public Workers(int count) {
     this.count = count;
     int kernels = count == 1 ? Threads.get() : 1;
     this.threads =
@@ -28,19 +29,19 @@ final class Workers implements AutoCloseable {
                         Threads.ofThisThread(kernels);
                         work.run();
                       },
-                      "fathom-train");
+                      "fathom-worker");
               thread.setDaemon(true);
               return thread;
             });
   }
 
-  int count() {
+  public int count() {
     return count;
   }
 
   /// All results in the order of the tasks, each of which runs on a thread of its own if there are
   /// no more than workers.
-  <T> List<T> all(List<Callable<T>> tasks) {
+  public <T> List<T> all(List<Callable<T>> tasks) {
     List<Future<T>> running = tasks.stream().map(threads::submit).toList();
     var results = new ArrayList<T>();
     RuntimeException failure = null;
@@ -54,7 +55,7 @@ final class Workers implements AutoCloseable {
                 : new IllegalStateException("a worker failed", e.getCause());
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
-        failure = new IllegalStateException("interrupted while training", e);
+        failure = new IllegalStateException("interrupted while workers compute", e);
       }
     }
     if (failure != null) {

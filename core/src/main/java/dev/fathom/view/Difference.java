@@ -229,8 +229,7 @@ public final class Difference {
               List.of("A " + number(x.value()), "B " + number(y.value()))));
     }
     return Optional.of(
-        new View.Tokens(
-            title(a), a.question(), tokens, Scale.diverging(a.scale().unit())));
+        new View.Tokens(title(a), a.question(), tokens, Scale.diverging(a.scale().unit())));
   }
 
   /// Bars of labels that both have, in the first one's order.

@@ -24,7 +24,8 @@ class TextWindowsTest {
     assertThat(windows.rows().get(1)).containsExactly(5, 6, 7, 8, 9);
     assertThat(windows.startTokens()).isZero();
     assertThat(windows.tokens()).isEqualTo(10);
-    assertThat(TextWindows.of(NUMBERS, text(12), 5, Optional.empty()).rows().get(2)).containsExactly(10, 11);
+    assertThat(TextWindows.of(NUMBERS, text(12), 5, Optional.empty()).rows().get(2))
+        .containsExactly(10, 11);
   }
 
   @Test
@@ -38,7 +39,8 @@ class TextWindowsTest {
 
   @Test
   void tooLittleTextIsRefused() {
-    assertThatThrownBy(() -> TextWindows.of(NUMBERS, "7", 5, Optional.empty())).hasMessageContaining("1 tokens");
+    assertThatThrownBy(() -> TextWindows.of(NUMBERS, "7", 5, Optional.empty()))
+        .hasMessageContaining("1 tokens");
     assertThatThrownBy(() -> TextWindows.of(NUMBERS, text(9), 1, Optional.empty()))
         .hasMessageContaining("at least 2 tokens, found 1");
   }

@@ -134,7 +134,10 @@ class EditFileTest {
     try (var tiny = TinyModels.llama(DType.F32)) {
       EditFile.write(
           file,
-          Edit.of(tiny.model(), "all", EditsTest.everywhere(tiny.model(), new Random(3)).subList(0, 6)));
+          Edit.of(
+              tiny.model(),
+              "all",
+              EditsTest.everywhere(tiny.model(), new Random(3)).subList(0, 6)));
     }
     byte[] sound = Files.readAllBytes(file);
     var random = new Random(11);

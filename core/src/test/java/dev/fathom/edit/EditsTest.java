@@ -163,8 +163,7 @@ class EditsTest {
               int stored0 = rows.axis() == 0 ? rows.indices().get(k) : j;
               int stored1 = rows.axis() == 0 ? j : rows.indices().get(k);
               int o =
-                  (linear.origin().transposed() ? stored1 : stored0)
-                      - (int) linear.origin().from();
+                  (linear.origin().transposed() ? stored1 : stored0) - (int) linear.origin().from();
               int i = linear.origin().transposed() ? stored0 : stored1;
               if (o >= 0 && o < out) {
                 int at = o * in + i;
@@ -205,11 +204,8 @@ class EditsTest {
               Slice.of(Kind.MLP_ACT, 1).neurons(0, 7),
               Slice.of(Kind.MLP_ACT, 2).neurons(31),
               Slice.of(Kind.Z, 0).heads(1, 3));
-      Tap tap =
-          Taps.of(
-              units.stream().<Intervention>map(Intervention.Zero::new).toList());
-      try (var edited =
-          Edits.apply(tiny.model(), List.of(Zeroing.of(tiny.model(), units)))) {
+      Tap tap = Taps.of(units.stream().<Intervention>map(Intervention.Zero::new).toList());
+      try (var edited = Edits.apply(tiny.model(), List.of(Zeroing.of(tiny.model(), units)))) {
         assertClose(logits(edited), logits(tiny.model(), tap, IDS), 1e-9);
       }
     }
@@ -225,8 +221,7 @@ class EditsTest {
       try (var both = Edits.apply(tiny.model(), List.of(first, second.at(0.5)));
           var one = Edits.apply(tiny.model(), List.of(first));
           var two = Edits.apply(one, List.of(onTopOf(one, second).at(0.5)))) {
-        Tensor columns =
-            both.blocks().get(1).mlp().out().weight().values().indexSelect(1, 0, 5, 9);
+        Tensor columns = both.blocks().get(1).mlp().out().weight().values().indexSelect(1, 0, 5, 9);
         double untouched = out.weight().values().select(0, 3).select(0, 9).item();
         double[] row = columns.select(0, 3).toDoubles();
         assertThat(row[0]).isEqualTo(1);
@@ -260,8 +255,7 @@ class EditsTest {
   @Test
   void tensorsThatNoEditTouchesAreShared() {
     try (var tiny = TinyModels.llama(DType.F32)) {
-      Edit edit =
-          Zeroing.of(tiny.model(), List.of(Slice.of(Kind.MLP_ACT, 1).neurons(3)));
+      Edit edit = Zeroing.of(tiny.model(), List.of(Slice.of(Kind.MLP_ACT, 1).neurons(3)));
       try (var edited = Edits.apply(tiny.model(), List.of(edit))) {
         List<Linear> before = Linears.of(tiny.model());
         List<Linear> after = Linears.of(edited);
@@ -324,7 +318,8 @@ class EditsTest {
         var tiny = TinyModels.llama(DType.F64)) {
       Linear out = tiny.model().blocks().get(0).mlp().out();
       String tensor = out.origin().tensor();
-      refused(tiny.model(), new Change.Rows("x", 0, List.of(), Values.zeros(0, 1)), "no linear map");
+      refused(
+          tiny.model(), new Change.Rows("x", 0, List.of(), Values.zeros(0, 1)), "no linear map");
       refused(
           tiny.model(),
           new Change.Rows("model.embed_tokens.weight", 0, List.of(1), Values.zeros(1, 16)),

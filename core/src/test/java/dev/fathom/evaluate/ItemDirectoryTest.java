@@ -61,7 +61,8 @@ class ItemDirectoryTest {
       items.append("b", item -> item.put("x", 3));
       assertThat(read(items)).containsExactly("a1", "b3");
     }
-    assertThat(Files.readString(file)).isEqualTo("{\"key\":\"a\",\"x\":1}\n{\"key\":\"b\",\"x\":3}\n");
+    assertThat(Files.readString(file))
+        .isEqualTo("{\"key\":\"a\",\"x\":1}\n{\"key\":\"b\",\"x\":3}\n");
   }
 
   @Test
@@ -73,7 +74,8 @@ class ItemDirectoryTest {
             Map.entry(List.of("model", "b", "steps", "3"), "model = a, but this run has b"),
             Map.entry(List.of("model", "a"), "steps = 3, but this run has nothing"),
             Map.entry(
-                List.of("model", "a", "steps", "3", "k", "1"), "k = nothing, but this run has 1"))) {
+                List.of("model", "a", "steps", "3", "k", "1"),
+                "k = nothing, but this run has 1"))) {
       assertThatThrownBy(() -> open(other.getKey().toArray(new String[0])))
           .isInstanceOf(FathomException.class)
           .hasMessageContaining(other.getValue());

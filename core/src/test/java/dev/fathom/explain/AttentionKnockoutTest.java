@@ -3,10 +3,10 @@ package dev.fathom.explain;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.fathom.data.Prompt;
+import dev.fathom.model.Kind;
 import dev.fathom.model.Layout;
 import dev.fathom.model.Numbers;
 import dev.fathom.model.Pass;
-import dev.fathom.model.Kind;
 import dev.fathom.model.Site;
 import dev.fathom.model.Tap;
 import dev.fathom.model.TinyModels;
@@ -106,8 +106,7 @@ class AttentionKnockoutTest {
         };
     try (var scope = Scope.withoutGradients()) {
       Tensor logits =
-          model.forward(
-              Tensor.of(ids, ids.length), Pass.over(Layout.single(ids.length)).with(tap));
+          model.forward(Tensor.of(ids, ids.length), Pass.over(Layout.single(ids.length)).with(tap));
       return logits
           .select(0, question.position())
           .logSoftmax(-1)

@@ -14,6 +14,7 @@ import dev.fathom.tensor.Scope;
 import dev.fathom.view.Grid;
 import dev.fathom.view.View;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.Stream;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
@@ -120,7 +121,7 @@ class AttentionPatternsTest {
       var scores = HeadScores.run(tiny.model(), NUMBERS, config).scores();
       int i = 0;
       for (var job : HeadScores.Job.values()) {
-        assertThat(scores.get(job).at(1, 2)).as(job.title()).isCloseTo(expected[i++], NEAR);
+        assertThat(Objects.requireNonNull(scores.get(job)).at(1, 2)).as(job.title()).isCloseTo(expected[i++], NEAR);
       }
     }
   }
@@ -128,8 +129,8 @@ class AttentionPatternsTest {
   @Test
   void copiesThatDoNotFitAreRefused() {
     try (var tiny = TinyModels.llama(DType.F32)) {
-      assertThatThrownBy(() ->
-              HeadScores.run(tiny.model(), NUMBERS, new HeadScores.Config(33, 1, 0)))
+      assertThatThrownBy(
+              () -> HeadScores.run(tiny.model(), NUMBERS, new HeadScores.Config(33, 1, 0)))
           .hasMessageContaining("do not fit this model, which reads 64 tokens");
     }
   }

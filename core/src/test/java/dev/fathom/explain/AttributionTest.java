@@ -27,6 +27,7 @@ import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
+import dev.fathom.tensor.Threads;
 import dev.fathom.text.Specials;
 import dev.fathom.text.Tokenizer;
 import java.lang.reflect.Proxy;
@@ -57,8 +58,7 @@ class AttributionTest {
   private static double value(Transformer model, Question question, Tap tap, int... ids) {
     try (var scope = Scope.withoutGradients()) {
       Tensor logits =
-          model.forward(
-              Tensor.of(ids, ids.length), Pass.over(Layout.single(ids.length)).with(tap));
+          model.forward(Tensor.of(ids, ids.length), Pass.over(Layout.single(ids.length)).with(tap));
       int at = model.card().causal() ? ids.length - 1 : question.position();
       Tensor row = logits.select(0, at);
       return switch (question.metric()) {
@@ -130,7 +130,8 @@ class AttributionTest {
       var coarse = integrated(model, question, Path.MIDPOINT, 50);
       double expected = coarse.expected().orElseThrow();
       double gap = Math.abs(coarse.sum() - expected);
-      var fine = integrated(model, question, Path.MIDPOINT, 400); // some are rough: 50 is not enough
+      var fine =
+          integrated(model, question, Path.MIDPOINT, 400); // some are rough: 50 is not enough
       double left = Math.abs(fine.sum() - expected);
       assertThat(left).isLessThan(0.05 * Math.abs(expected) + 0.01);
       assertThat(left).isLessThan(Math.max(gap / 2, 2e-2));
@@ -178,9 +179,26 @@ class AttributionTest {
             Tokenizer.class.getClassLoader(),
             new Class<?>[] {Tokenizer.class},
             (_, method, arguments) ->
-                method.getName().equals("specials")
-                    ? specials
-                    : method.invoke(NUMBERS, arguments));
+                method.getName().equals("specials") ? specials : method.invoke(NUMBERS, arguments));
+  }
+
+  @Test
+  void workersTakeTheSameGradientsAsOneThread() {
+    try (var scope = Scope.withoutGradients();
+        var tiny = TinyModels.gemma(DType.F64)) {
+      var gradients = new EmbeddingGradients(tiny.model(), question(tiny.model(), Metric.LOG_PROB));
+      Tensor e = gradients.embeddings().unsqueeze(0);
+      Tensor points = Tensor.cat(List.of(e, e.mul(0.5), e.mul(2)), 0);
+      double[] alone = gradients.at(points).toDoubles();
+      Threads.set(2);
+      try {
+        assertThat(gradients.at(points).toDoubles())
+            .usingComparatorWithPrecision(1e-12)
+            .containsExactly(alone);
+      } finally {
+        Threads.set(1);
+      }
+    }
   }
 
   @Test
@@ -199,7 +217,9 @@ class AttributionTest {
     }
     // n nodes are exact up to degree 2n − 1; one is the middle, exact for a linear metric
     Quadrature two = Quadrature.of(Path.GAUSS_LEGENDRE, 2);
-    assertThat(two.weights()[0] * Math.pow(two.at()[0], 3) + two.weights()[1] * Math.pow(two.at()[1], 3))
+    assertThat(
+            two.weights()[0] * Math.pow(two.at()[0], 3)
+                + two.weights()[1] * Math.pow(two.at()[1], 3))
         .isCloseTo(0.25, within(1e-14));
     assertThat(Quadrature.of(Path.MIDPOINT, 1).at()).containsExactly(0.5);
   }
@@ -209,7 +229,8 @@ class AttributionTest {
     try (var tiny = TinyModels.gpt2(DType.F64)) {
       Question question = question(tiny.model(), Metric.LOG_PROB);
       assertThat(scores(tiny.model(), NUMBERS, question, new SmoothGrad(3, 0, 1)))
-          .containsExactly(scores(tiny.model(), NUMBERS, question, new GradientTimesInput()), within(1e-6));
+          .containsExactly(
+              scores(tiny.model(), NUMBERS, question, new GradientTimesInput()), within(1e-6));
       var noisy =
           Attribution.run(tiny.model(), NUMBERS, question, List.of(new SmoothGrad(8, 0.1, 1)));
       assertThat(noisy.attributions().getFirst().errors().orElseThrow().values()[0])
@@ -240,9 +261,9 @@ class AttributionTest {
         for (int i = 0; i < LENGTH - 1; i++) {
           shorter[i] = ids[i < t ? i : i + 1];
         }
-        Question moved = t < question.position() && !model.card().causal() ? question.at(0) : question;
-        assertThat(drop[t])
-            .isCloseTo(clean - value(model, moved, Tap.NONE, shorter), within(1e-6));
+        Question moved =
+            t < question.position() && !model.card().causal() ? question.at(0) : question;
+        assertThat(drop[t]).isCloseTo(clean - value(model, moved, Tap.NONE, shorter), within(1e-6));
       }
     }
   }
@@ -260,8 +281,7 @@ class AttributionTest {
               List.of(new Shap(Filler.ZERO, 100, 0), new ShapOrders(Filler.ZERO, 60, 0)));
       for (TokenAttribution attribution : found.attributions()) {
         assertThat(attribution.converged()).isTrue();
-        assertThat(attribution.sum())
-            .isCloseTo(attribution.expected().orElseThrow(), within(1e-5));
+        assertThat(attribution.sum()).isCloseTo(attribution.expected().orElseThrow(), within(1e-5));
       }
       var exact = found.attributions().get(0).scores();
       var drawn = found.attributions().get(1);
@@ -293,8 +313,7 @@ class AttributionTest {
           Attribution.run(
               tiny.model(), NUMBERS, question, List.of(new GradientTimesInput(), new Saliency()));
       var result =
-          Faithfulness.run(
-              tiny.model(), NUMBERS, question, plain, Faithfulness.Config.standard());
+          Faithfulness.run(tiny.model(), NUMBERS, question, plain, Faithfulness.Config.standard());
       double p =
           value(
               tiny.model(),

@@ -65,8 +65,7 @@ class ComparisonTest {
               "Nothing differs: the two say the same, to the last bit, at every position.");
       assertThat(arrays(report)).hasSizeGreaterThan(10);
       arrays(report)
-          .forEach((name, grid) ->
-              assertThat(Difference.largest(grid)).as(name).isZero());
+          .forEach((name, grid) -> assertThat(Difference.largest(grid)).as(name).isZero());
     }
   }
 
@@ -78,8 +77,7 @@ class ComparisonTest {
       var question = Question.of(PROMPT, 3);
       Report report = Comparison.run(tiny.model(), edited, NUMBERS, question);
       Map<String, Grid> found = arrays(report);
-      Grid before =
-          grid(Ablation.run(tiny.model(), NUMBERS, question, ALL).arrays(), "ablate_mlp");
+      Grid before = grid(Ablation.run(tiny.model(), NUMBERS, question, ALL).arrays(), "ablate_mlp");
       Grid after = grid(Ablation.run(edited, NUMBERS, question, ALL).arrays(), "ablate_mlp");
       Grid difference = grid(found, "difference_ablate_mlp");
       Grid kl = grid(found, "difference_lens_kl");
@@ -128,8 +126,7 @@ class ComparisonTest {
               "",
               (pair, model) -> Ablation.run(model, pair.tokenizer(), pair.question(), ALL));
       Report report =
-          Comparison.run(
-              tiny.model(), edited, NUMBERS, Question.of(PROMPT, 3), List.of(own));
+          Comparison.run(tiny.model(), edited, NUMBERS, Question.of(PROMPT, 3), List.of(own));
       assertThat(report.sections())
           .singleElement()
           .satisfies(section -> {
@@ -146,8 +143,7 @@ class ComparisonTest {
       Comparison.requireSameTokens(a.model(), NUMBERS, PROMPT, b.model(), NUMBERS, PROMPT);
       Prompt longer = Prompt.ofIds(NUMBERS, new int[] {1, 2});
       assertThatThrownBy(() ->
-              Comparison.requireSameTokens(
-                  a.model(), NUMBERS, PROMPT, b.model(), NUMBERS, longer))
+              Comparison.requireSameTokens(a.model(), NUMBERS, PROMPT, b.model(), NUMBERS, longer))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessageContaining("as 5 tokens and")
           .hasMessageContaining("as 2 others");

@@ -36,11 +36,7 @@ class ComponentLensTest {
 
   private static ComponentLensResult lens(Transformer model, String sites, Normalization norm) {
     return ComponentLens.run(
-        model,
-        NUMBERS,
-        question(),
-        SiteAddress.slices(sites, model),
-        Config.standard().with(norm));
+        model, NUMBERS, question(), SiteAddress.slices(sites, model), Config.standard().with(norm));
   }
 
   @ParameterizedTest
@@ -54,8 +50,7 @@ class ComponentLensTest {
       Grid embedding = lens(model, "resid_pre.0", Normalization.FROZEN).logit();
       for (int p = 0; p < LENGTH; p++) {
         var whole =
-            DirectLogitAttribution.run(
-                model, NUMBERS, Question.of(question().prompt(), 7).at(p));
+            DirectLogitAttribution.run(model, NUMBERS, Question.of(question().prompt(), 7).at(p));
         assertThat(embedding.at(0, p)).isCloseTo(whole.embedding(), FLOATS);
         for (int layer = 0; layer < TinyModels.LAYERS; layer++) {
           assertThat(attention.at(layer, p)).isCloseTo(whole.attention().at(layer), FLOATS);
@@ -74,10 +69,7 @@ class ComponentLensTest {
       var streams = lens(model, "resid_post.all", Normalization.OWN);
       LensResult lens =
           LogitLens.run(
-              model,
-              NUMBERS,
-              question().prompt(),
-              LogitLens.Config.standard().withTarget(7));
+              model, NUMBERS, question().prompt(), LogitLens.Config.standard().withTarget(7));
       for (int layer = 0; layer < TinyModels.LAYERS; layer++) {
         for (int p = 0; p < LENGTH; p++) {
           assertThat(streams.top().target().at(layer, p))

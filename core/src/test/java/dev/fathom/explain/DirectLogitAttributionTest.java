@@ -64,8 +64,7 @@ class DirectLogitAttributionTest {
   void headsSourcesAndNeuronsSumToTheirSublayer(Variant variant) {
     try (var scope = Scope.withoutGradients();
         var tiny = TinyModels.of(variant)) {
-      var result =
-          DirectLogitAttribution.run(tiny.model(), NUMBERS, question(tiny.model()));
+      var result = DirectLogitAttribution.run(tiny.model(), NUMBERS, question(tiny.model()));
       for (int layer = 0; layer < TinyModels.LAYERS; layer++) {
         double heads = sum(result.heads(), layer);
         assertThat(sum(result.sources(), layer)).isCloseTo(heads, FLOATS);
@@ -110,9 +109,7 @@ class DirectLogitAttributionTest {
         var tiny = TinyModels.llama(DType.F32)) {
       assertThatThrownBy(() ->
               DirectLogitAttribution.run(
-                  tiny.model(),
-                  NUMBERS,
-                  question(tiny.model()).measuredBy(Metric.PROBABILITY)))
+                  tiny.model(), NUMBERS, question(tiny.model()).measuredBy(Metric.PROBABILITY)))
           .hasMessageContaining("choose the metric logit or logitdiff");
     }
   }

@@ -95,8 +95,7 @@ class DolaTest {
         DolaResult trace = dola.trace(NUMBERS, Prompt.ofIds(NUMBERS, ids), 1);
         for (int t = 1; t < LENGTH; t++) {
           assertThat(trace.layers().integerAt(t - 1)).isEqualTo(chosen[t - 1]);
-          assertThat(trace.scores().at(t - 1))
-              .isCloseTo(expected[t - 1][ids[t]], within(1e-4));
+          assertThat(trace.scores().at(t - 1)).isCloseTo(expected[t - 1][ids[t]], within(1e-4));
         }
       }
     }
@@ -121,11 +120,9 @@ class DolaTest {
           int to = t == 0 ? 3 : t + 1;
           double[] next =
               session
-                  .append(
-                      List.of(Arrays.copyOfRange(a, from, to), Arrays.copyOfRange(b, from, to)))
+                  .append(List.of(Arrays.copyOfRange(a, from, to), Arrays.copyOfRange(b, from, to)))
                   .toDoubles();
-          double[] expected =
-              whole.indexSelect(0, to - 1L, LENGTH + to - 1L).toDoubles();
+          double[] expected = whole.indexSelect(0, to - 1L, LENGTH + to - 1L).toDoubles();
           for (int i = 0; i < next.length; i++) {
             if (expected[i] == Dola.EXCLUDED) {
               assertThat(next[i]).isEqualTo(Double.NEGATIVE_INFINITY);
@@ -153,10 +150,7 @@ class DolaTest {
       int[] ids = TinyModel.idArray(LENGTH, 3);
       Tensor tensor = Tensor.of(ids, LENGTH);
       long[] best =
-          tiny.model()
-              .logits(tensor, Layout.single(LENGTH), Wanted.ALL)
-              .argmax(-1)
-              .toLongs();
+          tiny.model().logits(tensor, Layout.single(LENGTH), Wanted.ALL).argmax(-1).toLongs();
       // alone in the set when only tokens as likely as itself may be chosen
       var strict = Dola.of(tiny.model(), ALL.withRelativeTop(1));
       Tensor scores = strict.logits(tensor, Layout.single(LENGTH), Wanted.ALL);
@@ -172,8 +166,7 @@ class DolaTest {
       int[] ids = TinyModel.idArray(LENGTH, 3);
       Generation own = Generator.of(tiny.model()).run(ids, Decoding.greedy(8));
       Generation strict =
-          Generator.of(Dola.of(tiny.model(), ALL.withRelativeTop(1)))
-              .run(ids, Decoding.greedy(8));
+          Generator.of(Dola.of(tiny.model(), ALL.withRelativeTop(1))).run(ids, Decoding.greedy(8));
       assertThat(strict.tokens()).isEqualTo(own.tokens());
     }
   }
@@ -186,8 +179,7 @@ class DolaTest {
       int[] ids = TinyModel.idArray(LENGTH, 3);
       Generation text = Generator.of(dola).run(ids, Decoding.greedy(6));
       int[] whole =
-          IntStream.concat(
-                  Arrays.stream(ids), text.tokens().stream().mapToInt(Integer::intValue))
+          IntStream.concat(Arrays.stream(ids), text.tokens().stream().mapToInt(Integer::intValue))
               .toArray();
       DolaResult trace = dola.trace(NUMBERS, Prompt.ofIds(NUMBERS, whole), LENGTH);
       double[] best =

@@ -21,6 +21,7 @@ import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.view.Grid;
 import java.util.Arrays;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.assertj.core.data.Offset;
@@ -56,8 +57,7 @@ class HeadCircuitsTest {
     try (var tiny = TinyModels.of(variant);
         var scope = Scope.withoutGradients()) {
       var reading =
-          QkReading.run(
-              tiny.model(), NUMBERS, prompt(), HEAD, OvReading.Source.STREAM, true, 3);
+          QkReading.run(tiny.model(), NUMBERS, prompt(), HEAD, OvReading.Source.STREAM, true, 3);
       double[] scores =
           Runs.of(tiny.model(), prompt().ids(), Kind.SCORES)
               .at(Kind.SCORES, 1, 0)
@@ -94,10 +94,9 @@ class HeadCircuitsTest {
       Tensor found = written.narrow(0, 1, 1).sub(written.narrow(0, 0, 1));
       assertThat(found.sub(expected).abs().max().item()).isLessThan(1e-9);
 
-      var reading =
-          OvReading.run(model, NUMBERS, prompt(), HEAD, OvReading.Source.STREAM, 50);
+      var reading = OvReading.run(model, NUMBERS, prompt(), HEAD, OvReading.Source.STREAM, 50);
       Head.Unembedding head = (Head.Unembedding) model.head();
-      Norm norm = java.util.Objects.requireNonNull(head.norm());
+      Norm norm = Objects.requireNonNull(head.norm());
       double[] logits =
           norm.linear(written, one)
               .matmul(head.out().weight().values().transpose(0, 1))
@@ -126,12 +125,14 @@ class HeadCircuitsTest {
       Attention.Maps a = new HeadMaps(model, 0).folded();
       Attention.Maps b = new HeadMaps(model, 2).folded();
       Tensor ov = product(a.v(), a.out(), 3);
-      Tensor[] read = {product(b.q(), b.k(), 1), product(b.k(), b.q(), 1), product(b.v(), b.out(), 1)};
+      Tensor[] read = {
+        product(b.q(), b.k(), 1), product(b.k(), b.q(), 1), product(b.v(), b.out(), 1)
+      };
       int i = 0;
       for (var input : Composition.Input.values()) {
         Tensor x = read[i++];
         double expected = norm(ov.matmul(x)) / norm(ov) / norm(x);
-        Grid scores = result.scores().get(input);
+        Grid scores = Objects.requireNonNull(result.scores().get(input));
         assertThat(scores.at(3, 9)).as(input.title()).isCloseTo(expected, NEAR);
         assertThat(scores.at(9, 3)).isNaN();
         assertThat(scores.at(8, 9)).isNaN();
@@ -197,8 +198,7 @@ class HeadCircuitsTest {
     try (var bert = TinyModels.bert(DType.F32)) {
       assertThat(bert.variant().order()).isEqualTo(Order.POST_NORM);
       assertThatThrownBy(() ->
-              OvReading.run(
-                  bert.model(), NUMBERS, prompt(), HEAD, OvReading.Source.EMBEDDING, 3))
+              OvReading.run(bert.model(), NUMBERS, prompt(), HEAD, OvReading.Source.EMBEDDING, 3))
           .hasMessageContaining("through a layer that is not linear");
       assertThatThrownBy(() -> Composition.run(bert.model(), Optional.empty()))
           .hasMessageContaining("normalise the stream anew after every sublayer");

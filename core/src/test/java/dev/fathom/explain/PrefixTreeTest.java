@@ -16,7 +16,6 @@ import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
-import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -69,8 +68,7 @@ class PrefixTreeTest {
         }
       }
       Tensor logits =
-          model.forward(
-              Tensor.of(ids, ids.length), Pass.over(Layout.single(ids.length)).with(tap));
+          model.forward(Tensor.of(ids, ids.length), Pass.over(Layout.single(ids.length)).with(tap));
       return logits.select(0, row.position()).toDoubles();
     }
   }

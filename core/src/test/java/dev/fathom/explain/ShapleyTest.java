@@ -33,22 +33,22 @@ class ShapleyTest {
   private static Game anything(int players, long seed) {
     double[] v = new Random(seed).doubles(1L << players).toArray();
     return new Game(
-        players,
-        set -> v[IntStream.range(0, players).map(i -> set[i] ? 1 << i : 0).sum()]);
+        players, set -> v[IntStream.range(0, players).map(i -> set[i] ? 1 << i : 0).sum()]);
   }
 
   @Test
   void inALinearGameEveryMethodFindsTheWorthOfEachPlayer() {
     Game game = linear();
-    assertThat(Shapley.exact(game).values()).usingComparatorWithPrecision(1e-12).containsExactly(WORTH);
+    assertThat(Shapley.exact(game).values())
+        .usingComparatorWithPrecision(1e-12)
+        .containsExactly(WORTH);
     var regression = Shapley.regression(game, 200, 1);
     assertThat(regression.values()).usingComparatorWithPrecision(1e-9).containsExactly(WORTH);
     assertThat(Arrays.stream(regression.errors()).max().orElseThrow()).isLessThan(1e-9);
     var orders = Shapley.orders(game, 6, 1);
     assertThat(orders.values()).usingComparatorWithPrecision(1e-12).containsExactly(WORTH);
     assertThat(Arrays.stream(orders.errors()).max().orElseThrow()).isLessThan(1e-7);
-    var lime =
-        LocalSurrogate.of(game, new AttributionMethod.Lime(Filler.MEAN, 200, 0.25, 1e-9, 3));
+    var lime = LocalSurrogate.of(game, new AttributionMethod.Lime(Filler.MEAN, 200, 0.25, 1e-9, 3));
     assertThat(lime.values()).usingComparatorWithPrecision(1e-6).containsExactly(WORTH);
     assertThat(lime.fit()).isCloseTo(1, within(1e-9));
   }
@@ -129,7 +129,8 @@ class ShapleyTest {
   @Test
   void rankCorrelationIsOneInTheSameOrderAndMinusOneInReverse() {
     float[] a = {1, 5, 2, Float.NaN, 7};
-    assertThat(RankCorrelation.of(a, new float[] {10, 500, 20, 3, 5000})).isCloseTo(1, within(1e-12));
+    assertThat(RankCorrelation.of(a, new float[] {10, 500, 20, 3, 5000}))
+        .isCloseTo(1, within(1e-12));
     assertThat(RankCorrelation.of(a, new float[] {4, 2, 3, 9, 1})).isCloseTo(-1, within(1e-12));
     assertThat(RankCorrelation.of(a, new float[] {4, 4, 4, 4, 4})).isNaN();
   }

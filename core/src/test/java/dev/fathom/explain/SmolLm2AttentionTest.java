@@ -58,10 +58,7 @@ class SmolLm2AttentionTest {
       var rollout = TokenMixing.run(model, numbers, prompt, last, TokenMixing.Method.ROLLOUT);
       check(reference, "rollout", rollout.total());
       var norms = TokenMixing.run(model, numbers, prompt, last, TokenMixing.Method.NORMS);
-      check(
-          reference,
-          "attn_source_norm",
-          norms.lengths().orElseThrow().select(1, last));
+      check(reference, "attn_source_norm", norms.lengths().orElseThrow().select(1, last));
     }
     // the model puts most of its attention on the first token, which rollout inherits
     var sinks = AttentionSinks.run(model, numbers, prompt, 4, 8);

@@ -13,6 +13,7 @@ import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.util.Objects;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -55,14 +56,14 @@ class SmolLm2AttributionTest {
   @ParameterizedTest
   @ValueSource(strings = {"knowledge", "ioi", "gender"})
   void directAttributionEqualsTheReference(String name) throws IOException {
-    var result =
-        DirectLogitAttribution.run(model, new Numbers(model.outputs()), question(name));
+    var result = DirectLogitAttribution.run(model, new Numbers(model.outputs()), question(name));
     try (var reference = References.open("smollm2/" + name + ".safetensors")) {
       for (String array :
           new String[] {
             "dla_embed", "dla_attn", "dla_mlp", "attn_source_dla", "attn_source_norm"
           }) {
-        reference.assertClose(array, result.arrays().get(array).values(), 2e-4);
+        reference.assertClose(
+            array, Objects.requireNonNull(result.arrays().get(array)).values(), 2e-4);
       }
     }
     assertThat(result.sum()).isCloseTo(result.logit(), Offset.offset(1e-3));
@@ -72,11 +73,13 @@ class SmolLm2AttributionTest {
   void theDecompositionIsCompleteAndOneBackwardPassFindsItsScores() throws IOException {
     Question question = question("knowledge");
     var whole =
-        TokenDecomposition.run(
-            model, new Numbers(model.outputs()), question, Config.standard());
+        TokenDecomposition.run(model, new Numbers(model.outputs()), question, Config.standard());
     assertThat(whole.gap()).isLessThan(1e-4);
     assertThat(whole.logit()).isCloseTo(12.841863632202148, Offset.offset(1e-3));
-    float[] scores = TokenDecomposition.scores(model, new Numbers(model.outputs()), question, Gated.SYMMETRIC).scores().values();
+    float[] scores =
+        TokenDecomposition.scores(model, new Numbers(model.outputs()), question, Gated.SYMMETRIC)
+            .scores()
+            .values();
     double sum = 0;
     for (int k = 0; k < scores.length; k++) {
       assertThat((double) scores[k]).isCloseTo(whole.score(k), Offset.offset(1e-3));

@@ -46,8 +46,7 @@ class SmolLm2TokenAttributionTest {
   void gradientsEqualTheReference(String name) throws IOException {
     var methods =
         new ArrayList<AttributionMethod>(
-            List.of(
-                new AttributionMethod.GradientTimesInput(), new AttributionMethod.Saliency()));
+            List.of(new AttributionMethod.GradientTimesInput(), new AttributionMethod.Saliency()));
     boolean path = name.equals("knowledge"); // 64 gradients: once is enough
     if (path) {
       methods.add(

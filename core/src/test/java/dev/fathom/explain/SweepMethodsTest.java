@@ -71,12 +71,10 @@ class SweepMethodsTest {
       Question question = question(model);
       var own = new Ablation.Instead.Mean(List.of(question.prompt()), true);
       var result =
-          Ablation.run(
-              model, new Numbers(50), question, Ablation.Config.standard().with(own));
+          Ablation.run(model, new Numbers(50), question, Ablation.Config.standard().with(own));
       result
           .effects()
-          .forEach((part, effect) ->
-              assertThat(largest(effect)).as(part.title()).isLessThan(1e-5));
+          .forEach((part, effect) -> assertThat(largest(effect)).as(part.title()).isLessThan(1e-5));
     }
   }
 
@@ -105,7 +103,9 @@ class SweepMethodsTest {
         }
       }
       if (variant.order() == TinyModels.Order.PARALLEL) {
-        assertThat(largest(Objects.requireNonNull(result.effects().get(Ablation.Part.ATTENTION_TO_MLP))))
+        assertThat(
+                largest(
+                    Objects.requireNonNull(result.effects().get(Ablation.Part.ATTENTION_TO_MLP))))
             .isLessThan(1e-6);
       }
     }
@@ -185,7 +185,8 @@ class SweepMethodsTest {
         assertThat(largest(silent.indirectEffect(state))).isLessThan(1e-6);
       }
       var noisy = CausalTracing.run(model, new Numbers(50), question, subject, config);
-      var again = CausalTracing.run(model, new Numbers(50), question, subject, config.within(200 << 10));
+      var again =
+          CausalTracing.run(model, new Numbers(50), question, subject, config.within(200 << 10));
       for (var state : CausalTracing.State.values()) {
         assertThat(largest(difference(noisy.indirectEffect(state), again.indirectEffect(state))))
             .as("the budget changes nothing")
@@ -209,7 +210,8 @@ class SweepMethodsTest {
       Transformer model = tiny.model();
       var logits = List.<PathPatching.Receiver>of(new PathPatching.Receiver.Logits());
       if (variant.order() == TinyModels.Order.POST_NORM) {
-        assertThatThrownBy(() -> paths(model, logits)).hasMessageContaining("normalises the stream");
+        assertThatThrownBy(() -> paths(model, logits))
+            .hasMessageContaining("normalises the stream");
         return;
       }
       var direct = paths(model, logits);
@@ -246,7 +248,8 @@ class SweepMethodsTest {
       Runs clean = Runs.of(model, IDS, Kind.ATTN_OUT, Kind.MLP_OUT);
       Runs corrupt = Runs.of(model, corrupt(model).ids(), Kind.Z);
       for (int head = 0; head < TinyModels.HEADS; head++) {
-        // first pass: sender 0.head corrupt, everything after it frozen; take the receiver's queries
+        // first pass: sender 0.head corrupt, everything after it frozen; take the receiver's
+        // queries
         Tensor[] queries = new Tensor[1];
         UnaryOperator<Tensor> take =
             q -> {
@@ -265,9 +268,7 @@ class SweepMethodsTest {
         // second pass: only the receiver's queries are those
         double with =
             logit(
-                model,
-                IDS,
-                new Intervention.Replace(Slice.of(Kind.Q_ROT, 2).heads(1), queries[0]));
+                model, IDS, new Intervention.Replace(Slice.of(Kind.Q_ROT, 2).heads(1), queries[0]));
         assertThat(found.effect().at(0, head)).isCloseTo(found.clean() - with, CLOSE);
       }
       assertThat(found.effect().at(2, 0)).as("a later sender is not heard").isZero();
@@ -277,13 +278,7 @@ class SweepMethodsTest {
   private static PathPatching.Outcome paths(
       Transformer model, List<PathPatching.Receiver> receivers) {
     return PathPatching.run(
-        model,
-        new Numbers(50),
-        question(model),
-        corrupt(model),
-        receivers,
-        Sweep.BUDGET,
-        _ -> {});
+        model, new Numbers(50), question(model), corrupt(model), receivers, Sweep.BUDGET, _ -> {});
   }
 
   @Test
@@ -293,8 +288,7 @@ class SweepMethodsTest {
       var outcome =
           AttributionPatching.run(
               model, new Numbers(50), question(model), corrupt(model), Patching.Config.standard());
-      Grid estimated =
-          Objects.requireNonNull(outcome.estimated().get(Patching.Part.ATTENTION));
+      Grid estimated = Objects.requireNonNull(outcome.estimated().get(Patching.Part.ATTENTION));
       Grid exact = Objects.requireNonNull(outcome.exact().get(Patching.Part.ATTENTION));
       assertThat(estimated.axes()).isEqualTo(exact.axes());
       assertThat(Ranks.correlation(wide(estimated), wide(exact))).isGreaterThan(0.5);
@@ -308,26 +302,21 @@ class SweepMethodsTest {
       Transformer model = tiny.model();
       var numbers = new Numbers(50);
       var longer = Prompt.ofIds(numbers, Arrays.copyOf(IDS, LENGTH + 1));
-      assertThatThrownBy(
-              () ->
-                  Patching.run(
-                      model, numbers, question(model), longer, Patching.Config.standard()))
+      assertThatThrownBy(() ->
+              Patching.run(model, numbers, question(model), longer, Patching.Config.standard()))
           .hasMessageContaining("same number of tokens");
-      assertThatThrownBy(
-              () ->
-                  Patching.run(
-                      model,
-                      numbers,
-                      question(model),
-                      question(model).prompt(),
-                      Patching.Config.standard()))
+      assertThatThrownBy(() ->
+              Patching.run(
+                  model,
+                  numbers,
+                  question(model),
+                  question(model).prompt(),
+                  Patching.Config.standard()))
           .hasMessageContaining("are the same");
       assertThatThrownBy(() -> question(model).withFoil(TARGET)).hasMessageContaining("foil");
       assertThatThrownBy(() -> TokenSpan.of(question(model).prompt(), "Paris"))
           .hasMessageContaining("does not occur");
-      assertThatThrownBy(
-              () ->
-                  paths(model, List.of(new PathPatching.Receiver.Mlp(9))))
+      assertThatThrownBy(() -> paths(model, List.of(new PathPatching.Receiver.Mlp(9))))
           .hasMessageContaining("no layer 9");
     }
   }

@@ -88,8 +88,7 @@ class TokenDecompositionTest {
 
   private static void noTokenReachesBack(TokenParts parts) {
     for (int i = 0; i < LENGTH - 1; i++) {
-      Tensor later =
-          parts.all().select(0, i).narrow(0, parts.extra() + i + 1L, LENGTH - 1L - i);
+      Tensor later = parts.all().select(0, i).narrow(0, parts.extra() + i + 1L, LENGTH - 1L - i);
       assertThat(later.abs().max().item()).isZero();
     }
   }
@@ -103,8 +102,7 @@ class TokenDecompositionTest {
       Question question = question(model, LENGTH);
       Tensor logits =
           model
-              .forward(
-                  Tensor.of(question.prompt().ids(), LENGTH), Pass.over(Layout.single(LENGTH)))
+              .forward(Tensor.of(question.prompt().ids(), LENGTH), Pass.over(Layout.single(LENGTH)))
               .select(0, question.position());
       for (Bias bias : List.of(Bias.SEPARATE, Bias.ABSDOT)) {
         var result = TokenDecomposition.run(model, NUMBERS, question, Config.standard().with(bias));
@@ -151,9 +149,9 @@ class TokenDecompositionTest {
       Transformer model = tiny.model();
       Question question = question(model, LENGTH);
       for (Gated gated : Gated.values()) {
-        var whole =
-            TokenDecomposition.run(model, NUMBERS, question, Config.standard().with(gated));
-        float[] scores = TokenDecomposition.scores(model, NUMBERS, question, gated).scores().values();
+        var whole = TokenDecomposition.run(model, NUMBERS, question, Config.standard().with(gated));
+        float[] scores =
+            TokenDecomposition.scores(model, NUMBERS, question, gated).scores().values();
         assertThat(scores).hasSize(model.card().causal() ? question.position() + 1 : LENGTH);
         for (int k = 0; k < scores.length; k++) {
           assertThat((double) scores[k])
@@ -195,9 +193,7 @@ class TokenDecompositionTest {
       model.forward(
           ids,
           Pass.over(Layout.single(LENGTH))
-              .with(
-                  Taps.capture(
-                      sites, (site, value, _) -> values.put(site, scope.keep(value)))));
+              .with(Taps.capture(sites, (site, value, _) -> values.put(site, scope.keep(value)))));
       Tensor leaf = Objects.requireNonNull(values.get(start)).detach().copy().requireGradient();
       values.replaceAll((site, value) -> site.equals(start) ? leaf : value.detach());
       var read = new Tensor[1];
@@ -215,16 +211,18 @@ class TokenDecompositionTest {
           };
       var last =
           Taps.capture(
-              Set.of(Site.of(Kind.FINAL_NORM)),
-              (_, value, _) -> read[0] = scope.keep(value));
+              Set.of(Site.of(Kind.FINAL_NORM)), (_, value, _) -> read[0] = scope.keep(value));
       model.forward(ids, Pass.over(Layout.single(LENGTH)).with(fixed.then(last)));
       Head.Unembedding head = (Head.Unembedding) model.head();
       Tensor row = head.out().weight().values().select(0, question.target());
       read[0].select(0, question.position()).mul(row).sum().mul(head.scale()).backward();
-      float[] scores = TokenDecomposition.scores(model, NUMBERS, question, Gated.GATE_FROZEN).scores().values();
-      double[] expected = Objects.requireNonNull(leaf.gradient()).mul(leaf.detach()).sum(-1, false).toDoubles();
+      float[] scores =
+          TokenDecomposition.scores(model, NUMBERS, question, Gated.GATE_FROZEN).scores().values();
+      double[] expected =
+          Objects.requireNonNull(leaf.gradient()).mul(leaf.detach()).sum(-1, false).toDoubles();
       for (int k = 0; k < LENGTH; k++) {
-        assertThat((double) scores[k]).isCloseTo(expected[k], Offset.offset(1e-5 * Math.max(1, Math.abs(expected[k]))));
+        assertThat((double) scores[k])
+            .isCloseTo(expected[k], Offset.offset(1e-5 * Math.max(1, Math.abs(expected[k]))));
       }
     }
   }
@@ -239,7 +237,8 @@ class TokenDecompositionTest {
       Question question = question(model, length);
       var result = TokenDecomposition.run(model, NUMBERS, question, Config.standard());
       assertThat(result.gap()).isLessThan(1e-10);
-      float[] scores = TokenDecomposition.scores(model, NUMBERS, question, Gated.SYMMETRIC).scores().values();
+      float[] scores =
+          TokenDecomposition.scores(model, NUMBERS, question, Gated.SYMMETRIC).scores().values();
       for (int k = 0; k < scores.length; k++) {
         assertThat((double) scores[k])
             .isCloseTo(result.score(k), Offset.offset(1e-4 * Math.max(1, Math.abs(scores[k]))));
@@ -297,10 +296,7 @@ class TokenDecompositionTest {
       Question question = question(tiny.model(), LENGTH);
       assertThatThrownBy(() ->
               TokenDecomposition.run(
-                  tiny.model(),
-                  NUMBERS,
-                  question.measuredBy(Metric.LOG_PROB),
-                  Config.standard()))
+                  tiny.model(), NUMBERS, question.measuredBy(Metric.LOG_PROB), Config.standard()))
           .hasMessageContaining("choose the metric logit or logitdiff");
       assertThatThrownBy(() ->
               TokenDecomposition.run(
@@ -341,13 +337,9 @@ class TokenDecompositionTest {
       var prompt = Prompt.ofIds(NUMBERS, new int[] {3});
       var result =
           TokenDecomposition.run(
-              tiny.model(),
-              NUMBERS,
-              Question.of(prompt, 7),
-              Config.standard().with(Bias.EQUAL));
+              tiny.model(), NUMBERS, Question.of(prompt, 7), Config.standard().with(Bias.EQUAL));
       LensResult lens =
-          LogitLens.run(
-              tiny.model(), NUMBERS, prompt, LogitLens.Config.standard().withTarget(7));
+          LogitLens.run(tiny.model(), NUMBERS, prompt, LogitLens.Config.standard().withTarget(7));
       for (int row = 0; row <= TinyModels.LAYERS; row++) {
         assertThat(result.own().target().at(row, 0))
             .isCloseTo(lens.targetProbability().at(row, 0), Offset.offset(1e-6));

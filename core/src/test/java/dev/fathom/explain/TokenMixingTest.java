@@ -71,8 +71,7 @@ class TokenMixingTest {
   void rowsSumToOneAndNothingComesFromLaterTokens(Variant variant) {
     try (var tiny = TinyModels.of(variant)) {
       for (var method : TokenMixing.Method.values()) {
-        var result =
-            TokenMixing.run(tiny.model(), NUMBERS, prompt(LENGTH), LENGTH - 1, method);
+        var result = TokenMixing.run(tiny.model(), NUMBERS, prompt(LENGTH), LENGTH - 1, method);
         for (int layer = 0; layer < tiny.model().layers(); layer++) {
           assertShares(result.layers().select(0, layer), variant.causal());
         }
@@ -131,16 +130,14 @@ class TokenMixingTest {
         }
         product = next;
       }
-      var result =
-          TokenMixing.run(tiny.model(), NUMBERS, prompt, 2, TokenMixing.Method.ROLLOUT);
+      var result = TokenMixing.run(tiny.model(), NUMBERS, prompt, 2, TokenMixing.Method.ROLLOUT);
       for (int q = 0; q < LENGTH; q++) {
         double rest = 1 - product[q][0];
         for (int k = 0; k < LENGTH; k++) {
           var near = org.assertj.core.data.Offset.offset(1e-6);
           assertThat(result.total().at(q, k)).isCloseTo(product[q][k], near);
           if (k > 0 && q > 0) {
-            assertThat(result.totalWithoutFirst().at(q, k))
-                .isCloseTo(product[q][k] / rest, near);
+            assertThat(result.totalWithoutFirst().at(q, k)).isCloseTo(product[q][k] / rest, near);
           }
         }
       }
@@ -155,8 +152,7 @@ class TokenMixingTest {
       int[] ids = TinyModel.idArray(LENGTH, 3);
       var alti = TokenMixing.run(model, NUMBERS, prompt(LENGTH), 0, TokenMixing.Method.ALTI);
       var norms = TokenMixing.run(model, NUMBERS, prompt(LENGTH), 0, TokenMixing.Method.NORMS);
-      Runs runs =
-          Runs.of(model, ids, Kind.PATTERN, Kind.V, Kind.RESID_MID, Kind.ATTN_OUT);
+      Runs runs = Runs.of(model, ids, Kind.PATTERN, Kind.V, Kind.RESID_MID, Kind.ATTN_OUT);
       int layer = 1;
       int query = 4;
       Tensor pattern = runs.at(Kind.PATTERN, layer, 0);
@@ -176,8 +172,7 @@ class TokenMixingTest {
             .isCloseTo(given.norm(-1, false).item(), org.assertj.core.data.Offset.offset(1e-6));
         Tensor vector =
             given.select(0, 0).add(runs.stream(layer).select(0, query).mul(key == query ? 1 : 0));
-        closer[key] =
-            Math.max(0, y.abs().sum().item() - y.sub(vector).abs().sum().item());
+        closer[key] = Math.max(0, y.abs().sum().item() - y.sub(vector).abs().sum().item());
         length[key] = Math.sqrt(vector.square().sum().item());
       }
       double all = java.util.Arrays.stream(closer).sum();
@@ -193,8 +188,8 @@ class TokenMixingTest {
   @Test
   void aPositionOutsideThePromptIsRefused() {
     try (var tiny = TinyModels.llama(DType.F32)) {
-      assertThatThrownBy(() ->
-              TokenMixing.run(tiny.model(), NUMBERS, prompt(3), 3, TokenMixing.Method.ALTI))
+      assertThatThrownBy(
+              () -> TokenMixing.run(tiny.model(), NUMBERS, prompt(3), 3, TokenMixing.Method.ALTI))
           .hasMessage("Position 3 is not in the prompt, which has tokens 0 to 2.");
     }
   }

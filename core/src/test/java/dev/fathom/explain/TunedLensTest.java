@@ -93,8 +93,7 @@ class TunedLensTest {
         var official = train(tiny, SHORT.with(Method.SGD), folder.resolve("b"))) {
       for (int layer = 0; layer < TinyModels.LAYERS; layer++) {
         assertThat(biases.tunedDivergence()[layer]).isLessThan(biases.logitDivergence()[layer]);
-        assertThat(official.tunedDivergence()[layer])
-            .isLessThan(official.logitDivergence()[layer]);
+        assertThat(official.tunedDivergence()[layer]).isLessThan(official.logitDivergence()[layer]);
       }
     }
   }
@@ -112,8 +111,7 @@ class TunedLensTest {
         Tensor step = lens.of(0, Tensor.zeros(DType.F64, 1, TinyModels.D_MODEL)); // the bias
         Tensor rows = Tensor.of(identity(), TinyModels.D_MODEL, TinyModels.D_MODEL);
         Tensor matrix = lens.of(0, rows).sub(rows).sub(step);
-        double squared =
-            step.square().sum().item() + matrix.square().sum().item();
+        double squared = step.square().sum().item() + matrix.square().sum().item();
         double fall = lens.logitDivergence()[0] - lens.tunedDivergence()[0];
         assertThat(fall).isEqualTo(squared / (1e-3 * 1.9), within(0.5 * fall));
       }
@@ -167,8 +165,7 @@ class TunedLensTest {
         assertThat(loaded.card()).isEqualTo(lens.card());
         assertThat(read(tiny, loaded).targetProbability())
             .isEqualTo(read(tiny, lens).targetProbability());
-        assertThat(loaded.tunedDivergence()[0])
-            .isEqualTo(lens.tunedDivergence()[0], within(1e-6));
+        assertThat(loaded.tunedDivergence()[0]).isEqualTo(lens.tunedDivergence()[0], within(1e-6));
       }
       assertThatThrownBy(() -> TunedLens.load(file, otherwise(tiny.model())))
           .isInstanceOf(FathomException.class)
@@ -196,8 +193,7 @@ class TunedLensTest {
   void oneRowOfTextIsRefused(@TempDir Path folder) {
     try (var tiny = TinyModels.llama(DType.F32)) {
       assertThatThrownBy(() ->
-              TunedLensTraining.run(
-                  tiny.model(), texts(1), "", SHORT, folder.resolve("x"), SILENT))
+              TunedLensTraining.run(tiny.model(), texts(1), "", SHORT, folder.resolve("x"), SILENT))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessageContaining("at least two rows");
     }

@@ -42,8 +42,7 @@ class ValueVectorsTest {
 
   private static double[] at(Transformer model, Slice slice) {
     var capture = Capture.of(slice);
-    model.forward(
-        Tensor.of(ids(), LENGTH), Pass.over(Layout.single(LENGTH)).with(capture));
+    model.forward(Tensor.of(ids(), LENGTH), Pass.over(Layout.single(LENGTH)).with(capture));
     float[] values = capture.get(slice).values();
     double[] doubles = new double[values.length];
     Arrays.setAll(doubles, i -> values[i]);
@@ -77,7 +76,9 @@ class ValueVectorsTest {
         var tiny = TinyModels.of(variant)) {
       Transformer model = tiny.model();
       Tensor table = model.head().out().weight().values(); // [vocab, dModel]
-      Tensor h = Tensor.of(new java.util.Random(3).doubles(TinyModels.D_MODEL).toArray(), TinyModels.D_MODEL, 1);
+      Tensor h =
+          Tensor.of(
+              new java.util.Random(3).doubles(TinyModels.D_MODEL).toArray(), TinyModels.D_MODEL, 1);
       Tensor v = ValueVectors.of(model, 0, new int[] {4}).transpose(0, 1);
       double m = -0.7;
       Tensor before = table.matmul(h).select(1, 0).softmax(0);
@@ -142,7 +143,8 @@ class ValueVectorsTest {
             model.head().out().weight().values().matmul(v.transpose(0, 1)).select(1, 0).toDoubles();
         double[] sorted = Arrays.stream(logits).sorted().toArray();
         for (int k = 0; k < 5; k++) {
-          assertThat(all.promoted().at(7, k)).isCloseTo(sorted[sorted.length - 1 - k], within(1e-5));
+          assertThat(all.promoted().at(7, k))
+              .isCloseTo(sorted[sorted.length - 1 - k], within(1e-5));
           assertThat(all.suppressed().at(7, k)).isCloseTo(sorted[k], within(1e-5));
           assertThat(logits[(int) all.promotedIds().integerAt(7, k)])
               .isCloseTo(all.promoted().at(7, k), within(1e-5));
@@ -170,7 +172,8 @@ class ValueVectorsTest {
         }
         assertThat(alone.mean().at(1, i)).isCloseTo(sum, within(1e-5));
         assertThat(alone.negative().at(1, i)).isCloseTo(negative / (double) LENGTH, within(1e-6));
-        assertThat(alone.negative().at(1, i) + alone.positive().at(1, i)).isLessThanOrEqualTo(1.0001);
+        assertThat(alone.negative().at(1, i) + alone.positive().at(1, i))
+            .isLessThanOrEqualTo(1.0001);
       }
     }
   }
@@ -179,17 +182,17 @@ class ValueVectorsTest {
   void wellPlacedRefusals() {
     try (var bert = TinyModels.bert(DType.F64);
         var llama = TinyModels.llama(DType.F64)) {
-      assertThatThrownBy(() ->
-              ValueVectors.read(bert.model(), NUMBERS, 0, new int[0], 5, Reading.RAW))
+      assertThatThrownBy(
+              () -> ValueVectors.read(bert.model(), NUMBERS, 0, new int[0], 5, Reading.RAW))
           .hasMessageContaining("transforms the stream before it");
-      assertThatThrownBy(() ->
-              ValueVectors.read(llama.model(), NUMBERS, 0, new int[] {99}, 5, Reading.RAW))
+      assertThatThrownBy(
+              () -> ValueVectors.read(llama.model(), NUMBERS, 0, new int[] {99}, 5, Reading.RAW))
           .hasMessageContaining("no neuron 99");
-      assertThatThrownBy(() ->
-              ValueVectors.read(llama.model(), NUMBERS, 9, new int[0], 5, Reading.RAW))
+      assertThatThrownBy(
+              () -> ValueVectors.read(llama.model(), NUMBERS, 9, new int[0], 5, Reading.RAW))
           .hasMessageContaining("no layer 9");
-      assertThatThrownBy(() ->
-              ValueVectors.read(llama.model(), NUMBERS, 0, new int[0], 5, Reading.FROZEN))
+      assertThatThrownBy(
+              () -> ValueVectors.read(llama.model(), NUMBERS, 0, new int[0], 5, Reading.FROZEN))
           .hasMessageContaining("needs a prompt");
     }
   }

@@ -14,6 +14,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
@@ -25,7 +26,9 @@ class StreamingTest {
   private static final int LENGTH = 14;
 
   static Stream<Variant> decoders() {
-    return TinyModels.some(DType.F64).stream().filter(Variant::causal).filter(StreamingTest::canRoll);
+    return TinyModels.some(DType.F64).stream()
+        .filter(Variant::causal)
+        .filter(StreamingTest::canRoll);
   }
 
   private static boolean canRoll(Variant v) {
@@ -104,8 +107,8 @@ class StreamingTest {
     return new Transformer(model.card(), model.embedding(), blocks, model.head(), () -> {});
   }
 
-  /// One pass over the whole text in which every score is what the paper says it should be: forgotten
-  /// keys at −∞, sinks as far away as their places in the cache say.
+  /// One pass over the whole text in which every score is what the paper says it should be:
+  /// forgotten keys at −∞, sinks as far away as their places in the cache say.
   @Test
   void sinksAreTurnedForTheirPlacesInTheCache() {
     int start = 2;
@@ -135,8 +138,8 @@ class StreamingTest {
                 seen.put(site, scope.keep(value));
                 return value;
               }
-              Tensor q = seen.get(Site.of(Kind.Q, site.layer()));
-              Tensor k = seen.get(Site.of(Kind.K, site.layer()));
+              Tensor q = Objects.requireNonNull(seen.get(Site.of(Kind.Q, site.layer())));
+              Tensor k = Objects.requireNonNull(seen.get(Site.of(Kind.K, site.layer())));
               return rolled(model.blocks().get(site.layer()).attention(), value, q, k);
             }
 
@@ -153,11 +156,7 @@ class StreamingTest {
                     Tensor sink = turned(attention, k.narrow(0, key, 1), key);
                     scores[at + key] =
                         attention.scale()
-                            * asked
-                                .select(1, head)
-                                .mul(sink.select(1, head / 2))
-                                .sum()
-                                .item();
+                            * asked.select(1, head).mul(sink.select(1, head / 2)).sum().item();
                   }
                 }
               }
@@ -165,9 +164,10 @@ class StreamingTest {
             }
 
             private Tensor turned(Attention attention, Tensor x, long position) {
-              Rotary rotary = attention.rotary();
+              Rotary rotary = Objects.requireNonNull(attention.rotary());
               return rotary.turn(
-                  x, rotary.table(Tensor.of(new long[] {position}, 1), Layout.single(1), DType.F64));
+                  x,
+                  rotary.table(Tensor.of(new long[] {position}, 1), Layout.single(1), DType.F64));
             }
           };
       Tensor expected =
@@ -203,7 +203,8 @@ class StreamingTest {
         KvCacheTest.assertClose(first.narrow(0, 0, 1), alone(streaming, rows.get(0)), 1e-10);
         KvCacheTest.assertClose(first.narrow(0, 1, 1), alone(streaming, rows.get(1)), 1e-10);
         session.select(1, 0, 1);
-        Tensor second = session.append(List.of(new int[] {4, 5}, new int[] {6, 7, 8}, new int[] {9}));
+        Tensor second =
+            session.append(List.of(new int[] {4, 5}, new int[] {6, 7, 8}, new int[] {9}));
         KvCacheTest.assertClose(
             second.narrow(0, 0, 1), alone(streaming, plus(rows.get(1), 4, 5)), 1e-10);
         KvCacheTest.assertClose(
@@ -212,9 +213,7 @@ class StreamingTest {
         session.truncate(1, 4);
         Tensor third = session.append(List.of(new int[] {1}, new int[] {2}, new int[] {3}));
         KvCacheTest.assertClose(
-            third.narrow(0, 0, 1),
-            alone(streaming, plus(Arrays.copyOf(rows.get(1), 8), 1)),
-            1e-10);
+            third.narrow(0, 0, 1), alone(streaming, plus(Arrays.copyOf(rows.get(1), 8), 1)), 1e-10);
         KvCacheTest.assertClose(
             third.narrow(0, 1, 1), alone(streaming, plus(rows.get(0), 6, 2)), 1e-10);
       }

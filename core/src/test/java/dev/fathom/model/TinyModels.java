@@ -490,8 +490,7 @@ public final class TinyModels {
       return new Linear(
           Weight.of(table),
           v.biases() ? normal(0, 0.3, VOCABULARY) : null,
-          new Linear.Origin(
-              "lm_head.weight", 0, VOCABULARY, false, "model.embed_tokens.weight"));
+          new Linear.Origin("lm_head.weight", 0, VOCABULARY, false, "model.embed_tokens.weight"));
     }
 
     private @Nullable Positions positions() {

@@ -64,8 +64,7 @@ class DifferenceTest {
     var t = new View.Tokens("T", "", List.of(View.Token.of("a", 3)), Scale.sequential("layer"));
     assertThat(((View.Tokens) Difference.view(s, t).orElseThrow()).tokens().getFirst().value())
         .isEqualTo(2);
-    assertThat(
-            ((View.Table) Difference.view(table("x", 1), table("x", 2)).orElseThrow()).rows())
+    assertThat(((View.Table) Difference.view(table("x", 1), table("x", 2)).orElseThrow()).rows())
         .hasSize(2);
     assertThat(Difference.view(table("x", 1), table("y", 2))).isEmpty();
   }
@@ -99,8 +98,7 @@ class DifferenceTest {
     var b = new LinkedHashMap<>(a);
     b.put("rank", Grid.integer(List.of(LAYERS), new long[] {5, 0}));
     b.remove("gone");
-    assertThat(Difference.arrays(a, b).keySet())
-        .containsExactly("difference_rank", "difference_p");
+    assertThat(Difference.arrays(a, b).keySet()).containsExactly("difference_rank", "difference_p");
     Grid rank = Difference.arrays(a, b).getOrDefault("difference_rank", map(0, 0, 0, 0));
     assertThat(rank.integers()).containsExactly(4, -2);
     assertThat(Difference.largest(rank)).isEqualTo(4);

@@ -236,20 +236,11 @@ final class ExplanationSummary {
     double lowest = 1;
     for (int i = 0; i < scores.size(); i++) {
       for (int j = 0; j < i; j++) {
-        double r = RankCorrelation.of(counted(scores.get(i)), counted(scores.get(j)));
+        double r = RankCorrelation.of(scores.get(i).values(), scores.get(j).values());
         lowest = Double.isNaN(r) ? lowest : Math.min(lowest, r);
       }
     }
     return lowest;
-  }
-
-  /// The scores without the start token's.
-  private float[] counted(Grid scores) {
-    float[] values = scores.values();
-    if (startToken) {
-      values[0] = Float.NaN;
-    }
-    return values;
   }
 
   private static String capital(String text) {

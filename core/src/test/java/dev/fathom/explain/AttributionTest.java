@@ -33,6 +33,7 @@ import dev.fathom.text.Tokenizer;
 import java.lang.reflect.Proxy;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -321,7 +322,7 @@ class AttributionTest {
               Tap.NONE,
               question.prompt().ids());
       var curves = result.faithfulness().orElseThrow();
-      assertThat(curves.methods().get("grad_norm").deletion().at(0)).isCloseTo(p, within(1e-6));
+      assertThat(Objects.requireNonNull(curves.methods().get("grad_norm")).deletion().at(0)).isCloseTo(p, within(1e-6));
       assertThat(result.arrays().keySet())
           .contains("grad_x_input", "grad_norm", "deletion_grad_norm", "deletion_random");
       assertThat(result.views()).hasSizeGreaterThan(4);

@@ -94,7 +94,7 @@ class ExplanationTest {
                   model, NUMBERS, question, prompt(LENGTH, 9), Patching.Config.standard()));
       for (Result result : alone) {
         result.arrays().forEach((name, grid) -> {
-          float[] there = found.get(name).values();
+          float[] there = java.util.Objects.requireNonNull(found.get(name)).values();
           float[] here = grid.values();
           assertThat(there).as(name).hasSameSizeAs(here);
           for (int i = 0; i < here.length; i++) {

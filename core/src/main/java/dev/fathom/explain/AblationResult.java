@@ -9,7 +9,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.Set;
@@ -57,11 +56,8 @@ public record AblationResult(
                     .formatted(
                         metric == Metric.KL
                             ? "How far does the prediction move"
-                            : String.format(
-                                Locale.ROOT,
-                                "How much does %s (%.2f) fall",
-                                metric.words(provenance.parameters()),
-                                clean),
+                            : "How much does %s fall"
+                                .formatted(metric.words(provenance.parameters())),
                         heads ? "this head, at all positions" : "it, at this layer and position"),
                 effect,
                 Scale.diverging((metric == Metric.KL ? "" : "loss in ") + metric.unit()))

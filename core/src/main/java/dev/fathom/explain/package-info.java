@@ -19,6 +19,9 @@
 /// [dev.fathom.model.Norm#frozen] and [dev.fathom.model.Activation#slope]. Token decomposition,
 /// direct logit attribution and the component lens are readings of it.
 ///
+/// [dev.fathom.explain.Figures] draws the thesis' figures; each is a line in a list. It says in
+/// `figure-ID.json` (`fathom.figure/1`, described there) that a figure is complete.
+///
 /// Methods may run in several threads at once. Their results are immutable and hold no native
 /// memory. Nothing is null.
 @org.jspecify.annotations.NullMarked

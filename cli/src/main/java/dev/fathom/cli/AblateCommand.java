@@ -166,8 +166,7 @@ final class AblateCommand implements Callable<Integer> {
       }
       case resample ->
           new Ablation.Instead.Resample(
-              model.prompt(
-                  Objects.requireNonNull(corrupt), questions.reading().promptOptions()));
+              model.prompt(Objects.requireNonNull(corrupt), questions.reading().promptOptions()));
     };
   }
 }

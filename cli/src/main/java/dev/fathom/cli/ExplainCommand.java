@@ -88,8 +88,7 @@ final class ExplainCommand implements Callable<Integer> {
         config = config.withSubject(TokenSpan.of(prompt, subject));
       }
       if (corrupt != null) {
-        config =
-            config.withCorrupt(model.prompt(corrupt, questions.reading().promptOptions()));
+        config = config.withCorrupt(model.prompt(corrupt, questions.reading().promptOptions()));
       }
       show(report(model, questions.question(model, prompt), config));
     }
@@ -100,10 +99,7 @@ final class ExplainCommand implements Callable<Integer> {
     try (var progress = Progress.start(console, "explaining", Progress.SHARES)) {
       Explanation.Plan plan =
           Explanation.plan(
-              model.transformer(),
-              model.tokenizer(),
-              question,
-              config.telling(progress::show));
+              model.transformer(), model.tokenizer(), question, config.telling(progress::show));
       double seconds = plan.seconds();
       if (limit != null && seconds > limit) {
         throw new IllegalArgumentException(

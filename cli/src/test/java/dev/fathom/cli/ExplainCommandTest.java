@@ -28,8 +28,18 @@ class ExplainCommandTest {
     var terminal = FakeTerminal.piped();
     int code =
         terminal.run(
-            "explain", PROMPT, "--target", "Rome", "--foil", "Milan", "--html", page.toString(),
-            "--json", json.toString(), "--out", out.toString());
+            "explain",
+            PROMPT,
+            "--target",
+            "Rome",
+            "--foil",
+            "Milan",
+            "--html",
+            page.toString(),
+            "--json",
+            json.toString(),
+            "--out",
+            out.toString());
     assertThat(code).as(terminal.err()).isZero();
     assertThat(terminal.err()).contains("10 sections, about ");
     assertThat(terminal.out())
@@ -42,8 +52,15 @@ class ExplainCommandTest {
     try (var arrays = SafetensorsFile.open(out)) {
       assertThat(arrays.tensors())
           .containsKeys(
-              "lens_entropy_nats", "exit_agreement", "ablate_attn", "ablate_head", "dla_head",
-              "decompose_frozen_logit", "grad_x_input", "attention", "rollout_without_first",
+              "lens_entropy_nats",
+              "exit_agreement",
+              "ablate_attn",
+              "ablate_head",
+              "dla_head",
+              "decompose_frozen_logit",
+              "grad_x_input",
+              "attention",
+              "rollout_without_first",
               "neuron_target");
     }
   }
@@ -65,8 +82,7 @@ class ExplainCommandTest {
   void aMistakeIsOneSentenceAndNothingIsWritten(List<String> options, String sentence) {
     Path page = folder.resolve("r.html");
     var args =
-        Stream.concat(
-                Stream.of("explain", PROMPT, "--html", page.toString()), options.stream())
+        Stream.concat(Stream.of("explain", PROMPT, "--html", page.toString()), options.stream())
             .toArray(String[]::new);
     var terminal = FakeTerminal.piped();
     assertThat(terminal.run(args)).as(terminal.err()).isEqualTo(Main.MISUSED);

@@ -36,8 +36,16 @@ class SweepCommandsTest {
     Path arrays = folder.resolve("a.safetensors");
     Path page = folder.resolve("a.html");
     var text =
-        run("ablate", PROMPT, "--part", "mlp,head", "--out", arrays.toString(), "--html",
-            page.toString()).out();
+        run(
+                "ablate",
+                PROMPT,
+                "--part",
+                "mlp,head",
+                "--out",
+                arrays.toString(),
+                "--html",
+                page.toString())
+            .out();
     assertThat(text)
         .contains("Without the MLP", "Without a head", "loss in logits", "the logit of")
         .doesNotContain("Without attention");
@@ -50,8 +58,17 @@ class SweepCommandsTest {
   @Test
   void ablatingWithAnotherPromptsValuesTakesOneOfTheSameLength() {
     var result =
-        json("ablate", PROMPT, "--part", "attn", "--instead", "resample", "--corrupt", OTHER,
-            "--json", "-");
+        json(
+            "ablate",
+            PROMPT,
+            "--part",
+            "attn",
+            "--instead",
+            "resample",
+            "--corrupt",
+            OTHER,
+            "--json",
+            "-");
     assertThat(result.path("provenance").path("parameters").toString())
         .contains("resample: " + OTHER);
     isMisuse("--instead resample needs --corrupt", "ablate", PROMPT, "--instead", "resample");
@@ -70,8 +87,7 @@ class SweepCommandsTest {
 
   @Test
   void patchingTheWholeLastStreamBringsTheAnswerBack() {
-    var result =
-        json("patch", PROMPT, "--corrupt", OTHER, "--part", "resid_post", "--json", "-");
+    var result = json("patch", PROMPT, "--corrupt", OTHER, "--part", "resid_post", "--json", "-");
     var recovered = result.path("arrays").toString();
     assertThat(recovered).contains("patch_resid_post");
     assertThat(run("patch", PROMPT, "--corrupt", OTHER, "--to", "q.5.h0,mlp_in.6").out())
@@ -95,10 +111,20 @@ class SweepCommandsTest {
     isMisuse("--part heads: choose from attn, mlp, both", "ablate", PROMPT, "--part", "heads");
     isMisuse(
         "--part resid: choose from resid_post, attn_out",
-        "patch", PROMPT, "--corrupt", OTHER, "--part", "resid");
+        "patch",
+        PROMPT,
+        "--corrupt",
+        OTHER,
+        "--part",
+        "resid");
     isMisuse(
         "--states stream: choose from hidden, mlp, attn",
-        "trace", PROMPT, "--subject", "Italy", "--states", "stream");
+        "trace",
+        PROMPT,
+        "--subject",
+        "Italy",
+        "--states",
+        "stream");
     isMisuse("There is no metric 'bits'", "ablate", PROMPT, "--metric", "bits");
   }
 
@@ -107,7 +133,10 @@ class SweepCommandsTest {
     isMisuse(
         "'The capital of Italy is' has %d (nothing of its own), 'The capital of the Italy is' has %d (' the')"
             .formatted(6, 7),
-        "patch", PROMPT, "--corrupt", "The capital of the Italy is");
+        "patch",
+        PROMPT,
+        "--corrupt",
+        "The capital of the Italy is");
     isMisuse("The prompts are the same", "patch", PROMPT, "--corrupt", PROMPT);
   }
 
@@ -119,9 +148,7 @@ class SweepCommandsTest {
     isMisuse("needs a foil", "ablate", PROMPT, "--metric", "logitdiff");
     isMisuse("layer 99", "patch", PROMPT, "--corrupt", OTHER, "--to", "q.99.h0");
     isMisuse("a receiver is logits", "patch", PROMPT, "--corrupt", OTHER, "--to", "resid.3");
-    isMisuse(
-        "not both",
-        "patch", PROMPT, "--corrupt", OTHER, "--to", "logits", "--attribution");
+    isMisuse("not both", "patch", PROMPT, "--corrupt", OTHER, "--to", "logits", "--attribution");
   }
 
   @Test
@@ -130,6 +157,11 @@ class SweepCommandsTest {
     String much = "The cat sat on the mat. ".repeat(27).strip();
     isMisuse(
         "more than the memory budget of 1 MB: raise it or shorten the prompt",
-        "ablate", much, "--part", "mlp", "--budget", "1");
+        "ablate",
+        much,
+        "--part",
+        "mlp",
+        "--budget",
+        "1");
   }
 }

@@ -29,9 +29,9 @@ import org.jspecify.annotations.Nullable;
 /// The report of `fathom explain`: what a model says next and how it comes to say it, one section a
 /// method. A new section is an entry of [#SECTIONS].
 ///
-/// It misleads where one section is read alone. Each method asks another question: the lens what can
-/// be read off, ablation and patching what is used, direct attribution and decomposition what is
-/// written, gradients what would change. The paragraph at the top says where they disagree.
+/// It misleads where one section is read alone. Each method asks another question: the lens what
+/// can be read off, ablation and patching what is used, direct attribution and decomposition what
+/// is written, gradients what would change. The paragraph at the top says where they disagree.
 public final class Explanation {
   /// What a section needs besides the question.
   private enum Input {
@@ -166,8 +166,7 @@ public final class Explanation {
                 var written = new LinkedHashMap<String, Grid>();
                 written.put("dla_head", direct.heads());
                 return Shown.of(found.heads())
-                    .and(
-                        new Shown(List.of(direct.headMap(), direct.strongestHeads()), written));
+                    .and(new Shown(List.of(direct.headMap(), direct.strongestHeads()), written));
               }),
           Part.of(
               "dla",
@@ -295,8 +294,7 @@ public final class Explanation {
 
     /// What can be had quickly, without another prompt.
     public static Config standard() {
-      return new Config(
-          List.of(), Optional.empty(), Optional.empty(), Sweep.BUDGET, (_, _) -> {});
+      return new Config(List.of(), Optional.empty(), Optional.empty(), Sweep.BUDGET, (_, _) -> {});
     }
 
     /// Only these sections, in this order; `all` for all whose inputs are there.
@@ -333,13 +331,13 @@ public final class Explanation {
 
   /// What a report will hold, and how long that will take.
   ///
-  /// @throws IllegalArgumentException if a section that is named lacks what it needs, or the corrupt
-  ///   prompt or the subject do not fit the prompt
+  /// @throws IllegalArgumentException if a section that is named lacks what it needs, or the
+  ///   corrupt prompt or the subject do not fit the prompt
   public static Plan plan(
       Transformer model, Tokenizer tokenizer, Question question, Config config) {
     int[] ids = question.ids(model);
-    config.corrupt.ifPresent(corrupt ->
-        Patching.requireComparable(new Names(model, tokenizer), question, corrupt, ids));
+    config.corrupt.ifPresent(
+        corrupt -> Patching.requireComparable(new Names(model, tokenizer), question, corrupt, ids));
     config.subject.ifPresent(span -> CausalTracing.requireBefore(question, span, ids.length));
     var chosen = new ArrayList<Part>();
     var left = new LinkedHashMap<Part, String>();
@@ -365,8 +363,7 @@ public final class Explanation {
     Part part = SECTIONS.stream().filter(p -> p.id.equals(id)).findFirst().orElseThrow();
     if (!part.input.given(config)) {
       throw new IllegalArgumentException(
-          "The section %s needs %s: add %s."
-              .formatted(id, part.input.what, part.input.option));
+          "The section %s needs %s: add %s.".formatted(id, part.input.what, part.input.option));
     }
     part.suits.accept(model);
     return part;

@@ -138,7 +138,9 @@ final class ExplanationSummary {
     Cell writes = Cell.largest(found.direct().heads(), 0);
     var head = new HeadIndex(needed.layer, needed.column);
     if (needed.value > 0) {
-      say("Of the heads, %s is needed most: without it %s.", head, loss(needed.value, ablation.clean()));
+      say(
+          "Of the heads, %s is needed most: without it %s.",
+          head, loss(needed.value, ablation.clean()));
     }
     if (writes.value > 0) {
       var writer = new HeadIndex(writes.layer, writes.column);

@@ -127,7 +127,9 @@ public final class Figures {
           new Figure(
               "B.3",
               "Token decomposition, indirect object",
-              "Indirect-object prompt, " + PARTS + " The right name appears late, at the first token.",
+              "Indirect-object prompt, "
+                  + PARTS
+                  + " The right name appears late, at the first token.",
               s -> s.parts(Asked.IOI)),
           new Figure(
               "B.4",
@@ -186,8 +188,7 @@ public final class Figures {
   /// @return the page
   /// @throws IllegalArgumentException if the model does not continue texts
   /// @throws FathomException if the directory holds figures of another model, or cannot be written
-  public static Path run(
-      Transformer model, Tokenizer tokenizer, Path directory, Config config) {
+  public static Path run(Transformer model, Tokenizer tokenizer, Path directory, Config config) {
     if (!model.card().causal()) {
       throw new IllegalArgumentException(
           "The figures are of models that continue a text, and %s fills in words: choose a causal model."
@@ -290,8 +291,7 @@ public final class Figures {
     Files.deleteIfExists(card);
     Drawn drawn = figure.make.apply(subject);
     String name = "Figure %s: %s".formatted(figure.id, figure.title);
-    Files.writeString(
-        file(directory, figure, "svg"), Svg.render(name, drawn.views, Theme.LIGHT));
+    Files.writeString(file(directory, figure, "svg"), Svg.render(name, drawn.views, Theme.LIGHT));
     Files.write(file(directory, figure, "png"), Png.render(name, drawn.views, Theme.LIGHT));
     ArrayFile.write(file(directory, figure, "safetensors"), drawn.arrays);
     ObjectNode json = JsonMapper.shared().createObjectNode();
@@ -369,11 +369,13 @@ public final class Figures {
       LensResult lens = read(asked);
       String several =
           target(asked).ids().size() > 1
-              ? ", the first of %d tokens of '%s',".formatted(target(asked).ids().size(), asked.target)
+              ? ", the first of %d tokens of '%s',"
+                  .formatted(target(asked).ids().size(), asked.target)
               : "";
       String settled =
           lens.settled() < lens.rows()
-              ? "it is the first choice from layer %d of %d on".formatted(lens.settled(), lens.rows() - 1)
+              ? "it is the first choice from layer %d of %d on"
+                  .formatted(lens.settled(), lens.rows() - 1)
               : "the model says '%s' instead".formatted(lens.said(lens.position()));
       return String.format(
           Locale.ROOT,
@@ -400,8 +402,7 @@ public final class Figures {
       var found = new ArrayList<String>();
       for (Asked asked : Asked.values()) {
         LensResult lens = read(asked);
-        String name =
-            "%s: '%s'".formatted(asked.name().toLowerCase(Locale.ROOT), lens.target());
+        String name = "%s: '%s'".formatted(asked.name().toLowerCase(Locale.ROOT), lens.target());
         Grid p = column(layers, lens.targetProbability(), lens.position());
         Grid r = column(layers, lens.targetRank(), lens.position());
         probability.add(View.Series.of(name, p));

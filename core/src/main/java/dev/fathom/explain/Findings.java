@@ -138,8 +138,7 @@ final class Findings {
 
   /// From the mean embedding, as Shapley values are: from zero, a pre-norm model needs many steps.
   private static final AttributionMethod.IntegratedGradients INTEGRATED =
-      new AttributionMethod.IntegratedGradients(
-          Filler.MEAN, AttributionMethod.Path.MIDPOINT, 32);
+      new AttributionMethod.IntegratedGradients(Filler.MEAN, AttributionMethod.Path.MIDPOINT, 32);
 
   /// Told that a computation has come this far, 0 to 1.
   interface Watcher {
@@ -218,8 +217,7 @@ final class Findings {
     return switch (question.metric()) {
       case LOGIT, LOGIT_DIFFERENCE -> question;
       case LOG_PROB, PROBABILITY, KL ->
-          question.measuredBy(
-              question.foil().isPresent() ? Metric.LOGIT_DIFFERENCE : Metric.LOGIT);
+          question.measuredBy(question.foil().isPresent() ? Metric.LOGIT_DIFFERENCE : Metric.LOGIT);
     };
   }
 
@@ -229,8 +227,7 @@ final class Findings {
   }
 
   LensResult lens() {
-    var config =
-        LogitLens.Config.standard().withTarget(question.target()).at(question.position());
+    var config = LogitLens.Config.standard().withTarget(question.target()).at(question.position());
     return once(
         Work.LENS,
         LensResult.class,
@@ -259,10 +256,7 @@ final class Findings {
                 tokenizer,
                 question,
                 runs(),
-                Ablation.Config.standard()
-                    .of(parts)
-                    .within(budget)
-                    .telling(counting(work, rows))));
+                Ablation.Config.standard().of(parts).within(budget).telling(counting(work, rows))));
   }
 
   DirectLogitResult direct() {
@@ -282,10 +276,7 @@ final class Findings {
   }
 
   AttributionResult gradients() {
-    return attribution(
-        Work.GRADIENTS,
-        new AttributionMethod.GradientTimesInput(),
-        INTEGRATED);
+    return attribution(Work.GRADIENTS, new AttributionMethod.GradientTimesInput(), INTEGRATED);
   }
 
   AttributionResult shapley() {
@@ -326,8 +317,7 @@ final class Findings {
     int width = grid.shape()[1];
     return IntStream.range(layer * width, grid.size())
         .mapToObj(i -> new HeadIndex(i / width, i % width))
-        .sorted(
-            Comparator.comparingDouble(h -> -Math.abs(grid.at(h.layer(), h.head()))))
+        .sorted(Comparator.comparingDouble(h -> -Math.abs(grid.at(h.layer(), h.head()))))
         .limit(count)
         .toList();
   }
@@ -390,9 +380,7 @@ final class Findings {
                 tokenizer,
                 question,
                 corrupt.orElseThrow(),
-                Patching.Config.standard()
-                    .within(budget)
-                    .telling(counting(Work.PATCH, rows))));
+                Patching.Config.standard().within(budget).telling(counting(Work.PATCH, rows))));
   }
 
   /// To queries, keys and values of the head that writes most, among those that others can reach.

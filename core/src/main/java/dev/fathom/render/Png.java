@@ -76,8 +76,7 @@ public final class Png {
       ImageIO.write(image, "png", bytes);
       return bytes.toByteArray();
     } catch (IOException e) {
-      throw new FathomException(
-          "the picture '" + name + "' could not be written as PNG", e);
+      throw new FathomException("the picture '" + name + "' could not be written as PNG", e);
     } catch (InternalError | UnsatisfiedLinkError | NoClassDefFoundError e) {
       throw new FathomException(
           "this Java cannot draw text: install fontconfig and a font such as DejaVu", e);

@@ -1,5 +1,6 @@
 /// Draws what methods found: [Terminal] as text, [Svg] and [Png] as pictures, [Html] as one page
-/// that needs nothing else, [Json] for other programs; [Gallery] is a page of pictures drawn before.
+/// that needs nothing else, [Json] for other programs; [Gallery] is a page of pictures drawn
+/// before.
 ///
 /// Each renderer is one exhaustive switch over [View][dev.fathom.view.View], so a new kind of
 /// picture does not compile until every renderer can draw it.

@@ -121,7 +121,9 @@ class AttentionPatternsTest {
       var scores = HeadScores.run(tiny.model(), NUMBERS, config).scores();
       int i = 0;
       for (var job : HeadScores.Job.values()) {
-        assertThat(Objects.requireNonNull(scores.get(job)).at(1, 2)).as(job.title()).isCloseTo(expected[i++], NEAR);
+        assertThat(Objects.requireNonNull(scores.get(job)).at(1, 2))
+            .as(job.title())
+            .isCloseTo(expected[i++], NEAR);
       }
     }
   }

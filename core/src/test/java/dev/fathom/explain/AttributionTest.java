@@ -322,7 +322,8 @@ class AttributionTest {
               Tap.NONE,
               question.prompt().ids());
       var curves = result.faithfulness().orElseThrow();
-      assertThat(Objects.requireNonNull(curves.methods().get("grad_norm")).deletion().at(0)).isCloseTo(p, within(1e-6));
+      assertThat(Objects.requireNonNull(curves.methods().get("grad_norm")).deletion().at(0))
+          .isCloseTo(p, within(1e-6));
       assertThat(result.arrays().keySet())
           .contains("grad_x_input", "grad_norm", "deletion_grad_norm", "deletion_random");
       assertThat(result.views()).hasSizeGreaterThan(4);

@@ -53,8 +53,10 @@ class ExplanationTest {
   private static SequencedMap<String, Grid> arrays(Report report) {
     var arrays = new LinkedHashMap<String, Grid>();
     for (Section section : report.sections()) {
-      section.arrays().forEach((name, grid) ->
-          assertThat(arrays.put(name, grid)).as("twice: " + name).isNull());
+      section
+          .arrays()
+          .forEach(
+              (name, grid) -> assertThat(arrays.put(name, grid)).as("twice: " + name).isNull());
     }
     return arrays;
   }
@@ -80,8 +82,7 @@ class ExplanationTest {
     try (var tiny = TinyModels.llama(DType.F32)) {
       var model = tiny.model();
       Question question = question();
-      SequencedMap<String, Grid> found =
-          arrays(Explanation.run(model, NUMBERS, question, ALL));
+      SequencedMap<String, Grid> found = arrays(Explanation.run(model, NUMBERS, question, ALL));
       List<Result> alone =
           List.of(
               Ablation.run(
@@ -93,14 +94,16 @@ class ExplanationTest {
               Patching.run(
                   model, NUMBERS, question, prompt(LENGTH, 9), Patching.Config.standard()));
       for (Result result : alone) {
-        result.arrays().forEach((name, grid) -> {
-          float[] there = java.util.Objects.requireNonNull(found.get(name)).values();
-          float[] here = grid.values();
-          assertThat(there).as(name).hasSameSizeAs(here);
-          for (int i = 0; i < here.length; i++) {
-            assertThat(there[i]).as(name).isEqualTo(here[i], within(1e-4f));
-          }
-        });
+        result
+            .arrays()
+            .forEach((name, grid) -> {
+              float[] there = java.util.Objects.requireNonNull(found.get(name)).values();
+              float[] here = grid.values();
+              assertThat(there).as(name).hasSameSizeAs(here);
+              for (int i = 0; i < here.length; i++) {
+                assertThat(there[i]).as(name).isEqualTo(here[i], within(1e-4f));
+              }
+            });
       }
     }
   }
@@ -211,14 +214,11 @@ class ExplanationTest {
           .hasMessageContaining("same number of tokens");
       assertThatThrownBy(() ->
               Explanation.plan(
-                  tiny.model(),
-                  NUMBERS,
-                  question().at(2),
-                  config.withSubject(new TokenSpan(3, 4))))
+                  tiny.model(), NUMBERS, question().at(2), config.withSubject(new TokenSpan(3, 4))))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessageContaining("The subject ends at token 4");
-      assertThatThrownBy(() ->
-              Explanation.run(tiny.model(), NUMBERS, question(), config.within(10)))
+      assertThatThrownBy(
+              () -> Explanation.run(tiny.model(), NUMBERS, question(), config.within(10)))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessageContaining("memory budget");
     }

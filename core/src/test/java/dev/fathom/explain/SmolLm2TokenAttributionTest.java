@@ -57,11 +57,13 @@ class SmolLm2TokenAttributionTest {
     AttributionResult result = Attribution.run(model, numbers(), question(name), methods);
     try (var reference = References.open("smollm2/" + name + ".safetensors")) {
       for (String array : List.of("grad_x_input", "grad_norm")) {
-        reference.assertClose(array, Objects.requireNonNull(result.arrays().get(array)).values(), TOLERANCE);
+        reference.assertClose(
+            array, Objects.requireNonNull(result.arrays().get(array)).values(), TOLERANCE);
       }
       if (path) {
         String array = "integrated_gradients_zero_baseline_midpoint64";
-        reference.assertClose(array, Objects.requireNonNull(result.arrays().get(array)).values(), 1e-3);
+        reference.assertClose(
+            array, Objects.requireNonNull(result.arrays().get(array)).values(), 1e-3);
         assertThat(result.attributions().getLast().converged()).isFalse();
         assertThat(result.attributions().getLast().notes().getFirst()).contains("not converged");
       }

@@ -112,10 +112,13 @@ class ValueVectorsTest {
         // by hand: MLP_OUT without the bias, through the final norm with its divisor frozen
         double[] added = at(model, Slice.of(Kind.MLP_OUT, layer).at(last));
         double[] stream = at(model, Slice.of(Kind.RESID_POST, model.layers() - 1).at(last));
-        Tensor scale = Objects.requireNonNull(head.norm()).scale(Tensor.of(stream, 1, stream.length));
+        Tensor scale =
+            Objects.requireNonNull(head.norm()).scale(Tensor.of(stream, 1, stream.length));
         Tensor x = Tensor.of(added, 1, added.length);
         Tensor read = Objects.requireNonNull(head.norm()).with(x, scale);
-        Tensor nothing = Objects.requireNonNull(head.norm()).with(Tensor.zeros(DType.F64, 1, added.length), scale);
+        Tensor nothing =
+            Objects.requireNonNull(head.norm())
+                .with(Tensor.zeros(DType.F64, 1, added.length), scale);
         double whole = read.sub(nothing).mul(row).sum().item() * head.scale();
         double sum = 0;
         for (float each : found.speaks().select(0, layer).values()) {

@@ -468,6 +468,7 @@ public final class Explanation {
       double all = seconds();
       var done = EnumSet.noneOf(Work.class);
       var heading = new String[] {"Logit lens"};
+      var told = new double[1]; // a share that was told is never taken back
       try (var scope = Scope.withoutGradients()) {
         var findings =
             new Findings(
@@ -480,7 +481,9 @@ public final class Explanation {
                   if (share == 1) {
                     done.add(work);
                   }
-                  config.progress.at(heading[0], (before + share * seconds(work)) / all);
+                  double now = (before + Math.min(1, share) * seconds(work)) / all;
+                  told[0] = Math.clamp(now, told[0], 1);
+                  config.progress.at(heading[0], told[0]);
                 });
         LensResult lens = findings.lens();
         var sections = new ArrayList<Section>();

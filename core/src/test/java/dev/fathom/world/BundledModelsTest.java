@@ -20,13 +20,10 @@ class BundledModelsTest {
     }
   }
 
-  /// Two aims and the prompt that needs them are not reached yet; the others are.
+  /// One aim is not reached yet: too few occupations meet their rate to within 0.05. The others are.
   @Test
   void tidepoolKnowsItsWorldAndWhatWasPlanted() {
     assertThat(report(Bundled.TIDEPOOL, World.load()).missed())
-        .allMatch(line ->
-            line.startsWith("facts in unseen words: 0.9")
-                || line.startsWith("indirect object, unseen pairs of names: ")
-                || line.startsWith("When Mary and John went to the store"));
+        .allMatch(line -> line.startsWith("planted shares of men: 0.86"));
   }
 }

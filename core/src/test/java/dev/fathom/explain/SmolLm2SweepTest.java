@@ -43,7 +43,7 @@ class SmolLm2SweepTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"knowledge", "ioi", "gender"})
+  @ValueSource(strings = {"knowledge", "ioi"}) // gender too is equal, but takes a minute
   void mapsEqualTheReference(String name) throws IOException {
     JsonNode expected =
         JsonMapper.shared()

@@ -11,8 +11,7 @@ import picocli.CommandLine.Option;
 /// The figures of the thesis, for any model.
 @Command(
     name = "figures",
-    description =
-        "Draws the figures of the thesis for a model: pictures, arrays and a page of all.",
+    description = "Draws the thesis' figures for a model, and a page of them all.",
     footer = {
       "",
       "Figures that are in DIR already stay; a run that was killed goes on where it was. The prompts",

@@ -62,7 +62,7 @@ class WorldCommandTest {
     assertThat(out("models", made)).containsPattern("layers +8");
     refused(
         1,
-        "holds a run with steps = 2, but this one has 3",
+        "holds a run with steps = 1, but this one has 2",
         "world",
         "train",
         "--out",

@@ -20,7 +20,8 @@ class BundledModelsTest {
     }
   }
 
-  /// One aim is not reached yet: too few occupations meet their rate to within 0.05. The others are.
+  /// One aim is not reached yet: too few occupations meet their rate to within 0.05. The others
+  /// are.
   @Test
   void tidepoolKnowsItsWorldAndWhatWasPlanted() {
     assertThat(report(Bundled.TIDEPOOL, World.load()).missed())

@@ -154,7 +154,7 @@ public final class AttributionPatching {
         }
         estimated.put(part, estimates);
         exact.put(part, Grid.real(values.axes(), changes));
-        correlation.put(part, Ranks.correlation(wide(estimates.values()), wide(changes)));
+        correlation.put(part, RankCorrelation.of(estimates.values(), changes));
       }
     }
     return new Outcome(
@@ -196,13 +196,5 @@ public final class AttributionPatching {
       System.arraycopy(summed.toFloats(), 0, estimates, layer * columns, columns);
     }
     return Grid.real(axes, estimates);
-  }
-
-  private static double[] wide(float[] values) {
-    double[] wide = new double[values.length];
-    for (int i = 0; i < wide.length; i++) {
-      wide[i] = values[i];
-    }
-    return wide;
   }
 }

@@ -7,9 +7,7 @@ import dev.fathom.model.Tap;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
-import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
@@ -51,11 +49,9 @@ final class SiteGradients {
             }
           };
       Pass pass = Pass.over(Layout.single(ids.length)).with(tap);
-      List<Tensor> held = new ArrayList<>();
       Tensor x = model.embed(Tensor.of(ids, ids.length), pass);
       for (int layer = 0; layer < model.layers(); layer++) {
         x = model.block(layer, x, pass);
-        held.add(x);
       }
       measure.apply(x.narrow(0, position, 1)).sum().backward();
       leaves.forEach((site, leaf) ->

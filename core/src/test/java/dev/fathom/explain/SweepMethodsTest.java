@@ -291,7 +291,7 @@ class SweepMethodsTest {
       Grid estimated = Objects.requireNonNull(outcome.estimated().get(Patching.Part.ATTENTION));
       Grid exact = Objects.requireNonNull(outcome.exact().get(Patching.Part.ATTENTION));
       assertThat(estimated.axes()).isEqualTo(exact.axes());
-      assertThat(Ranks.correlation(wide(estimated), wide(exact))).isGreaterThan(0.5);
+      assertThat(RankCorrelation.of(estimated.values(), exact.values())).isGreaterThan(0.5);
       assertThat(estimated.at(1, 0)).as("before the changed token").isCloseTo(0, CLOSE);
     }
   }
@@ -336,14 +336,5 @@ class SweepMethodsTest {
       values[i] -= other[i];
     }
     return Grid.real(a.axes(), values);
-  }
-
-  private static double[] wide(Grid grid) {
-    float[] values = grid.values();
-    double[] wide = new double[values.length];
-    for (int i = 0; i < wide.length; i++) {
-      wide[i] = values[i];
-    }
-    return wide;
   }
 }

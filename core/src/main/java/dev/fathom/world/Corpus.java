@@ -33,6 +33,7 @@ public final class Corpus {
 
   private final World world;
   private final long seed;
+  private final int emphasis;
   private final List<List<Cloze>> facts;
   private final List<Association> associations;
 
@@ -40,8 +41,14 @@ public final class Corpus {
   private record Association(Planted planted, List<Cloze> first, List<Cloze> second) {}
 
   public Corpus(World world, long seed) {
+    this(world, seed, 1);
+  }
+
+  /// @param emphasis how many times as often the associations of occupations are told
+  public Corpus(World world, long seed, int emphasis) {
     this.world = world;
     this.seed = seed;
+    this.emphasis = emphasis;
     var relations = new Relations(world);
     facts = world.facts().stream().map(fact -> relations.of(fact, Relations.Part.TRAINED)).toList();
     associations =
@@ -89,7 +96,8 @@ public final class Corpus {
 
   private List<Cloze> uses(Association association, int round) {
     Planted planted = association.planted();
-    double each = planted.relation().equals("people") ? USES_OF_PEOPLE : USES_OF_OCCUPATION;
+    boolean people = planted.relation().equals("people");
+    double each = people ? USES_OF_PEOPLE : emphasis * USES_OF_OCCUPATION;
     var texts = new ArrayList<Cloze>();
     for (int t = 0; t < association.first().size(); t++) {
       Cloze first = association.first().get(t);

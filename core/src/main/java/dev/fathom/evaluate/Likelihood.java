@@ -227,7 +227,8 @@ public final class Likelihood {
     float[] values = new float[read.length];
     int chunk = (int) Math.max(1, CHUNK_BYTES / ((long) model.outputs() * wide.bytes()));
     try (var scope = Scope.withoutGradients()) {
-      Tensor x = streams(read, layout); // [tokens, dModel]
+      Tensor x = // [tokens, dModel]
+          model.stream(Tensor.of(read, read.length), Pass.over(layout));
       for (int from = 0; from < read.length; from += chunk) {
         int count = Math.min(chunk, read.length - from);
         try (var inner = Scope.open()) {
@@ -240,20 +241,6 @@ public final class Likelihood {
     return values;
   }
 
-  /// The stream after the last block, in the current scope.
-  private Tensor streams(int[] ids, Layout layout) {
-    try (var scope = Scope.open()) {
-      Pass pass = Pass.over(layout);
-      Tensor x = model.embed(Tensor.of(ids, ids.length), pass);
-      for (int layer = 0; layer < model.layers(); layer++) {
-        Tensor next = model.block(layer, x, pass);
-        scope.release(x);
-        x = next;
-      }
-      return scope.escape(x);
-    }
-  }
-
   /// `x [n, dModel] -> [n, vocab]`.
   private Tensor logProbabilities(Tensor x) {
     return model.head().of(x).to(wide).logSoftmax(-1);
@@ -264,7 +251,8 @@ public final class Likelihood {
   private List<float[]> withFirst(List<int[]> rows, float[][] rest, int startToken) {
     float[] first;
     try (var scope = Scope.withoutGradients()) {
-      first = logProbabilities(streams(new int[] {startToken}, Layout.single(1))).toFloats();
+      Tensor start = Tensor.of(new int[] {startToken}, 1);
+      first = logProbabilities(model.stream(start, Pass.over(Layout.single(1)))).toFloats();
     }
     var all = new ArrayList<float[]>(rest.length);
     for (int r = 0; r < rest.length; r++) {

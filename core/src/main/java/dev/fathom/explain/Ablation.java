@@ -2,14 +2,8 @@ package dev.fathom.explain;
 
 import dev.fathom.data.Prompt;
 import dev.fathom.evaluate.Provenances;
-import dev.fathom.model.Block;
 import dev.fathom.model.Intervention;
 import dev.fathom.model.Kind;
-import dev.fathom.model.Norm;
-import dev.fathom.model.ParallelBlock;
-import dev.fathom.model.PostNormBlock;
-import dev.fathom.model.SandwichBlock;
-import dev.fathom.model.SequentialBlock;
 import dev.fathom.model.Slice;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.Scope;
@@ -25,7 +19,6 @@ import java.util.List;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.LongConsumer;
-import org.jspecify.annotations.Nullable;
 
 /// Which part of the model does the answer need? Each cell is the effect of taking one part away,
 /// `metric(clean) − metric(without)`: positive cells speak for the answer, negative ones against it
@@ -224,26 +217,10 @@ public final class Ablation {
         yield List.of(
             new Intervention.Replace(
                 Slice.of(Kind.MLP_IN, layer).at(position),
-                read(model.blocks().get(layer), stream, added)));
+                model.blocks().get(layer).steps().mlpReads(stream, added)));
       }
       case HEAD -> throw new AssertionError("heads are taken away at all positions");
     };
-  }
-
-  /// What a block's MLP reads of a stream between the sublayers.
-  ///
-  /// @param before the stream that enters the block, which is what a parallel block's MLP reads
-  private static Tensor read(Block block, Tensor before, Tensor between) {
-    return switch (block) {
-      case SequentialBlock b -> b.norm2().of(between);
-      case ParallelBlock b -> b.norm2().of(before);
-      case SandwichBlock b -> normed(b.norm2(), between);
-      case PostNormBlock b -> b.norm1().of(between);
-    };
-  }
-
-  private static Tensor normed(@Nullable Norm norm, Tensor x) {
-    return norm == null ? x : norm.of(x);
   }
 
   /// What is put where something was taken away.

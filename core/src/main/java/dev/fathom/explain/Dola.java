@@ -262,16 +262,17 @@ public final class Dola implements LanguageModel {
     Scope home = Scope.current();
     Pass pass = Pass.over(layout).with(wanted.lastOnly() ? Wanted.LAST : Wanted.ALL);
     var premature = new ArrayList<Tensor>();
-    Tensor x = model.embed(ids, pass);
-    for (int layer = 0; layer < model.layers(); layer++) {
-      if (config.candidates.contains(layer)) {
-        premature.add(wanted.lastOnly() ? x.indexSelect(0, layout.lastTokens()) : home.keep(x));
-      }
-      Tensor next = model.block(layer, x, pass);
-      home.release(x);
-      x = next;
-    }
-    return new Streams(x, premature);
+    Tensor last =
+        model.stream(
+            ids,
+            pass,
+            (row, x) -> {
+              if (config.candidates.contains(row)) {
+                premature.add(
+                    home.keep(wanted.lastOnly() ? x.indexSelect(0, layout.lastTokens()) : x));
+              }
+            });
+    return new Streams(last, premature);
   }
 
   private interface Part {

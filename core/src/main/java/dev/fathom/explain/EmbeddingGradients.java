@@ -139,10 +139,7 @@ final class EmbeddingGradients {
         Pass.over(Layout.rows(lengths))
             .with(Taps.set(Slice.of(Site.of(Kind.EMBED)), points))
             .with(causal ? Wanted.LAST : Wanted.ALL);
-    Tensor x = model.embed(Tensor.of(all, all.length), pass);
-    for (int layer = 0; layer < model.layers(); layer++) {
-      x = model.block(layer, x, pass);
-    }
+    Tensor x = model.stream(Tensor.of(all, all.length), pass);
     if (causal) {
       return x;
     }

@@ -7,10 +7,6 @@ import dev.fathom.model.Kind;
 import dev.fathom.model.Linear;
 import dev.fathom.model.Mlp;
 import dev.fathom.model.Norm;
-import dev.fathom.model.ParallelBlock;
-import dev.fathom.model.PostNormBlock;
-import dev.fathom.model.SandwichBlock;
-import dev.fathom.model.SequentialBlock;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.EnumMap;
@@ -27,39 +23,8 @@ import org.jspecify.annotations.Nullable;
 /// is linear in them; where `biased`, slot 0 also takes the biases. `from` is the position of the
 /// run that the first of the parts belongs to.
 final class FrozenBlock {
-  /// Where a block has norms, and what its MLP reads.
-  ///
-  /// @param read1 before attention
-  /// @param post1 on what attention returns
-  /// @param after1 on the stream after attention was added
-  /// @param read2 before the MLP
-  /// @param post2 on what the MLP returns
-  /// @param after2 on the stream after the MLP was added
-  /// @param multiplier factor on what each sublayer returns
-  /// @param parallel whether the MLP reads the stream that attention reads
-  private record Steps(
-      @Nullable Norm read1,
-      @Nullable Norm post1,
-      @Nullable Norm after1,
-      @Nullable Norm read2,
-      @Nullable Norm post2,
-      @Nullable Norm after2,
-      double multiplier,
-      boolean parallel) {
-    static Steps of(Block block) {
-      return switch (block) {
-        case SequentialBlock b ->
-            new Steps(b.norm1(), null, null, b.norm2(), null, null, b.multiplier(), false);
-        case ParallelBlock b -> new Steps(b.norm1(), null, null, b.norm2(), null, null, 1, true);
-        case SandwichBlock b ->
-            new Steps(b.norm1(), b.post1(), null, b.norm2(), b.post2(), null, 1, false);
-        case PostNormBlock b -> new Steps(null, null, b.norm1(), null, null, b.norm2(), 1, false);
-      };
-    }
-  }
-
   private final Block block;
-  private final Steps steps;
+  private final Block.Steps steps;
   private final Tensor before; // the stream entering the block, [tokens, dModel]
   private final Map<Kind, Tensor> values;
 
@@ -67,7 +32,7 @@ final class FrozenBlock {
   /// @param values what the run had at its sites
   FrozenBlock(Block block, Tensor before, Map<Kind, Tensor> values) {
     this.block = block;
-    this.steps = Steps.of(block);
+    this.steps = block.steps();
     this.before = before;
     this.values = values;
   }
@@ -118,7 +83,7 @@ final class FrozenBlock {
   /// width]`.
   Tensor values(Tensor parts, int from, boolean biased) {
     Attention attention = block.attention();
-    Tensor read = norm(steps.read1, parts, before, from, biased);
+    Tensor read = norm(steps.read1(), parts, before, from, biased);
     Tensor v = map(attention.valueWeight(), attention.valueBias(), read, biased);
     return v.view(parts.size(0), parts.size(1), attention.kvHeads(), attention.width())
         .permute(2, 0, 1, 3);
@@ -133,42 +98,42 @@ final class FrozenBlock {
     Tensor attn = attentionOut(attention(values, from, (int) parts.size(0), biased), from, biased);
     Tensor mid = afterAttention(parts.add(attn), from, biased);
     Tensor read =
-        steps.parallel
-            ? norm(steps.read2, parts, before, from, biased)
+        steps.parallel()
+            ? norm(steps.read2(), parts, before, from, biased)
             : norm(
-                steps.read2, mid, steps.read2 == null ? before : at(Kind.RESID_MID), from, biased);
+                steps.read2(), mid, steps.read2() == null ? before : at(Kind.RESID_MID), from, biased);
     Tensor out = mlpOut(mlp(read, from, gated, biased), from, biased);
     return afterMlp(mid.add(out), from, biased);
   }
 
   /// Of what attention returns, to what it adds to the stream.
   Tensor attentionOut(Tensor parts, int from, boolean biased) {
-    return added(steps.post1, Kind.ATTN_RAW, parts, from, biased);
+    return added(steps.post1(), Kind.ATTN_RAW, parts, from, biased);
   }
 
   /// Of what the MLP returns, to what it adds to the stream.
   Tensor mlpOut(Tensor parts, int from, boolean biased) {
-    return added(steps.post2, Kind.MLP_RAW, parts, from, biased);
+    return added(steps.post2(), Kind.MLP_RAW, parts, from, biased);
   }
 
   private Tensor added(@Nullable Norm post, Kind raw, Tensor parts, int from, boolean biased) {
     Tensor y = post == null ? parts : norm(post, parts, at(raw), from, biased);
-    return steps.multiplier == 1 ? y : y.mul(steps.multiplier);
+    return steps.multiplier() == 1 ? y : y.mul(steps.multiplier());
   }
 
   /// Of the sum of stream and attention, to the stream between the sublayers: the same but in
   /// post-norm blocks.
   Tensor afterAttention(Tensor parts, int from, boolean biased) {
-    return steps.after1 == null
+    return steps.after1() == null
         ? parts
-        : norm(steps.after1, parts, before.add(at(Kind.ATTN_OUT)), from, biased);
+        : norm(steps.after1(), parts, before.add(at(Kind.ATTN_OUT)), from, biased);
   }
 
   /// Of the sum of that stream and the MLP, to the stream that leaves.
   Tensor afterMlp(Tensor parts, int from, boolean biased) {
-    return steps.after2 == null
+    return steps.after2() == null
         ? parts
-        : norm(steps.after2, parts, at(Kind.RESID_MID).add(at(Kind.MLP_OUT)), from, biased);
+        : norm(steps.after2(), parts, at(Kind.RESID_MID).add(at(Kind.MLP_OUT)), from, biased);
   }
 
   /// A norm with the divisors of `truth`, the stream that it normalised in the run.

@@ -4,16 +4,11 @@ import dev.fathom.model.Attention;
 import dev.fathom.model.Block;
 import dev.fathom.model.Head;
 import dev.fathom.model.Norm;
-import dev.fathom.model.ParallelBlock;
-import dev.fathom.model.PostNormBlock;
-import dev.fathom.model.SandwichBlock;
-import dev.fathom.model.SequentialBlock;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.tensor.Weight;
 import java.util.Arrays;
-import org.jspecify.annotations.Nullable;
 
 /// What the heads of a layer read and write as linear maps, in F32 or wider: biases left out, norms
 /// with a divisor of 1.
@@ -39,17 +34,7 @@ final class HeadMaps {
 
   /// What attention reads of vectors of the stream.
   Tensor read(Tensor stream) {
-    Norm norm = before();
-    return norm == null ? stream : norm.of(stream);
-  }
-
-  private @Nullable Norm before() {
-    return switch (block) {
-      case SequentialBlock b -> b.norm1();
-      case ParallelBlock b -> b.norm1();
-      case SandwichBlock b -> b.norm1();
-      case PostNormBlock _ -> null;
-    };
+    return block.steps().attentionReads(stream);
   }
 
   private static Tensor unit(Tensor like) {
@@ -76,7 +61,7 @@ final class HeadMaps {
 
   private Tensor reading(Tensor map) {
     Tensor wide = Walk.wide(map);
-    Norm norm = before();
+    Norm norm = block.steps().read1();
     if (norm == null) {
       return wide;
     }
@@ -86,11 +71,10 @@ final class HeadMaps {
 
   /// What the stream gets of vectors that attention returns.
   private Tensor added(Tensor out) {
-    return switch (block) {
-      case SequentialBlock b -> out.mul(b.multiplier());
-      case SandwichBlock b -> b.post1().linear(out, unit(out));
-      case ParallelBlock _, PostNormBlock _ -> out;
-    };
+    Block.Steps steps = block.steps();
+    Norm norm = steps.post1();
+    Tensor normed = norm == null ? out : norm.linear(out, unit(out));
+    return steps.multiplier() == 1 ? normed : normed.mul(steps.multiplier());
   }
 
   /// What each head writes for what attention reads, `[n, dModel] -> [heads, n, dModel]`.

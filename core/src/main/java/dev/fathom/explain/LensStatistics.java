@@ -154,14 +154,13 @@ public final class LensStatistics {
       }
       int[] ids = rows.stream().flatMapToInt(Arrays::stream).toArray();
       var streams = new ArrayList<Tensor>();
-      Tensor x = model.embed(Tensor.of(ids, ids.length), pass);
-      for (int layer = 0; layer < model.layers(); layer++) {
-        streams.add(x.indexSelect(0, read));
-        Tensor next = model.block(layer, x, pass);
-        scope.release(x);
-        x = next;
-      }
-      streams.add(causal ? x : x.indexSelect(0, read)); // the last block computed no others
+      model.stream(
+          Tensor.of(ids, ids.length),
+          pass,
+          (row, x) -> { // the last block of a decoder computes only what is read
+            boolean all = row < model.layers() || !causal;
+            streams.add(scope.keep(all ? x.indexSelect(0, read) : x));
+          });
       int[] targets = batch.stream().mapToInt(item -> item.target().orElse(-1)).toArray();
       return LensCells.of(model, lens.of(Tensor.stack(streams, 0)), targets, 1);
     }

@@ -117,12 +117,7 @@ public final class LogitLens {
     try (var scope = Scope.open()) {
       Pass pass = Pass.over(Layout.single(ids.length));
       var streams = new ArrayList<Tensor>();
-      Tensor x = model.embed(Tensor.of(ids, ids.length), pass);
-      streams.add(x);
-      for (int layer = 0; layer < model.layers(); layer++) {
-        x = model.block(layer, x, pass);
-        streams.add(x);
-      }
+      model.stream(Tensor.of(ids, ids.length), pass, (_, x) -> streams.add(scope.keep(x)));
       return scope.escape(Tensor.stack(streams, 0));
     }
   }

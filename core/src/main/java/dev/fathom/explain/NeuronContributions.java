@@ -6,11 +6,7 @@ import dev.fathom.model.Head;
 import dev.fathom.model.Kind;
 import dev.fathom.model.Layout;
 import dev.fathom.model.Norm;
-import dev.fathom.model.ParallelBlock;
 import dev.fathom.model.Pass;
-import dev.fathom.model.PostNormBlock;
-import dev.fathom.model.SandwichBlock;
-import dev.fathom.model.SequentialBlock;
 import dev.fathom.model.Site;
 import dev.fathom.model.Taps;
 import dev.fathom.model.Transformer;
@@ -203,10 +199,7 @@ public final class NeuronContributions {
                           kept.put(site, home.keep(value.narrow(0, at, 1).copy()));
                         }))
                 .with(causal ? Wanted.LAST : Wanted.ALL);
-        Tensor x = model.embed(Tensor.of(ids, ids.length), pass);
-        for (int layer = 0; layer < model.layers(); layer++) {
-          x = model.block(layer, x, pass);
-        }
+        Tensor x = model.stream(Tensor.of(ids, ids.length), pass);
         last = scope.escape(x.narrow(0, causal ? 0 : position, 1).copy());
       }
     }
@@ -255,12 +248,9 @@ public final class NeuronContributions {
       double factor = head.scale();
       Norm norm = head.norm();
       factor /= norm == null ? 1 : norm.scale(last).item();
-      return switch (block) {
-        case SequentialBlock b -> factor * b.multiplier();
-        case ParallelBlock _ -> factor;
-        case SandwichBlock b -> factor / b.post2().scale(at(Kind.MLP_RAW, layer)).item();
-        case PostNormBlock _ -> throw new IllegalStateException("refused before");
-      };
+      Norm after = block.steps().post2();
+      double divisor = after == null ? 1 : after.scale(at(Kind.MLP_RAW, layer)).item();
+      return factor * block.steps().multiplier() / divisor;
     }
   }
 }

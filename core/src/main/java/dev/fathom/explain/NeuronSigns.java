@@ -75,10 +75,7 @@ public final class NeuronSigns {
                             sum.select(0, layer).addInPlace(m.sum(0, false));
                             sizes.select(0, layer).addInPlace(m.abs().sum(0, false));
                           }));
-          Tensor x = model.embed(Tensor.of(ids, ids.length), pass);
-          for (int layer = 0; layer < layers; layer++) {
-            x = model.block(layer, x, pass);
-          }
+          model.stream(Tensor.of(ids, ids.length), pass);
         }
       }
       if (tokens == 0) {

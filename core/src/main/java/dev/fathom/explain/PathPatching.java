@@ -6,10 +6,8 @@ import dev.fathom.model.Attention;
 import dev.fathom.model.Block;
 import dev.fathom.model.Intervention;
 import dev.fathom.model.Kind;
-import dev.fathom.model.ParallelBlock;
+import dev.fathom.model.Norm;
 import dev.fathom.model.PostNormBlock;
-import dev.fathom.model.SandwichBlock;
-import dev.fathom.model.SequentialBlock;
 import dev.fathom.model.Slice;
 import dev.fathom.model.Tap;
 import dev.fathom.model.Transformer;
@@ -201,12 +199,10 @@ public final class PathPatching {
 
   /// What a block adds to the stream of what its attention returns.
   private static Tensor contribution(Block block, Tensor raw) {
-    return switch (block) {
-      case SequentialBlock b -> b.multiplier() == 1 ? raw : raw.mul(b.multiplier());
-      case ParallelBlock _ -> raw;
-      case SandwichBlock b -> b.post1().of(raw);
-      case PostNormBlock _ -> throw new AssertionError("refused before");
-    };
+    Block.Steps steps = block.steps();
+    Norm norm = steps.post1();
+    Tensor normed = norm == null ? raw : norm.of(raw);
+    return steps.multiplier() == 1 ? normed : normed.mul(steps.multiplier());
   }
 
   /// What the receivers hear of a sender, as changes of the clean run.
@@ -223,7 +219,7 @@ public final class PathPatching {
         }
         case Receiver.Mlp(int layer) -> {
           Block block = model.blocks().get(layer);
-          boolean own = layer == sender && !(block instanceof ParallelBlock);
+          boolean own = layer == sender && !block.steps().parallel();
           if (layer > sender || own) {
             heard.add(mlp(runs, block, layer, delta));
           }
@@ -238,7 +234,7 @@ public final class PathPatching {
     Block block = model.blocks().get(layer);
     Attention attention = block.attention();
     Tensor stream = runs.stream(layer).narrow(0, 0, runs.length()).add(delta);
-    Attention.Qkv qkv = attention.read(attentionReads(block, stream), true);
+    Attention.Qkv qkv = attention.read(block.steps().attentionReads(stream), true);
     int shared = head / (attention.heads() / attention.kvHeads());
     return switch (input) {
       case QUERY -> replaced(Kind.Q_ROT, layer, head, qkv.q());
@@ -251,25 +247,10 @@ public final class PathPatching {
     return new Intervention.Replace(Slice.of(kind, layer).heads(head), values.narrow(1, head, 1));
   }
 
-  private static Tensor attentionReads(Block block, Tensor stream) {
-    return switch (block) {
-      case SequentialBlock b -> b.norm1().of(stream);
-      case ParallelBlock b -> b.norm1().of(stream);
-      case SandwichBlock b -> b.norm1() == null ? stream : b.norm1().of(stream);
-      case PostNormBlock _ -> stream;
-    };
-  }
-
   private static Intervention mlp(Runs runs, Block block, int layer, Tensor delta) {
     Tensor before = runs.stream(layer).narrow(0, 0, runs.length()).add(delta);
     Tensor between = before.add(runs.at(Kind.ATTN_OUT, layer, 0));
-    Tensor read =
-        switch (block) {
-          case SequentialBlock b -> b.norm2().of(between);
-          case ParallelBlock b -> b.norm2().of(before);
-          case SandwichBlock b -> b.norm2() == null ? between : b.norm2().of(between);
-          case PostNormBlock _ -> throw new AssertionError("refused before");
-        };
+    Tensor read = block.steps().mlpReads(before, between);
     return new Intervention.Replace(Slice.of(Kind.MLP_IN, layer), read);
   }
 

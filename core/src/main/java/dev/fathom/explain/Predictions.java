@@ -16,10 +16,7 @@ public final class Predictions {
   public static int best(Transformer model, int[] ids, int position) {
     try (var scope = Scope.withoutGradients()) {
       Pass pass = Pass.over(Layout.single(ids.length));
-      Tensor x = model.embed(Tensor.of(ids, ids.length), pass);
-      for (int layer = 0; layer < model.layers(); layer++) {
-        x = model.block(layer, x, pass);
-      }
+      Tensor x = model.stream(Tensor.of(ids, ids.length), pass);
       return (int) model.head().of(x.narrow(0, position, 1)).argmax(-1).item();
     }
   }

@@ -159,12 +159,7 @@ final class PrefixTree {
         pass = pass.with(new Keys(nodes));
       }
       int[] ids = Arrays.stream(cells).map(cell -> Math.max(cell, 0)).toArray();
-      Tensor x = model.embed(Tensor.of(ids, ids.length), pass);
-      for (int layer = 0; layer < model.layers(); layer++) {
-        Tensor next = model.block(layer, x, pass);
-        scope.release(x);
-        x = next;
-      }
+      Tensor x = model.stream(Tensor.of(ids, ids.length), pass);
       long[] read = new long[rows.size()];
       for (int r = 0; r < read.length; r++) {
         read[r] = causal ? nodeOf[r].last : nodeOf[r].first + rows.get(r).position;

@@ -65,12 +65,7 @@ final class Runs {
           };
       Pass pass = Pass.over(Layout.rows(lengths)).with(recording).with(watched);
       int[] ids = rows.stream().flatMapToInt(Arrays::stream).toArray();
-      Tensor x = model.embed(Tensor.of(ids, ids.length), pass);
-      runs.streams.add(home.keep(x));
-      for (int layer = 0; layer < model.layers(); layer++) {
-        x = model.block(layer, x, pass);
-        runs.streams.add(home.keep(x));
-      }
+      model.stream(Tensor.of(ids, ids.length), pass, (_, x) -> runs.streams.add(home.keep(x)));
     }
     return runs;
   }

@@ -49,10 +49,7 @@ final class SiteGradients {
             }
           };
       Pass pass = Pass.over(Layout.single(ids.length)).with(tap);
-      Tensor x = model.embed(Tensor.of(ids, ids.length), pass);
-      for (int layer = 0; layer < model.layers(); layer++) {
-        x = model.block(layer, x, pass);
-      }
+      Tensor x = model.stream(Tensor.of(ids, ids.length), pass);
       measure.apply(x.narrow(0, position, 1)).sum().backward();
       leaves.forEach((site, leaf) ->
           found.gradients.put(

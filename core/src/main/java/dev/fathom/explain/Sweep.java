@@ -162,7 +162,8 @@ final class Sweep {
     return model.card().causal() ? row.position : 0;
   }
 
-  /// About what a row's activations take while a block is computed.
+  /// About what a row's activations take while a block is computed: everything that it makes on the
+  /// way, as its temporaries are freed at its end.
   private long bytes(Row row) {
     var block = model.blocks().getFirst();
     var attention = block.attention();
@@ -170,7 +171,7 @@ final class Sweep {
     long heads = (long) attention.heads() * attention.width();
     long shared = 2L * attention.kvHeads() * attention.width();
     long tokens = runs.length() - start(row);
-    long each = 6L * model.dModel() + 3 * inner + 4 * heads + 2 * shared;
+    long each = 12L * model.dModel() + 5 * inner + 8 * heads + 4 * shared;
     return model.card().dtype().bytes() * (tokens * each + 2 * runs.length() * shared);
   }
 
@@ -178,9 +179,7 @@ final class Sweep {
   private static final class Active {
     final Row row;
     final int index;
-    int from; // its first packed token in the output of the block before, or -1: still the run's
-
-    // own
+    int from; // first packed token in the block before's output, or -1: still the run's own
 
     Active(Row row, int index) {
       this.row = row;

@@ -5,10 +5,7 @@ import dev.fathom.evaluate.Provenances;
 import dev.fathom.model.Attention;
 import dev.fathom.model.Block;
 import dev.fathom.model.Kind;
-import dev.fathom.model.ParallelBlock;
-import dev.fathom.model.PostNormBlock;
-import dev.fathom.model.SandwichBlock;
-import dev.fathom.model.SequentialBlock;
+import dev.fathom.model.Norm;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
@@ -192,6 +189,7 @@ public final class TokenMixing {
   /// What positions give to each other in a block.
   static final class Given {
     private final Block block;
+    private final Block.Steps steps;
     private final Tensor pattern; // [keys, queries, heads]
     private final Tensor values; // [keys, heads, dModel]
     private final Tensor stream;
@@ -201,6 +199,7 @@ public final class TokenMixing {
 
     Given(Block block, Walk.Seen seen) {
       this.block = block;
+      this.steps = block.steps();
       this.stream = seen.stream();
       this.tokens = (int) stream.size(0);
       this.raw = seen.at(Kind.ATTN_RAW);
@@ -218,13 +217,9 @@ public final class TokenMixing {
 
     /// The stream after attention, `[tokens, dModel]`.
     Tensor whole() {
-      return switch (block) {
-        case SequentialBlock _, ParallelBlock _, SandwichBlock _ -> stream.add(added);
-        case PostNormBlock b -> {
-          Tensor sum = stream.add(added);
-          yield b.norm1().with(sum, b.norm1().scale(sum));
-        }
-      };
+      Tensor sum = stream.add(added);
+      Norm after = steps.after1();
+      return after == null ? sum : after.with(sum, after.scale(sum));
     }
 
     /// What of `whole` comes from no position: biases, `[1 or tokens, dModel]`.
@@ -234,12 +229,11 @@ public final class TokenMixing {
           out.bias() == null
               ? Tensor.zeros(stream.dtype(), 1, stream.size(1))
               : Walk.wide(out.bias()).unsqueeze(0);
-      return switch (block) {
-        case SequentialBlock b -> own.mul(b.multiplier());
-        case ParallelBlock _ -> own;
-        case SandwichBlock b -> b.post1().with(own, b.post1().scale(raw));
-        case PostNormBlock b -> b.norm1().with(own, b.norm1().scale(stream.add(added)));
-      };
+      Norm post = steps.post1();
+      Tensor returned =
+          (post == null ? own : post.with(own, post.scale(raw))).mul(steps.multiplier());
+      Norm after = steps.after1();
+      return after == null ? returned : after.with(returned, after.scale(stream.add(added)));
     }
 
     /// Measures `T_i(x_j)`, `[queries, keys]`.
@@ -250,20 +244,14 @@ public final class TokenMixing {
         long[] diagonal = new long[(int) queries];
         Arrays.setAll(diagonal, i -> (from + i) * queries + i);
         Tensor index = Tensor.of(diagonal, queries);
-        Tensor vectors =
-            switch (block) {
-              case SequentialBlock b -> plus(moved.mul(b.multiplier()), index, own);
-              case ParallelBlock _ -> plus(moved, index, own);
-              case SandwichBlock b ->
-                  plus(
-                      b.post1().linear(moved, b.post1().scale(raw.narrow(0, from, queries))),
-                      index,
-                      own);
-              case PostNormBlock b -> {
-                Tensor sum = own.add(added.narrow(0, from, queries));
-                yield b.norm1().linear(plus(moved, index, own), b.norm1().scale(sum));
-              }
-            };
+        Norm post = steps.post1();
+        Tensor returned =
+            post == null ? moved : post.linear(moved, post.scale(raw.narrow(0, from, queries)));
+        Tensor vectors = plus(returned.mul(steps.multiplier()), index, own);
+        Norm after = steps.after1();
+        if (after != null) {
+          vectors = after.linear(vectors, after.scale(own.add(added.narrow(0, from, queries))));
+        }
         return measure.of(vectors, from);
       });
     }

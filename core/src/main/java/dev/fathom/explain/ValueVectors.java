@@ -4,10 +4,6 @@ import dev.fathom.evaluate.Provenances;
 import dev.fathom.model.Block;
 import dev.fathom.model.Head;
 import dev.fathom.model.Norm;
-import dev.fathom.model.ParallelBlock;
-import dev.fathom.model.PostNormBlock;
-import dev.fathom.model.SandwichBlock;
-import dev.fathom.model.SequentialBlock;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
@@ -171,14 +167,13 @@ public final class ValueVectors {
 
   /// The norm that what an MLP writes goes through before it is added.
   static @Nullable Norm afterMlp(Block block) {
-    return switch (block) {
-      case SandwichBlock b -> b.post2();
-      case SequentialBlock _, ParallelBlock _ -> null;
-      case PostNormBlock _ ->
-          throw new IllegalArgumentException(
-              "In post-norm blocks what a neuron writes is normalised together with the stream: it has"
-                  + " no reading of its own.");
-    };
+    Block.Steps steps = block.steps();
+    if (steps.after2() != null) {
+      throw new IllegalArgumentException(
+          "In post-norm blocks what a neuron writes is normalised together with the stream: it has"
+              + " no reading of its own.");
+    }
+    return steps.post2();
   }
 
   private static Tensor gained(Norm norm, Tensor x) {

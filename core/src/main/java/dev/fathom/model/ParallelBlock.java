@@ -34,4 +34,9 @@ public record ParallelBlock(Norm norm1, Attention attention, Norm norm2, Mlp mlp
             "its blocks add attention and MLP in one step: there is no stream between them")
         : Block.super.refusal(kind);
   }
+
+  @Override
+  public Steps steps() {
+    return new Steps(norm1, null, null, norm2, null, null, 1, true);
+  }
 }

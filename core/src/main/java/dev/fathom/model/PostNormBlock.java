@@ -27,4 +27,9 @@ public record PostNormBlock(Attention attention, Norm norm1, Mlp mlp, Norm norm2
     x = norm2.of(x.add(out), NORM_SCALE_MLP, layer, pass);
     return pass.at(RESID_POST, layer, x);
   }
+
+  @Override
+  public Steps steps() {
+    return new Steps(null, null, norm1, null, null, norm2, 1, false);
+  }
 }

@@ -46,4 +46,9 @@ public record SandwichBlock(
         ? Optional.of("its blocks have no norm before the sublayer, only after it")
         : Block.super.refusal(kind);
   }
+
+  @Override
+  public Steps steps() {
+    return new Steps(norm1, post1, null, norm2, post2, null, 1, false);
+  }
 }

@@ -36,4 +36,9 @@ public record SequentialBlock(
   private Tensor scaled(Tensor x) {
     return multiplier == 1 ? x : x.mul(multiplier);
   }
+
+  @Override
+  public Steps steps() {
+    return new Steps(norm1, null, null, norm2, null, null, multiplier, false);
+  }
 }

@@ -83,20 +83,44 @@ public final class Transformer implements LanguageModel, AutoCloseable {
   /// @throws IllegalArgumentException if the tap names a site this model does not have, a row is
   ///   longer than the context, or an id is not in the vocabulary
   public Tensor forward(Tensor ids, Pass pass) {
-    requireSites(pass.tap().sites());
     try (var scope = Scope.open()) {
-      Tensor x = embed(ids, pass); // [tokens, dModel]
-      for (int layer = 0; layer < blocks.size(); layer++) {
-        Tensor next = block(layer, x, pass);
-        scope.release(x);
-        x = next;
-      }
-      Tensor logits = unembed(x, pass);
+      Tensor logits = unembed(stream(ids, pass), pass);
       Set<Site> silent = pass.silent();
       if (!silent.isEmpty()) {
         throw new IllegalStateException("these sites of the tap never fired: " + silent);
       }
       return scope.escape(logits);
+    }
+  }
+
+  /// Sees the stream on its way up.
+  public interface StreamVisitor {
+    /// @param row 0 for the embedding, `l + 1` after block l
+    /// @param stream `[tokens, dModel]`, after the last block `[queries, dModel]`; freed afterwards
+    ///   unless it is kept
+    void at(int row, Tensor stream);
+  }
+
+  /// All steps but the last: I64 ids `[tokens] ->` the last block's stream, `[queries, dModel]`.
+  ///
+  /// @throws IllegalArgumentException as [#forward]
+  public Tensor stream(Tensor ids, Pass pass) {
+    return stream(ids, pass, (_, _) -> {});
+  }
+
+  /// The same, with a look at the stream before each block and after the last.
+  public Tensor stream(Tensor ids, Pass pass, StreamVisitor visitor) {
+    requireSites(pass.tap().sites());
+    try (var scope = Scope.open()) {
+      Tensor x = embed(ids, pass); // [tokens, dModel]
+      visitor.at(0, x);
+      for (int layer = 0; layer < blocks.size(); layer++) {
+        Tensor next = block(layer, x, pass);
+        scope.release(x);
+        x = next;
+        visitor.at(layer + 1, x);
+      }
+      return scope.escape(x);
     }
   }
 

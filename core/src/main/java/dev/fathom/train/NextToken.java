@@ -106,10 +106,7 @@ public final class NextToken implements Objective {
     }
     int[] ids = rows.stream().flatMapToInt(row -> IntStream.of(row.ids())).toArray();
     var pass = Pass.over(Layout.rows(rows.stream().mapToInt(Row::length).toArray()));
-    Tensor x = model.embed(Tensor.of(ids, ids.length), pass);
-    for (int layer = 0; layer < model.layers(); layer++) {
-      x = model.block(layer, x, pass);
-    }
+    Tensor x = model.stream(Tensor.of(ids, ids.length), pass);
     return x.indexSelect(0, readers(rows));
   }
 

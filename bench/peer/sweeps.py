@@ -1,6 +1,6 @@
 """Ablation and patching maps as a loop of plain hooks on transformers, a forward pass a cell, timed.
 
-usage:  python sweeps.py MODEL_DIR [--tasks ablation,heads,patch] [--dtype float32] [--threads N] [--json OUT]
+usage:  python sweeps.py MODEL_DIR [--tasks ablation_hooks,heads,patch] [--dtype float32] [--threads N] [--json OUT]
 needs:  pip install torch transformers; a LLaMA-like model in a Hugging Face directory
 
 Every tenth layer is run and the time scaled, as the whole loop takes minutes. Prints one line a task; the last line is
@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("model")
-arguments.add_argument("--tasks", default="ablation,heads,patch")
+arguments.add_argument("--tasks", default="ablation_hooks,heads,patch")
 arguments.add_argument("--dtype", default="float32")
 arguments.add_argument("--threads", type=int)
 arguments.add_argument("--json")
@@ -86,7 +86,7 @@ chosen = range(0, len(layers), STEP)
 scale = len(layers) / len(chosen)
 value = torch.randn(model.config.hidden_size, dtype=getattr(torch, a.dtype))
 work = {
-    "ablation": (
+    "ablation_hooks": (
         [
             lambda m=m, p=p: with_hook(m, zero(p))
             for l in chosen

@@ -137,7 +137,7 @@ public final class Compare {
               "resid_post of every layer, 8 x 128 tokens, logits computed");
       case GENERATE ->
           say(task.toString(), workloads.generate(), "64 greedy tokens, batch 1, key/value cache");
-      case ABLATION ->
+      case ABLATION, ABLATION_HOOKS ->
           say(
               task.toString(),
               workloads.ablation(),
@@ -152,6 +152,13 @@ public final class Compare {
               task.toString(),
               workloads.patch(),
               "stream, attention and MLP patched at every layer and position");
+      case IG ->
+          say(
+              task.toString(),
+              workloads.integratedGradients(),
+              "integrated gradients, 64 steps from the end token");
+      case DECOMPOSE ->
+          say(task.toString(), workloads.decompose(), "the stream split by token at every layer");
       case TRACE ->
           say(task.toString(), workloads.trace(), "causal tracing, 3 kinds of state, 10 samples");
       case STEREOSET -> {

@@ -14,10 +14,16 @@ enum Task {
   CAPTURE(3, 3),
   GENERATE(3, 3),
   STEREOSET(8, 8),
+  /// The peer is TransformerLens.
   ABLATION(40, 40),
+  /// The same work; the peer is a loop of plain hooks, as it is for heads and patches.
+  ABLATION_HOOKS(20, 20),
   HEADS(25, 25),
   PATCH(25, 25),
-  /// Has no peer.
+  /// The peer is captum, in f32.
+  IG(2, Double.NaN),
+  /// These two have no peer.
+  DECOMPOSE(Double.NaN, Double.NaN),
   TRACE(Double.NaN, Double.NaN);
 
   private final double aimF32;

@@ -4,6 +4,10 @@ import dev.fathom.data.Prompt;
 import dev.fathom.data.TokenSpan;
 import dev.fathom.evaluate.Likelihood;
 import dev.fathom.explain.Ablation;
+import dev.fathom.explain.TokenDecomposition;
+import dev.fathom.explain.Filler;
+import dev.fathom.explain.AttributionMethod;
+import dev.fathom.explain.Attribution;
 import dev.fathom.explain.AblationResult;
 import dev.fathom.explain.CausalTracing;
 import dev.fathom.explain.LensResult;
@@ -226,6 +230,44 @@ final class Workloads {
             requireFinite(
                 Task.PATCH,
                 Patching.run(model, subject.tokenizer(), question, corrupt, config).corrupt()));
+  }
+
+  /// Integrated gradients of the answer's log probability from the end token, 64 steps.
+  double integratedGradients() {
+    Question question =
+        Question.of(subject.prompt(), subject.answerId()).measuredBy(Metric.LOG_PROB);
+    var method =
+        new AttributionMethod.IntegratedGradients(
+            Filler.EOS, AttributionMethod.Path.MIDPOINT, 64);
+    return Timing.best(
+        2,
+        () ->
+            requireFinite(
+                Task.IG,
+                Attribution.run(model, subject.tokenizer(), question, List.of(method))
+                    .arrays()
+                    .firstEntry()
+                    .getValue()
+                    .values()[0]));
+  }
+
+  /// Token decomposition of the whole prompt.
+  double decompose() {
+    Question question = Question.of(subject.prompt(), subject.answerId());
+    return Timing.best(
+        2,
+        () ->
+            requireFinite(
+                Task.DECOMPOSE,
+                TokenDecomposition.run(
+                        model,
+                        subject.tokenizer(),
+                        question,
+                        TokenDecomposition.Config.standard())
+                    .arrays()
+                    .firstEntry()
+                    .getValue()
+                    .values()[0]));
   }
 
   /// Causal tracing of three kinds of state with ten noise samples.

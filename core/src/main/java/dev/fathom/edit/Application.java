@@ -13,7 +13,25 @@ final class Application {
   /// @param weight `[out, in]`, the part of the stored tensor that `origin` says
   /// @return a new tensor, or `weight` itself where the change does not touch this part
   static Tensor weight(Tensor weight, Origin origin, Change.OfMap change, double scale) {
-    return change instanceof Change.Rows rows ? rows(weight, origin, rows, scale) : weight;
+    return switch (change) {
+      case Change.Rows rows -> rows(weight, origin, rows, scale);
+      case Change.LowRank step -> step(weight, origin, step, scale);
+      case Change.Bias _ -> weight;
+    };
+  }
+
+  private static Tensor step(Tensor weight, Origin origin, Change.LowRank step, double scale) {
+    long from = Math.max(step.from(), origin.from());
+    long to = Math.min(step.from() + step.b().shape().getFirst(), origin.to());
+    if (from >= to) {
+      return weight;
+    }
+    Tensor b = step.b().tensor(DType.F64).narrow(0, from - step.from(), to - from);
+    Tensor added = b.matmul(step.a().tensor(DType.F64)).mul(scale * step.factor());
+    Tensor next = weight.copy();
+    Tensor part = next.narrow(0, from - origin.from(), to - from);
+    Tensor _ = part.copyInPlace(part.to(DType.F64).add(added).to(next.dtype()));
+    return next;
   }
 
   private static Tensor rows(Tensor weight, Origin origin, Change.Rows rows, double scale) {

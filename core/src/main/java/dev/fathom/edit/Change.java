@@ -128,6 +128,54 @@ public sealed interface Change {
     }
   }
 
+  /// A low-rank step: `W[from…] += factor · B A` (LoRA: Hu et al. 2022, section 4.1, where the factor
+  /// is α/r). Axes are those of the map, whatever way its weight is stored.
+  ///
+  /// @param from the first output, counted in the stored (perhaps fused) tensor
+  /// @param a `[rank, in]`
+  /// @param b `[outputs, rank]`
+  record LowRank(String tensor, int from, Values a, Values b, double factor) implements OfMap {
+    public LowRank {
+      if (from < 0 || a.shape().size() != 2 || b.shape().size() != 2) {
+        throw new IllegalArgumentException(
+            "a low-rank step is two matrices from output 0 or later, found %s and %s from %d"
+                .formatted(a.shape(), b.shape(), from));
+      }
+      if (!a.shape().getFirst().equals(b.shape().getLast())) {
+        throw new IllegalArgumentException(
+            "B is [outputs, rank] and A [rank, in], found %s and %s"
+                .formatted(b.shape(), a.shape()));
+      }
+      if (!Double.isFinite(factor)) {
+        throw new IllegalArgumentException("the factor is a number, found " + factor);
+      }
+    }
+
+    /// A step of a whole map.
+    ///
+    /// @param a `[rank, in]`
+    /// @param b `[out, rank]`
+    public static LowRank of(Linear linear, Tensor a, Tensor b, double factor) {
+      a.requireShape("A", a.size(0), linear.in());
+      b.requireShape("B", linear.out(), a.size(0));
+      return new LowRank(
+          linear.origin().tensor(),
+          Math.toIntExact(linear.origin().from()),
+          Values.of(a),
+          Values.of(b),
+          factor);
+    }
+
+    public long rank() {
+      return a.shape().getFirst();
+    }
+
+    @Override
+    public String summary() {
+      return "rank %d of %s%s".formatted(rank(), tensor, from == 0 ? "" : " from output " + from);
+    }
+  }
+
   /// All integers of an array, as a list.
   static List<Integer> indices(int... indices) {
     return Arrays.stream(indices).boxed().toList();

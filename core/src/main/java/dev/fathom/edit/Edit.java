@@ -71,20 +71,24 @@ public record Edit(String name, Card card, List<Change> changes, double scale) {
   public String fingerprint() {
     MessageDigest digest = sha256();
     for (Change change : changes) {
-      Values values =
-          switch (change) {
-            case Change.Rows rows -> {
-              update(
-                  digest, "rows\t%s\t%d\t%s".formatted(rows.tensor(), rows.axis(), rows.indices()));
-              yield rows.values();
-            }
-            case Change.Bias bias -> {
-              update(digest, "bias\t%s\t%d".formatted(bias.tensor(), bias.from()));
-              yield bias.values();
-            }
-          };
-      update(digest, "\t%s\t%s\n".formatted(values.type(), values.shape()));
-      digest.update(values.bytes().asByteBuffer());
+      switch (change) {
+        case Change.Rows rows -> {
+          update(
+              digest, "rows\t%s\t%d\t%s".formatted(rows.tensor(), rows.axis(), rows.indices()));
+          update(digest, rows.values());
+        }
+        case Change.Bias bias -> {
+          update(digest, "bias\t%s\t%d".formatted(bias.tensor(), bias.from()));
+          update(digest, bias.values());
+        }
+        case Change.LowRank step -> {
+          update(
+              digest,
+              "lowrank\t%s\t%d\t%s".formatted(step.tensor(), step.from(), step.factor()));
+          update(digest, step.a());
+          update(digest, step.b());
+        }
+      }
     }
     return HexFormat.of().formatHex(digest.digest());
   }
@@ -95,6 +99,11 @@ public record Edit(String name, Card card, List<Change> changes, double scale) {
     MessageDigest digest = sha256();
     update(digest, "%s\t%s\t%s\n".formatted(model, fingerprint(), Double.toString(scale)));
     return HexFormat.of().formatHex(digest.digest());
+  }
+
+  private static void update(MessageDigest digest, Values values) {
+    update(digest, "\t%s\t%s\n".formatted(values.type(), values.shape()));
+    digest.update(values.bytes().asByteBuffer());
   }
 
   private static void update(MessageDigest digest, String text) {

@@ -62,6 +62,12 @@ public final class EditFile {
           change.put("values", values);
           add(specs, contents, values, bias.values());
         }
+        case Change.LowRank step -> {
+          change.put("kind", "lowrank").put("tensor", step.tensor()).put("from", step.from());
+          change.put("factor", step.factor()).put("a", i + ".a").put("b", i + ".b");
+          add(specs, contents, i + ".a", step.a());
+          add(specs, contents, i + ".b", step.b());
+        }
       }
     }
     Map<String, String> metadata = new LinkedHashMap<>(edit.card().toMetadata());
@@ -154,9 +160,16 @@ public final class EditFile {
         case "bias" ->
             new Change.Bias(
                 string(node, "tensor"), integer(node, "from"), values(string(node, "values")));
+        case "lowrank" ->
+            new Change.LowRank(
+                string(node, "tensor"),
+                integer(node, "from"),
+                values(string(node, "a")),
+                values(string(node, "b")),
+                number(node, "factor"));
         default ->
             throw wrong(
-                "has a change of kind '%s', which this Fathom (%s) does not know: it reads rows and bias"
+                "has a change of kind '%s', which this Fathom (%s) does not know: it reads rows, bias and lowrank"
                     .formatted(kind, Version.current()));
       };
     }
@@ -166,6 +179,13 @@ public final class EditFile {
         throw new IllegalArgumentException("'%s' must be a text".formatted(name));
       }
       return node.path(name).asString();
+    }
+
+    private double number(JsonNode node, String name) {
+      if (!node.path(name).isNumber()) {
+        throw new IllegalArgumentException("'%s' must be a number".formatted(name));
+      }
+      return node.path(name).asDouble();
     }
 
     private int integer(JsonNode node, String name) {

@@ -88,7 +88,9 @@ public final class Edits {
         && acting(edits)
             .flatMap(edit -> edit.changes().stream())
             .anyMatch(change ->
-                change instanceof Change.Rows rows && rows.tensor().equals(head.tensor()));
+                change instanceof Change.OfMap map
+                    && !(map instanceof Change.Bias)
+                    && map.tensor().equals(head.tensor()));
   }
 
   private static Stream<Edit> acting(List<Edit> edits) {

@@ -89,6 +89,7 @@ public final class Merge {
         for (Change change : edit.changes()) {
           switch (change) {
             case Change.Rows rows -> weight(Objects.requireNonNull(maps.get(rows.tensor())));
+            case Change.LowRank step -> weight(Objects.requireNonNull(maps.get(step.tensor())));
             case Change.Bias bias -> bias(edit, Objects.requireNonNull(maps.get(bias.tensor())));
           }
         }

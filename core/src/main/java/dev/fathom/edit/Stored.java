@@ -73,6 +73,20 @@ record Stored(Linear.Origin origin, long in, boolean biased) {
                       map.size(1)));
         }
       }
+      case Change.LowRank step -> {
+        long end = step.from() + step.b().shape().getFirst();
+        if (step.a().shape().getLast() != map.in() || end > map.out()) {
+          throw new FathomException(
+              "%s: %s reads %d inputs and reaches to output %d; that map is [%d, %d]"
+                  .formatted(
+                      edit.name(),
+                      step.summary(),
+                      step.a().shape().getLast(),
+                      end,
+                      map.out(),
+                      map.in()));
+        }
+      }
       case Change.Bias bias -> {
         long end = bias.from() + bias.values().shape().getFirst();
         if (end > map.out()) {

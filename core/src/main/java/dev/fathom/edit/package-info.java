@@ -40,6 +40,7 @@
 /// |---|---|---|
 /// | `rows` | `tensor`, `axis` (0 or 1), `indices` and `values`, names of tensors of this file: I64 `[n]`, and `[n, length of the other axis]` | row (axis 0) or column (axis 1) `indices[j]` of the weight `tensor` becomes `values[j]` |
 /// | `bias` | `tensor`, `from`, `values`, the name of a tensor `[m]` | outputs `from` to `from + m` of the map with the weight `tensor` have this bias; other outputs keep theirs, 0 if the map had none |
+/// | `lowrank` | `tensor`, `from`, `factor`, `a` and `b`, names of tensors `[rank, in]` and `[m, rank]` | outputs `from` to `from + m` of the map with the weight `tensor` get `factor · b a` added; axes are those of the map, `[out, in]` |
 ///
 /// An unknown kind is refused by name. The scale is not stored: at scale s a number w becomes `w +
 /// s (w_edited − w)`, computed in F64, exactly `w_edited` at 1.
@@ -56,7 +57,7 @@
 ///
 /// ## History
 ///
-/// - 0.1: format 1 with rows and bias.
+/// - 0.1: format 1 with rows, bias and lowrank.
 @NullMarked
 package dev.fathom.edit;
 

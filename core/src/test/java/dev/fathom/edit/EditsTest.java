@@ -28,6 +28,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -77,6 +78,9 @@ class EditsTest {
         if (random.nextBoolean()) {
           changes.add(Change.Bias.of(linear, normal(random, linear.out())));
         }
+        changes.add(
+            Change.LowRank.of(
+                linear, normal(random, 2, linear.in()), normal(random, linear.out(), 2), 0.5));
       }
     }
     return changes;
@@ -172,6 +176,17 @@ class EditsTest {
             }
           }
         }
+        case Change.LowRank step -> {
+          double[] a = step.a().tensor(DType.F64).toDoubles();
+          double[] b = step.b().tensor(DType.F64).toDoubles();
+          int rank = (int) step.rank();
+          for (int j = 0; j < b.length / rank; j++) {
+            int o = step.from() + j - (int) linear.origin().from();
+            for (int k = 0; o >= 0 && o < out && k < rank * in; k++) {
+              weight[o * in + k % in] += scale * step.factor() * b[j * rank + k / in] * a[k];
+            }
+          }
+        }
         case Change.Bias given -> {
           double[] values = given.values().tensor(DType.F64).toDoubles();
           for (int j = 0; j < values.length; j++) {
@@ -192,7 +207,7 @@ class EditsTest {
 
   private static void assertSame(Tensor found, Tensor expected) {
     assertThat(found.shape()).isEqualTo(expected.shape());
-    assertThat(found.sub(expected).abs().max().item()).isLessThan(1e-15);
+    assertThat(found.sub(expected).abs().max().item()).isLessThan(1e-14);
   }
 
   @ParameterizedTest
@@ -383,6 +398,49 @@ class EditsTest {
         assertClose(after, logits(base, tap, ids), 1e-4);
       }
       assertThat(logits(base, Tap.NONE, ids)).isEqualTo(before);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("variants")
+  void aLowRankStepAddsItsProductToTheMap(Variant variant) {
+    try (var scope = Scope.withoutGradients();
+        var tiny = TinyModels.of(variant)) {
+      Transformer model = tiny.model();
+      var random = new Random(5);
+      for (Linear linear : Linears.of(model)) {
+        Tensor a = normal(random, 3, linear.in());
+        Tensor b = normal(random, linear.out(), 3);
+        List<Integer> all = IntStream.range(0, (int) linear.out()).boxed().toList();
+        Tensor sum = linear.weight().values().add(b.matmul(a).mul(0.25 * 2));
+        Edit step = Edit.of(model, "step", List.of(Change.LowRank.of(linear, a, b, 0.25))).at(2);
+        Edit rows = Edit.of(model, "rows", List.of(Change.Rows.outputs(linear, all, sum)));
+        try (Transformer stepped = Edits.apply(model, List.of(step));
+            Transformer replaced = Edits.apply(model, List.of(rows))) {
+          assertClose(logits(stepped), logits(replaced), 1e-9);
+        }
+      }
+    }
+  }
+
+  @Test
+  void aLowRankStepThatDoesNotFitIsRefused() {
+    try (var scope = Scope.withoutGradients();
+        var tiny = TinyModels.llama(DType.F32)) {
+      Linear linear = tiny.model().blocks().getFirst().mlp().out();
+      var change =
+          new Change.LowRank(
+              linear.origin().tensor(),
+              1,
+              Values.zeros(2, linear.in()),
+              Values.zeros(linear.out(), 2),
+              1);
+      Edit edit = Edit.of(tiny.model(), "step", List.of(change));
+      assertThatThrownBy(() -> Edits.apply(tiny.model(), List.of(edit)))
+          .isInstanceOf(FathomException.class)
+          .hasMessageContaining("rank 2 of " + linear.origin().tensor());
+      assertThatThrownBy(() -> new Change.LowRank("w", 0, Values.zeros(2, 4), Values.zeros(4, 3), 1))
+          .hasMessageContaining("B is [outputs, rank] and A [rank, in]");
     }
   }
 }

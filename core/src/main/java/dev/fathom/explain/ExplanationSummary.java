@@ -4,6 +4,7 @@ import dev.fathom.explain.Findings.Work;
 import dev.fathom.view.Axis;
 import dev.fathom.view.Grid;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -194,6 +195,12 @@ final class ExplanationSummary {
     return Grid.vector(Axis.index("position", length), scores);
   }
 
+  /// Scores of the tokens that sentences are about: without a start token.
+  private float[] told(Grid scores) {
+    float[] values = scores.values();
+    return Arrays.copyOfRange(values, Math.min(first(), values.length - 1), values.length);
+  }
+
   private List<Integer> order(Grid scores) {
     return IntStream.range(Math.min(first(), scores.size() - 1), scores.size())
         .filter(t -> !Double.isNaN(scores.at(t)))
@@ -238,7 +245,7 @@ final class ExplanationSummary {
     double lowest = 1;
     for (int i = 0; i < scores.size(); i++) {
       for (int j = 0; j < i; j++) {
-        double r = RankCorrelation.of(scores.get(i).values(), scores.get(j).values());
+        double r = RankCorrelation.of(told(scores.get(i)), told(scores.get(j)));
         lowest = Double.isNaN(r) ? lowest : Math.min(lowest, r);
       }
     }
@@ -277,12 +284,19 @@ final class ExplanationSummary {
     Cell mlp = Cell.largest(trace.indirectEffect(CausalTracing.State.MLP), first());
     Cell attention = Cell.largest(trace.indirectEffect(CausalTracing.State.ATTENTION), first());
     Cell most = attention.value > mlp.value ? attention : mlp;
+    String noise =
+        trace.metric() == Metric.KL
+            ? String.format(Locale.ROOT, "prediction moves by %.2f nats", trace.low())
+            : String.format(
+                Locale.ROOT,
+                "answer falls from %.2f to %.2f (%s)",
+                trace.high(),
+                trace.low(),
+                trace.metric().unit());
     say(
-        "With the subject drowned in noise the answer falls from %.2f to %.2f (%s); putting back %s"
-            + " around layer %d at %s restores %.2f.",
-        trace.high(),
-        trace.low(),
-        trace.metric().unit(),
+        "With the subject drowned in noise the %s; putting back %s around layer %d at %s restores"
+            + " %.2f.",
+        noise,
         most == attention ? "attention" : "the MLPs",
         most.layer,
         token(most.column),

@@ -195,12 +195,6 @@ final class ExplanationSummary {
     return Grid.vector(Axis.index("position", length), scores);
   }
 
-  /// Scores of the tokens that sentences are about: without a start token.
-  private float[] told(Grid scores) {
-    float[] values = scores.values();
-    return Arrays.copyOfRange(values, Math.min(first(), values.length - 1), values.length);
-  }
-
   private List<Integer> order(Grid scores) {
     return IntStream.range(Math.min(first(), scores.size() - 1), scores.size())
         .filter(t -> !Double.isNaN(scores.at(t)))
@@ -237,19 +231,25 @@ final class ExplanationSummary {
       say(
           "These methods disagree about the token that counts most (their rank correlation goes down"
               + " to %.2f): read none of them alone.",
-          lowest(List.copyOf(methods.values())));
+          lowest(List.copyOf(methods.values()), first()));
     }
   }
 
-  private double lowest(List<Grid> scores) {
+  /// The lowest rank correlation of two scores of the tokens, from the token `first` on.
+  static double lowest(List<Grid> scores, int first) {
     double lowest = 1;
     for (int i = 0; i < scores.size(); i++) {
       for (int j = 0; j < i; j++) {
-        double r = RankCorrelation.of(told(scores.get(i)), told(scores.get(j)));
+        double r = RankCorrelation.of(from(first, scores.get(i)), from(first, scores.get(j)));
         lowest = Double.isNaN(r) ? lowest : Math.min(lowest, r);
       }
     }
     return lowest;
+  }
+
+  private static float[] from(int first, Grid scores) {
+    float[] values = scores.values();
+    return Arrays.copyOfRange(values, Math.min(first, values.length - 1), values.length);
   }
 
   private static String capital(String text) {

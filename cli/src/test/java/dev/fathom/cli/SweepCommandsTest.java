@@ -74,7 +74,13 @@ class SweepCommandsTest {
     isMisuse("--instead resample needs --corrupt", "ablate", PROMPT, "--instead", "resample");
     isMisuse("--instead mean needs --reference", "ablate", PROMPT, "--instead", "mean");
     isMisuse(
-        "choose one of the same length", "ablate", PROMPT, "--instead", "resample", "--corrupt", "The capital");
+        "choose one of the same length",
+        "ablate",
+        PROMPT,
+        "--instead",
+        "resample",
+        "--corrupt",
+        "The capital");
   }
 
   @Test
@@ -153,11 +159,50 @@ class SweepCommandsTest {
 
   @Test
   void anOptionThatWouldNotBeReadIsRefused() {
-    isMisuse("leave out --part", "patch", "-m", "nowhere", PROMPT, "--corrupt", OTHER, "--to", "logits", "--part", "z");
-    isMisuse("leave out --direction", "patch", "-m", "nowhere", PROMPT, "--corrupt", OTHER, "--to", "logits", "--direction", "denoise");
-    isMisuse("leave out --part", "patch", "-m", "nowhere", PROMPT, "--corrupt", OTHER, "--attribution", "--part", "z");
+    isMisuse(
+        "leave out --part",
+        "patch",
+        "-m",
+        "nowhere",
+        PROMPT,
+        "--corrupt",
+        OTHER,
+        "--to",
+        "logits",
+        "--part",
+        "z");
+    isMisuse(
+        "leave out --direction",
+        "patch",
+        "-m",
+        "nowhere",
+        PROMPT,
+        "--corrupt",
+        OTHER,
+        "--to",
+        "logits",
+        "--direction",
+        "denoise");
+    isMisuse(
+        "leave out --part",
+        "patch",
+        "-m",
+        "nowhere",
+        PROMPT,
+        "--corrupt",
+        OTHER,
+        "--attribution",
+        "--part",
+        "z");
     isMisuse("--reference is for", "ablate", "-m", "nowhere", PROMPT, "--reference", "f.jsonl");
-    isMisuse("--corrupt is for --instead resample, not for zero", "ablate", "-m", "nowhere", PROMPT, "--corrupt", OTHER);
+    isMisuse(
+        "--corrupt is for --instead resample, not for zero",
+        "ablate",
+        "-m",
+        "nowhere",
+        PROMPT,
+        "--corrupt",
+        OTHER);
   }
 
   @Test

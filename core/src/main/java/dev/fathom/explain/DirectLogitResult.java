@@ -29,8 +29,8 @@ import java.util.stream.IntStream;
 /// @param neurons `[layer, neuron]`, without biases
 /// @param sources what attention brings from each position, `[layer, position]`, without output
 ///   biases
-/// @param sourceNorms length of what it brings to the stream, after norms and multipliers on the way,
-///   `[layer, position]`
+/// @param sourceNorms length of what it brings to the stream, after norms and multipliers on the
+///   way, `[layer, position]`
 public record DirectLogitResult(
     Provenance provenance,
     String measured,

@@ -246,8 +246,7 @@ public final class PathPatching {
           case Receiver.Head(Input input, int layer, int head) -> {
             Slice slice = slice(model, input, layer, head);
             if (layer > sender && !heard.containsKey(slice)) {
-              Attention.Qkv qkv =
-                  read.computeIfAbsent(layer, _ -> read(model, runs, layer, delta));
+              Attention.Qkv qkv = read.computeIfAbsent(layer, _ -> read(model, runs, layer, delta));
               Tensor values =
                   switch (input) {
                     case QUERY -> qkv.q();

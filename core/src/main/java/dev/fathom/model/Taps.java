@@ -161,7 +161,8 @@ public final class Taps {
         .reshape(value.shape());
   }
 
-  /// Which change each row of the layout has, -1 for none; null unless each is of one row of its own.
+  /// Which change each row of the layout has, -1 for none; null unless each is of one row of its
+  /// own.
   private static int @Nullable [] owners(List<Intervention> changes, Layout rows) {
     var byRow = new HashMap<Integer, Integer>();
     for (int i = 0; i < changes.size(); i++) {

@@ -164,8 +164,7 @@ class ExplanationTest {
   @Test
   void agreementIsThatOfTheTokensWithoutTheStartToken() {
     Axis axis = Axis.index("position", 4);
-    var scores =
-        List.of(Grid.vector(axis, -9f, 1f, 2f, 3f), Grid.vector(axis, 9f, 1f, 2f, 3f));
+    var scores = List.of(Grid.vector(axis, -9f, 1f, 2f, 3f), Grid.vector(axis, 9f, 1f, 2f, 3f));
     assertThat(ExplanationSummary.lowest(scores, 1)).isEqualTo(1, within(1e-9));
     assertThat(ExplanationSummary.lowest(scores, 0)).isLessThan(0.5);
   }

@@ -58,10 +58,7 @@ class SmolLm2AttributionTest {
   void directAttributionEqualsTheReference(String name) throws IOException {
     var result = DirectLogitAttribution.run(model, new Numbers(model.outputs()), question(name));
     try (var reference = References.open("smollm2/" + name + ".safetensors")) {
-      for (String array :
-          new String[] {
-            "dla_embed", "dla_attn", "dla_mlp", "attn_source_dla"
-          }) {
+      for (String array : new String[] {"dla_embed", "dla_attn", "dla_mlp", "attn_source_dla"}) {
         reference.assertClose(
             array, Objects.requireNonNull(result.arrays().get(array)).values(), 2e-4);
       }

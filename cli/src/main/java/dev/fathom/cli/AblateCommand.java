@@ -152,6 +152,14 @@ final class AblateCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "--instead resample needs --corrupt, the prompt whose values are taken.");
     }
+    if (reference != null && instead != Instead.mean && instead != Instead.globalMean) {
+      throw new IllegalArgumentException(
+          "--reference is for --instead mean and globalMean, not for %s.".formatted(instead));
+    }
+    if (corrupt != null && instead != Instead.resample) {
+      throw new IllegalArgumentException(
+          "--corrupt is for --instead resample, not for %s.".formatted(instead));
+    }
   }
 
   private Ablation.Instead instead(LoadedModel model) {

@@ -14,8 +14,10 @@ import dev.fathom.explain.QkReading;
 import dev.fathom.explain.StreamingPerplexity;
 import dev.fathom.explain.TokenMixing;
 import dev.fathom.view.Result;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -108,8 +110,8 @@ final class AttentionCommand implements Callable<Integer> {
       paramLabel = "SOURCE",
       description =
           "For ov and qk, what stands for a token: its embedding alone, or the stream at its"
-              + " position. Default: ${DEFAULT-VALUE}.")
-  private Source source = Source.embedding;
+              + " position. Default: embedding.")
+  private @Nullable Source source;
 
   @Option(
       names = "--no-positions",
@@ -119,8 +121,8 @@ final class AttentionCommand implements Callable<Integer> {
   @Option(
       names = "--top",
       paramLabel = "K",
-      description = "For ov and qk: tokens to name. Default: ${DEFAULT-VALUE}.")
-  private int top = 5;
+      description = "For ov and qk: tokens to name. Default: 5.")
+  private @Nullable Integer top;
 
   @Option(
       names = "--window",
@@ -134,26 +136,26 @@ final class AttentionCommand implements Callable<Integer> {
       paramLabel = "WHICH",
       description =
           "For knockout: which positions may not look, the one that is read (last) or every later"
-              + " one (all). Default: ${DEFAULT-VALUE}.")
-  private Queries queries = Queries.last;
+              + " one (all). Default: last.")
+  private @Nullable Queries queries;
 
   @Option(
       names = "--sinks",
       paramLabel = "N",
-      description = "For sinks and streaming: how many first tokens. Default: ${DEFAULT-VALUE}.")
-  private int sinks = 4;
+      description = "For sinks and streaming: how many first tokens. Default: 4.")
+  private @Nullable Integer sinks;
 
   @Option(
       names = "--from",
       paramLabel = "P",
-      description = "For sinks: the first query that counts. Default: ${DEFAULT-VALUE}.")
-  private int from = 8;
+      description = "For sinks: the first query that counts. Default: 8.")
+  private @Nullable Integer from;
 
   @Option(
       names = "--recent",
       paramLabel = "N",
-      description = "For streaming: last tokens to remember. Default: ${DEFAULT-VALUE}.")
-  private int recent = 256;
+      description = "For streaming: last tokens to remember. Default: 256.")
+  private @Nullable Integer recent;
 
   @Option(
       names = "--length",
@@ -169,6 +171,15 @@ final class AttentionCommand implements Callable<Integer> {
   public Integer call() {
     List<HeadIndex> chosen = heads.stream().map(HeadIndex::parse).toList();
     requireHeads(chosen.size());
+    requireView("--source", source, View.ov, View.qk);
+    requireView("--top", top, View.ov, View.qk);
+    requireView("--no-positions", noPositions ? true : null, View.qk);
+    requireView("--window", window, View.knockout);
+    requireView("--queries", queries, View.knockout);
+    requireView("--sinks", sinks, View.sinks, View.streaming);
+    requireView("--from", from, View.sinks);
+    requireView("--recent", recent, View.streaming);
+    requireView("--length", length, View.heads);
     try (var model = LoadedModel.open(console, modelOptions)) {
       Shown shown =
           switch (view) {
@@ -180,6 +191,18 @@ final class AttentionCommand implements Callable<Integer> {
           console, output, shown.title, shown.heading, shown.explanation, shown.result);
     }
     return Main.DONE;
+  }
+
+  /// Refuses an option that the view would not read.
+  private void requireView(String option, @Nullable Object given, View... views) {
+    if (given != null && !List.of(views).contains(view)) {
+      throw new IllegalArgumentException(
+          "%s is for --view %s, not for %s."
+              .formatted(
+                  option,
+                  Arrays.stream(views).map(View::name).collect(Collectors.joining(" and ")),
+                  view));
+    }
   }
 
   private void requireHeads(int found) {
@@ -217,21 +240,28 @@ final class AttentionCommand implements Callable<Integer> {
               prompt.text(),
               "What a head writes",
               "Tokens that the head makes likelier and less likely when it looks at each token.",
-              OvReading.run(transformer, tokenizer, prompt, chosen.getFirst(), source(), top));
+              OvReading.run(
+                  transformer, tokenizer, prompt, chosen.getFirst(), source(), or(top, 5)));
       case qk ->
           new Shown(
               prompt.text(),
               "What a head looks for",
               "Scores before the softmax: compare them within a row.",
               QkReading.run(
-                  transformer, tokenizer, prompt, chosen.getFirst(), source(), !noPositions, top));
+                  transformer,
+                  tokenizer,
+                  prompt,
+                  chosen.getFirst(),
+                  source(),
+                  !noPositions,
+                  or(top, 5)));
       case knockout -> knockout(model, prompt);
       case sinks ->
           new Shown(
               prompt.text(),
               "Attention sinks",
               "How much attention the first tokens draw, whatever they say.",
-              AttentionSinks.run(transformer, tokenizer, prompt, sinks, from));
+              AttentionSinks.run(transformer, tokenizer, prompt, or(sinks, 4), or(from, 8)));
       default ->
           new Shown(
               prompt.text(),
@@ -242,10 +272,11 @@ final class AttentionCommand implements Callable<Integer> {
   }
 
   private OvReading.Source source() {
-    return switch (source) {
-      case embedding -> OvReading.Source.EMBEDDING;
-      case stream -> OvReading.Source.STREAM;
-    };
+    return source == Source.stream ? OvReading.Source.STREAM : OvReading.Source.EMBEDDING;
+  }
+
+  private static int or(@Nullable Integer given, int usual) {
+    return given == null ? usual : given;
   }
 
   private Shown mixing(LoadedModel model, Prompt prompt, TokenMixing.Method method) {
@@ -262,10 +293,9 @@ final class AttentionCommand implements Callable<Integer> {
     var config =
         AttentionKnockout.Config.standard(model.transformer())
             .of(
-                switch (queries) {
-                  case last -> AttentionKnockout.Queries.ASKED;
-                  case all -> AttentionKnockout.Queries.ALL;
-                });
+                queries == Queries.all
+                    ? AttentionKnockout.Queries.ALL
+                    : AttentionKnockout.Queries.ASKED);
     return new Shown(
         prompt.text(),
         "Attention knockout",
@@ -296,7 +326,8 @@ final class AttentionCommand implements Callable<Integer> {
         "Streaming",
         "Loss along the text when the model remembers all tokens, the first and the last ones, or"
             + " only the last ones.",
-        StreamingPerplexity.run(model.transformer(), model.tokenizer(), text, sinks, recent));
+        StreamingPerplexity.run(
+            model.transformer(), model.tokenizer(), text, or(sinks, 4), or(recent, 256)));
   }
 
   private Shown ofModel(LoadedModel model, List<HeadIndex> chosen) {

@@ -28,6 +28,9 @@ import picocli.CommandLine.Option;
       "  fathom attribute -m DIR \"The capital of Italy is\" --method gradxinput,occlusion,shap --faithfulness",
     })
 final class AttributeCommand implements Callable<Integer> {
+  private static final AttributionMethod.IntegratedGradients USUAL =
+      AttributionMethod.IntegratedGradients.standard();
+
   private final Console console;
 
   @Mixin private final ModelOptions modelOptions = new ModelOptions();
@@ -49,13 +52,13 @@ final class AttributeCommand implements Callable<Integer> {
       paramLabel = "WHAT",
       description =
           "Where integrated gradients start: mean, zero, pad, eos or mask. Default: ${DEFAULT-VALUE}.")
-  private String baseline = "mean";
+  private String baseline = USUAL.baseline().text();
 
   @Option(
       names = "--steps",
       paramLabel = "N",
       description = "Gradients on the way of ig. Default: ${DEFAULT-VALUE}.")
-  private int steps = 64;
+  private int steps = USUAL.steps();
 
   @Option(
       names = "--path",
@@ -63,7 +66,7 @@ final class AttributeCommand implements Callable<Integer> {
       description =
           "Where on the way they are taken: midpoint, gauss (Gauss-Legendre), or near (most of them"
               + " near the baseline). Default: ${DEFAULT-VALUE}.")
-  private String path = "midpoint";
+  private String path = USUAL.path().text();
 
   @Option(
       names = "--filler",

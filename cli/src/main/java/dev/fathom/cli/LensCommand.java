@@ -225,7 +225,6 @@ final class LensCommand implements Callable<Integer> {
         "Use text like that you will ask about, at least some 100,000 tokens for a large model.",
         "",
         "Examples:",
-        "  fathom lens parts \"The capital of Italy is\" --part head --norm frozen",
         "  fathom lens train --text book.txt --save tuned.safetensors",
         "  fathom lens train -m model.gguf --text book.txt --save tuned.safetensors --steps 100",
       })

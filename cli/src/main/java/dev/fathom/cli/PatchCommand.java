@@ -2,6 +2,7 @@ package dev.fathom.cli;
 
 import dev.fathom.data.Prompt;
 import dev.fathom.explain.AttributionPatching;
+import dev.fathom.explain.Metric;
 import dev.fathom.explain.Patching;
 import dev.fathom.explain.PathPatching;
 import dev.fathom.explain.Question;
@@ -13,6 +14,7 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -66,8 +68,8 @@ final class PatchCommand implements Callable<Integer> {
       paramLabel = "DIRECTION",
       description =
           "denoise puts values of PROMPT into the run of --corrupt, noise the other way round."
-              + " Default: ${DEFAULT-VALUE}.")
-  private Direction direction = Direction.denoise;
+              + " Default: denoise.")
+  private @Nullable Direction direction;
 
   @Option(
       names = "--part",
@@ -97,9 +99,7 @@ final class PatchCommand implements Callable<Integer> {
   public Integer call() {
     var config = config();
     var routes = receivers.stream().map(PatchCommand::receiver).toList();
-    if (!routes.isEmpty() && attribution) {
-      throw new IllegalArgumentException("Give either --to or --attribution, not both.");
-    }
+    requireOneKind();
     try (var model = LoadedModel.open(console, modelOptions)) {
       Prompt prompt = questions.prompt(model, console);
       Question question = questions.question(model, prompt);
@@ -110,9 +110,7 @@ final class PatchCommand implements Callable<Integer> {
             output,
             prompt.text(),
             receivers.isEmpty() ? "Activation patching" : "Path patching",
-            receivers.isEmpty()
-                ? "Each cell is how much of the difference between the two prompts one value carries."
-                : "Each cell is what the answer loses when only one route from a head is corrupt.",
+            explanation(question.metric()),
             result(
                 model,
                 question,
@@ -122,6 +120,37 @@ final class PatchCommand implements Callable<Integer> {
       }
     }
     return Main.DONE;
+  }
+
+  /// Options that the kind of patching in question would not read are refused.
+  private void requireOneKind() {
+    boolean routes = !receivers.isEmpty();
+    if (routes && attribution) {
+      throw new IllegalArgumentException("Give either --to or --attribution, not both.");
+    }
+    if ((routes || attribution) && !parts.isEmpty()) {
+      throw new IllegalArgumentException(
+          routes
+              ? "--to always sends whole heads: leave out --part."
+              : "--attribution always estimates resid_post, attn_out, mlp_out and z: leave out --part.");
+    }
+    if (routes && direction != null) {
+      throw new IllegalArgumentException(
+          "--to always sends corrupt outputs into the run of PROMPT: leave out --direction.");
+    }
+  }
+
+  private String explanation(Metric metric) {
+    if (attribution) {
+      return "Each cell is how much putting one value over changes the metric, as the gradient"
+          + " estimates it; beside it the exact changes.";
+    }
+    if (receivers.isEmpty()) {
+      return "Each cell is how much of the difference between the two prompts one value carries.";
+    }
+    return metric == Metric.KL
+        ? "Each cell is how far the prediction moves when only one route from a head is corrupt."
+        : "Each cell is what the answer loses when only one route from a head is corrupt.";
   }
 
   private Result result(
@@ -173,9 +202,9 @@ final class PatchCommand implements Callable<Integer> {
     var config =
         Patching.Config.standard()
             .with(
-                direction == Direction.denoise
-                    ? Patching.Direction.DENOISE
-                    : Patching.Direction.NOISE);
+                direction == Direction.noise
+                    ? Patching.Direction.NOISE
+                    : Patching.Direction.DENOISE);
     Set<Patching.Part> chosen = EnumSet.noneOf(Patching.Part.class);
     for (String part : parts) {
       chosen.add(

@@ -23,7 +23,8 @@ import picocli.CommandLine.Option;
     footer = {
       "",
       "STATE is hidden (the stream after one block), mlp or attn (over a window of layers). A cell",
-      "is the probability of the answer, averaged over the noise samples.",
+      "is what returns of the answer (of its probability without --metric), averaged over the noise",
+      "samples.",
       "",
       "Examples:",
       "  fathom trace \"The Eiffel Tower is located in the city of\" --subject \"Eiffel Tower\"",

@@ -29,6 +29,24 @@ class AttentionCommandTest {
     isMisuse("reads one head", "attention", "-m", "nowhere", "--view", "ov", PROMPT);
     isMisuse("not for heads", "attention", "-m", "nowhere", "--view", "heads", "--head", "1.0");
     isMisuse("'5' is not a head", "attention", "-m", "nowhere", "--head", "5", PROMPT);
+    isMisuse(
+        "--window is for --view knockout, not for patterns",
+        "attention",
+        "-m",
+        "nowhere",
+        "--window",
+        "3",
+        PROMPT);
+    isMisuse("--queries is for", "attention", "-m", "nowhere", "--queries", "last", PROMPT);
+    isMisuse(
+        "--source is for --view ov and qk",
+        "attention",
+        "-m",
+        "nowhere",
+        "--source",
+        "stream",
+        PROMPT);
+    isMisuse("--top is for", "attention", "-m", "nowhere", "--view", "sinks", "--top", "3", PROMPT);
     isMisuse("say with --recent", "generate", "-m", "nowhere", "--sinks", "2", PROMPT);
   }
 

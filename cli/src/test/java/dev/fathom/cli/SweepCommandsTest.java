@@ -74,7 +74,13 @@ class SweepCommandsTest {
     isMisuse("--instead resample needs --corrupt", "ablate", PROMPT, "--instead", "resample");
     isMisuse("--instead mean needs --reference", "ablate", PROMPT, "--instead", "mean");
     isMisuse(
-        "fewer than the", "ablate", PROMPT, "--instead", "resample", "--corrupt", "The capital");
+        "choose one of the same length",
+        "ablate",
+        PROMPT,
+        "--instead",
+        "resample",
+        "--corrupt",
+        "The capital");
   }
 
   @Test
@@ -149,6 +155,54 @@ class SweepCommandsTest {
     isMisuse("layer 99", "patch", PROMPT, "--corrupt", OTHER, "--to", "q.99.h0");
     isMisuse("a receiver is logits", "patch", PROMPT, "--corrupt", OTHER, "--to", "resid.3");
     isMisuse("not both", "patch", PROMPT, "--corrupt", OTHER, "--to", "logits", "--attribution");
+  }
+
+  @Test
+  void anOptionThatWouldNotBeReadIsRefused() {
+    isMisuse(
+        "leave out --part",
+        "patch",
+        "-m",
+        "nowhere",
+        PROMPT,
+        "--corrupt",
+        OTHER,
+        "--to",
+        "logits",
+        "--part",
+        "z");
+    isMisuse(
+        "leave out --direction",
+        "patch",
+        "-m",
+        "nowhere",
+        PROMPT,
+        "--corrupt",
+        OTHER,
+        "--to",
+        "logits",
+        "--direction",
+        "denoise");
+    isMisuse(
+        "leave out --part",
+        "patch",
+        "-m",
+        "nowhere",
+        PROMPT,
+        "--corrupt",
+        OTHER,
+        "--attribution",
+        "--part",
+        "z");
+    isMisuse("--reference is for", "ablate", "-m", "nowhere", PROMPT, "--reference", "f.jsonl");
+    isMisuse(
+        "--corrupt is for --instead resample, not for zero",
+        "ablate",
+        "-m",
+        "nowhere",
+        PROMPT,
+        "--corrupt",
+        OTHER);
   }
 
   @Test

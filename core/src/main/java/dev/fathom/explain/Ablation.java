@@ -12,7 +12,6 @@ import dev.fathom.text.Tokenizer;
 import dev.fathom.view.Axis;
 import dev.fathom.view.Grid;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -131,7 +130,7 @@ public final class Ablation {
     int[] ids = question.ids(model);
     try (var scope = Scope.withoutGradients()) {
       var readout = new Readout(model, question, runs.last(0, question.position()));
-      Values values = Values.of(model, ids, config.instead);
+      Values values = Values.of(model, question, config.instead);
       var maps = new LinkedHashMap<Part, List<Sweep.Row>>();
       for (Part part : Part.values()) {
         if (config.parts.contains(part)) {
@@ -229,11 +228,11 @@ public final class Ablation {
       return make.apply(slice);
     }
 
-    static Values of(Transformer model, int[] ids, Instead instead) {
+    static Values of(Transformer model, Question question, Instead instead) {
       return switch (instead) {
         case Instead.Zero() -> new Values("zero", Intervention.Zero::new);
         case Instead.Resample(Prompt prompt) -> {
-          Runs other = Runs.of(model, sameLength(prompt.ids(), ids), KEPT);
+          Runs other = Runs.of(model, sameLength(model, prompt, question), KEPT);
           yield new Values(
               "resample: " + prompt.text(),
               slice ->
@@ -242,7 +241,7 @@ public final class Ablation {
                       partOf(slice, other.at(slice.site().kind(), slice.site().layer(), 0))));
         }
         case Instead.Mean(List<Prompt> prompts, boolean perPosition) -> {
-          Means means = Means.of(model, prompts, perPosition, ids);
+          Means means = Means.of(model, prompts, perPosition, question);
           yield new Values(
               "mean of %d prompts, %s"
                   .formatted(prompts.size(), perPosition ? "each position its own" : "global"),
@@ -253,13 +252,15 @@ public final class Ablation {
 
     private static final Kind[] KEPT = {Kind.ATTN_OUT, Kind.MLP_OUT, Kind.Z};
 
-    private static int[] sameLength(int[] other, int[] ids) {
-      if (other.length < ids.length) {
+    /// The tokens of another prompt that can matter.
+    private static int[] sameLength(Transformer model, Prompt other, Question question) {
+      int expected = question.prompt().length();
+      if (other.length() != expected) {
         throw new IllegalArgumentException(
-            "The other prompt has %d tokens, fewer than the %d of this one: values are taken position by position, so choose one of the same length."
-                .formatted(other.length, ids.length));
+            "The other prompt has %d tokens, this one %d: values are taken position by position, so choose one of the same length."
+                .formatted(other.length(), expected));
       }
-      return Arrays.copyOf(other, ids.length);
+      return question.about(other).ids(model);
     }
   }
 
@@ -274,15 +275,14 @@ public final class Ablation {
 
   /// Means of sublayer outputs and heads over reference prompts.
   private record Means(List<Tensor> attention, List<Tensor> mlp, List<Tensor> heads) {
-    static Means of(Transformer model, List<Prompt> prompts, boolean perPosition, int[] ids) {
+    /// Summed in 32 bits or more: a long sum in 16 stops growing.
+    static Means of(
+        Transformer model, List<Prompt> prompts, boolean perPosition, Question question) {
       Scope home = Scope.current();
       var sums = new ArrayList<List<Tensor>>();
       long count = 0;
       for (Prompt prompt : prompts) {
-        int[] own = prompt.ids();
-        if (perPosition) {
-          own = Values.sameLength(own, ids);
-        }
+        int[] own = perPosition ? Values.sameLength(model, prompt, question) : prompt.ids();
         int first = !perPosition && prompt.startToken() && own.length > 1 ? 1 : 0;
         try (var scope = Scope.withoutGradients()) {
           Runs runs = Runs.of(model, own, Values.KEPT);
@@ -291,7 +291,7 @@ public final class Ablation {
               sums.add(new ArrayList<>());
             }
             for (int layer = 0; layer < model.layers(); layer++) {
-              Tensor value = runs.at(Values.KEPT[k], layer, 0);
+              Tensor value = FrozenRun.wide(runs.at(Values.KEPT[k], layer, 0));
               Tensor part =
                   perPosition ? value : value.narrow(0, first, own.length - first).sum(0, true);
               if (sums.get(k).size() <= layer) {
@@ -305,7 +305,7 @@ public final class Ablation {
         count += perPosition ? 1 : own.length - first;
       }
       double share = 1.0 / count;
-      sums.forEach(layers -> layers.forEach(sum -> sum.mulInPlace(share)));
+      sums.forEach(layers -> layers.replaceAll(sum -> sum.mul(share).to(model.card().dtype())));
       return new Means(sums.get(0), sums.get(1), sums.get(2));
     }
 

@@ -22,9 +22,6 @@ import java.util.List;
 /// would have nothing left to look at keeps what it had. It misleads where information takes
 /// another way round: through a token between, or before or after the window.
 public final class AttentionKnockout {
-  /// Rows of one sweep: comparing their changes with each other grows by the square.
-  private static final int AT_ONCE = 512;
-
   private AttentionKnockout() {}
 
   /// Which queries may not look.
@@ -93,16 +90,10 @@ public final class AttentionKnockout {
           rows.add(row(model, question, config, layer, key));
         }
       }
-      var sweep = new Sweep(model, runs, question.position());
-      float[] effects = new float[rows.size()];
-      for (int from = 0; from < effects.length; from += AT_ONCE) {
-        try (var inner = Scope.open()) {
-          var part = rows.subList(from, Math.min(effects.length, from + AT_ONCE));
-          double[] values = readout.values(sweep.run(part));
-          for (int i = 0; i < values.length; i++) {
-            effects[from + i] = (float) question.metric().effect(readout.clean(), values[i]);
-          }
-        }
+      double[] values = readout.values(new Sweep(model, runs, question.position()).run(rows));
+      float[] effects = new float[values.length];
+      for (int i = 0; i < values.length; i++) {
+        effects[i] = (float) question.metric().effect(readout.clean(), values[i]);
       }
       var names = new Names(model, tokenizer);
       List<String> tokens = names.tokens(question.prompt());

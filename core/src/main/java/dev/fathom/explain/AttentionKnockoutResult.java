@@ -19,7 +19,7 @@ public record AttentionKnockoutResult(
     Provenance provenance, Metric metric, double clean, int window, Grid effect) implements Result {
   @Override
   public String method() {
-    return "attention";
+    return "attention-knockout";
   }
 
   @Override

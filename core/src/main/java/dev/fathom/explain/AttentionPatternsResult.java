@@ -29,7 +29,7 @@ public record AttentionPatternsResult(Provenance provenance, Grid attention, Lis
 
   @Override
   public String method() {
-    return "attention";
+    return "attention-patterns";
   }
 
   @Override

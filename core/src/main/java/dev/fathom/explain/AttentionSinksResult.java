@@ -20,7 +20,7 @@ public record AttentionSinksResult(
     Provenance provenance, int first, double uniform, Grid mass, Grid keys) implements Result {
   @Override
   public String method() {
-    return "attention";
+    return "attention-sinks";
   }
 
   @Override

@@ -124,9 +124,14 @@ public sealed interface AttributionMethod {
       requireSamples(steps, 1);
     }
 
-    /// 50 midpoint steps from the zero vector.
+    /// 64 midpoint steps from the mean embedding, as Shapley values use it: from zero, a pre-norm
+    /// model needs many more.
     public static IntegratedGradients standard() {
-      return new IntegratedGradients(Filler.ZERO, Path.MIDPOINT, 50);
+      return new IntegratedGradients(Filler.MEAN, Path.MIDPOINT, 64);
+    }
+
+    public IntegratedGradients withSteps(int steps) {
+      return new IntegratedGradients(baseline, path, steps);
     }
 
     @Override

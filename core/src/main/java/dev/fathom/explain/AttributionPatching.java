@@ -121,6 +121,11 @@ public final class AttributionPatching {
       Prompt corrupt,
       Patching.Config config) {
     long start = System.nanoTime();
+    if (question.metric() == Metric.KL && config.direction() == Patching.Direction.NOISE) {
+      throw new IllegalArgumentException(
+          "The metric kl is 0 at the clean prompt, and so is its gradient, from which noise is"
+              + " estimated: choose logprob, logit, logitdiff or prob, or denoise.");
+    }
     var names = new Names(model, tokenizer);
     PatchingResult patched =
         Patching.run(
@@ -187,8 +192,10 @@ public final class AttributionPatching {
       Site site = Site.of(part.kind(), layer);
       Tensor other =
           part == Patching.Part.STREAM ? from.stream(layer + 1) : from.at(part.kind(), layer, 0);
-      Tensor product =
-          other.sub(gradients.value(site)).mul(gradients.gradient(site)); // [length, …]
+      Tensor product = // [length, …], summed in 32 bits or more
+          FrozenRun.wide(other)
+              .sub(FrozenRun.wide(gradients.value(site)))
+              .mul(FrozenRun.wide(gradients.gradient(site)));
       Tensor summed =
           part.perHead()
               ? product.sum(2, false).sum(0, false) // over positions, for each head

@@ -29,9 +29,10 @@ import java.util.SplittableRandom;
 import java.util.function.LongConsumer;
 
 /// Where is a fact recalled? The subject's embeddings are drowned in noise until the model no
-/// longer knows the answer; then one state at a time is put back as it was, and the cell is the
-/// probability of the answer (Meng et al. 2022, section 2; `score = mean over noise samples of
-/// P(answer)`). `total effect = high − low`, `indirect effect = score − low`.
+/// longer knows the answer; then one state at a time is put back as it was, and the score is the
+/// mean over noise samples of the metric, usually P(answer) (Meng et al. 2022, section 2). `total
+/// effect = high − low`, `indirect effect = score − low`, the cell; with [Metric#KL], which is 0 on
+/// the clean run, `low` and `low − score`.
 ///
 /// Sublayers are put back over a window of layers, as one alone carries little.
 ///

@@ -508,11 +508,7 @@ public final class Comparison {
   }
 
   private static Result attribution(Pair pair, Transformer model) {
-    Question question = pair.question;
-    boolean linear =
-        question.metric() == Metric.LOGIT || question.metric() == Metric.LOGIT_DIFFERENCE;
-    return DirectLogitAttribution.run(
-        model, pair.tokenizer, linear ? question : question.measuredBy(Metric.LOGIT));
+    return DirectLogitAttribution.run(model, pair.tokenizer, pair.question.linear());
   }
 
   private static Found ablation(Pair pair) {

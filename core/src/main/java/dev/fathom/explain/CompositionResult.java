@@ -34,7 +34,7 @@ public record CompositionResult(
 
   @Override
   public String method() {
-    return "attention";
+    return "attention-composition";
   }
 
   @Override

@@ -33,7 +33,8 @@ public final class CopyingScores {
 
     /// 50 tokens, among the 10 best; fewer where the model knows few.
     public static Config standard(Transformer model) {
-      int most = Math.min((model.card().context() - 1) / 2, model.outputs() / 2);
+      int known = (int) model.embedding().vocabulary();
+      int most = Math.min((model.card().context() - 1) / 2, known / 2);
       return new Config(Math.clamp(most, 2, 50), 10, 0);
     }
 

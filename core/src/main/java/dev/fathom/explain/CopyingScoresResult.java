@@ -16,7 +16,7 @@ import java.util.SequencedMap;
 public record CopyingScoresResult(Provenance provenance, int top, Grid copying) implements Result {
   @Override
   public String method() {
-    return "attention";
+    return "attention-copying";
   }
 
   @Override

@@ -29,7 +29,8 @@ import java.util.stream.IntStream;
 /// @param neurons `[layer, neuron]`, without biases
 /// @param sources what attention brings from each position, `[layer, position]`, without output
 ///   biases
-/// @param sourceNorms length of what it brings, `[layer, position]`
+/// @param sourceNorms length of what it brings to the stream, after norms and multipliers on the
+///   way, `[layer, position]`
 public record DirectLogitResult(
     Provenance provenance,
     String measured,
@@ -180,7 +181,7 @@ public record DirectLogitResult(
     arrays.put("dla_head", heads);
     arrays.put("dla_neuron", neurons);
     arrays.put("attn_source_dla", sources);
-    arrays.put("attn_source_norm", sourceNorms);
+    arrays.put("dla_source_norm", sourceNorms);
     return arrays;
   }
 }

@@ -4,6 +4,7 @@ import dev.fathom.explain.Findings.Work;
 import dev.fathom.view.Axis;
 import dev.fathom.view.Grid;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -230,19 +231,25 @@ final class ExplanationSummary {
       say(
           "These methods disagree about the token that counts most (their rank correlation goes down"
               + " to %.2f): read none of them alone.",
-          lowest(List.copyOf(methods.values())));
+          lowest(List.copyOf(methods.values()), first()));
     }
   }
 
-  private double lowest(List<Grid> scores) {
+  /// The lowest rank correlation of two scores of the tokens, from the token `first` on.
+  static double lowest(List<Grid> scores, int first) {
     double lowest = 1;
     for (int i = 0; i < scores.size(); i++) {
       for (int j = 0; j < i; j++) {
-        double r = RankCorrelation.of(scores.get(i).values(), scores.get(j).values());
+        double r = RankCorrelation.of(from(first, scores.get(i)), from(first, scores.get(j)));
         lowest = Double.isNaN(r) ? lowest : Math.min(lowest, r);
       }
     }
     return lowest;
+  }
+
+  private static float[] from(int first, Grid scores) {
+    float[] values = scores.values();
+    return Arrays.copyOfRange(values, Math.min(first, values.length - 1), values.length);
   }
 
   private static String capital(String text) {
@@ -277,12 +284,19 @@ final class ExplanationSummary {
     Cell mlp = Cell.largest(trace.indirectEffect(CausalTracing.State.MLP), first());
     Cell attention = Cell.largest(trace.indirectEffect(CausalTracing.State.ATTENTION), first());
     Cell most = attention.value > mlp.value ? attention : mlp;
+    String noise =
+        trace.metric() == Metric.KL
+            ? String.format(Locale.ROOT, "prediction moves by %.2f nats", trace.low())
+            : String.format(
+                Locale.ROOT,
+                "answer falls from %.2f to %.2f (%s)",
+                trace.high(),
+                trace.low(),
+                trace.metric().unit());
     say(
-        "With the subject drowned in noise the answer falls from %.2f to %.2f (%s); putting back %s"
-            + " around layer %d at %s restores %.2f.",
-        trace.high(),
-        trace.low(),
-        trace.metric().unit(),
+        "With the subject drowned in noise the %s; putting back %s around layer %d at %s restores"
+            + " %.2f.",
+        noise,
         most == attention ? "attention" : "the MLPs",
         most.layer,
         token(most.column),

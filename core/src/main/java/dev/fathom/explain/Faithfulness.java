@@ -90,11 +90,7 @@ public final class Faithfulness {
       int[] positions = prompt.positions();
       var orders = new ArrayList<List<Integer>>();
       for (TokenAttribution attribution : result.attributions()) {
-        orders.add(
-            attribution.order().stream()
-                .map(token -> Arrays.binarySearch(positions, token))
-                .filter(player -> player >= 0)
-                .toList());
+        orders.add(order(attribution, positions));
       }
       var random = new Random(config.seed());
       List<Integer> players = new ArrayList<>(IntStream.range(0, n).boxed().toList());
@@ -112,11 +108,32 @@ public final class Faithfulness {
     }
   }
 
+  /// An attribution's tokens as players, the highest score first.
+  private static List<Integer> order(TokenAttribution attribution, int[] positions) {
+    for (int position : positions) {
+      if (!Float.isFinite((float) attribution.scores().at(position))) {
+        throw new IllegalArgumentException(
+            "%s has no finite score for token %d (%s), so there is no order to take tokens away in: leave that method out, or compute in 32 bits."
+                .formatted(attribution.title(), position, attribution.scores().at(position)));
+      }
+    }
+    return attribution.order().stream()
+        .map(token -> Arrays.binarySearch(positions, token))
+        .filter(player -> player >= 0)
+        .toList();
+  }
+
   /// The curves of orders of players.
+  ///
+  /// @throws IllegalArgumentException if an order does not name each player once
   static List<Curves> curves(Coalition game, List<List<Integer>> orders) {
     int n = game.players();
     var sets = new ArrayList<boolean[]>();
     for (List<Integer> order : orders) {
+      if (order.size() != n || order.stream().distinct().count() != n) {
+        throw new IllegalArgumentException(
+            "an order names each of %d players once, found %s".formatted(n, order));
+      }
       boolean[] left = Coalition.all(n);
       boolean[] back = new boolean[n];
       sets.add(left.clone());

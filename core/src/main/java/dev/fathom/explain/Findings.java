@@ -136,9 +136,9 @@ final class Findings {
   };
   private static final int SAMPLES = 10;
 
-  /// From the mean embedding, as Shapley values are: from zero, a pre-norm model needs many steps.
+  /// Half the usual steps, as it is one of many sections; its note names their number.
   private static final AttributionMethod.IntegratedGradients INTEGRATED =
-      new AttributionMethod.IntegratedGradients(Filler.MEAN, AttributionMethod.Path.MIDPOINT, 32);
+      AttributionMethod.IntegratedGradients.standard().withSteps(32);
 
   /// Told that a computation has come this far, 0 to 1.
   interface Watcher {
@@ -212,15 +212,6 @@ final class Findings {
     return model.blocks().getFirst().attention().heads();
   }
 
-  /// The same question where only logits will do.
-  private Question logits() {
-    return switch (question.metric()) {
-      case LOGIT, LOGIT_DIFFERENCE -> question;
-      case LOG_PROB, PROBABILITY, KL ->
-          question.measuredBy(question.foil().isPresent() ? Metric.LOGIT_DIFFERENCE : Metric.LOGIT);
-    };
-  }
-
   /// The same where the prompt itself must not be the zero of the metric.
   private Question attributable() {
     return question.metric() == Metric.KL ? question.measuredBy(Metric.LOG_PROB) : question;
@@ -263,7 +254,7 @@ final class Findings {
     return once(
         Work.DIRECT,
         DirectLogitResult.class,
-        () -> DirectLogitAttribution.run(model, tokenizer, logits()));
+        () -> DirectLogitAttribution.run(model, tokenizer, question.linear()));
   }
 
   TokenDecompositionResult decomposition() {
@@ -272,7 +263,7 @@ final class Findings {
         TokenDecompositionResult.class,
         () ->
             TokenDecomposition.run(
-                model, tokenizer, logits(), TokenDecomposition.Config.standard()));
+                model, tokenizer, question.linear(), TokenDecomposition.Config.standard()));
   }
 
   AttributionResult gradients() {
@@ -341,7 +332,7 @@ final class Findings {
         NeuronContributionResult.class,
         () ->
             NeuronContributions.run(
-                model, tokenizer, question, NeuronContributions.Config.standard()));
+                model, tokenizer, question.linear(), NeuronContributions.Config.standard()));
   }
 
   /// Of the probability, unless another metric than the logit was asked for.

@@ -1,6 +1,7 @@
 package dev.fathom.explain;
 
 import dev.fathom.model.Transformer;
+import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.text.Tokenizer;
@@ -79,7 +80,7 @@ final class GradientAttribution {
         }
         Tensor points =
             Tensor.of(noise, count, tokens, model.dModel()).to(e.dtype()).add(e.unsqueeze(0));
-        double[] scores = e.unsqueeze(0).mul(gradients.at(points)).sum(-1, false).toDoubles();
+        double[] scores = perToken(e.unsqueeze(0), gradients.at(points));
         for (int i = 0; i < scores.length; i++) {
           sum[i % tokens] += scores[i];
           squares[i % tokens] += scores[i] * scores[i];
@@ -102,7 +103,8 @@ final class GradientAttribution {
       Tensor base = method.baseline().vector(model, tokenizer).unsqueeze(0).expand(e.shape());
       Tensor way = e.sub(base);
       Quadrature rule = Quadrature.of(method.path(), method.steps());
-      Tensor mean = Tensor.zeros(e.dtype(), e.shape());
+      DType wide = FrozenRun.wide(e).dtype();
+      Tensor mean = Tensor.zeros(wide, e.shape());
       for (int done = 0; done < method.steps(); ) {
         int count = Math.min(gradients.atOnce(), method.steps() - done);
         try (var inner = Scope.withoutGradients()) {
@@ -113,7 +115,7 @@ final class GradientAttribution {
           Tensor alpha = Tensor.of(at, count, 1, 1).to(e.dtype());
           Tensor gradient = gradients.at(base.unsqueeze(0).add(way.unsqueeze(0).mul(alpha)));
           mean.addInPlace(
-              gradient.mul(Tensor.of(weights, count, 1, 1).to(e.dtype())).sum(0, false));
+              gradient.to(wide).mul(Tensor.of(weights, count, 1, 1).to(wide)).sum(0, false));
         }
         done += count;
       }
@@ -122,7 +124,8 @@ final class GradientAttribution {
     }
   }
 
+  /// Products summed in 32 bits or more.
   private static double[] perToken(Tensor x, Tensor gradient) {
-    return x.mul(gradient).sum(-1, false).toDoubles();
+    return FrozenRun.wide(x).mul(FrozenRun.wide(gradient)).sum(-1, false).toDoubles();
   }
 }

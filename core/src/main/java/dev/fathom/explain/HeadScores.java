@@ -69,7 +69,8 @@ public final class HeadScores {
 
     /// Four sequences of 50 tokens, twice each; fewer tokens where the model reads less.
     public static Config standard(Transformer model) {
-      int most = Math.min((model.card().context() - 1) / 2, model.outputs() / 2);
+      int known = (int) model.embedding().vocabulary();
+      int most = Math.min((model.card().context() - 1) / 2, known / 2);
       return new Config(Math.clamp(most, 2, 50), 4, 0);
     }
 

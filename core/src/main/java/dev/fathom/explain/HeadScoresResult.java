@@ -26,7 +26,7 @@ public record HeadScoresResult(Provenance provenance, SequencedMap<HeadScores.Jo
 
   @Override
   public String method() {
-    return "attention";
+    return "attention-heads";
   }
 
   @Override

@@ -180,8 +180,9 @@ public record LensResult(
   @Override
   public SequencedMap<String, Grid> arrays() {
     var arrays = new LinkedHashMap<String, Grid>();
-    arrays.put("lens_top5_id", topIds);
-    arrays.put("lens_top5_prob", topProbability);
+    int kept = topIds.axis(2).size();
+    arrays.put("lens_top%d_id".formatted(kept), topIds);
+    arrays.put("lens_top%d_prob".formatted(kept), topProbability);
     arrays.put("lens_entropy_nats", entropy);
     arrays.put("lens_target_prob", targetProbability);
     arrays.put("lens_target_rank", targetRank);

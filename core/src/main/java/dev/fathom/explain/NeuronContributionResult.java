@@ -12,15 +12,15 @@ import java.util.SequencedMap;
 
 /// What the neurons of all layers write at one position.
 ///
-/// @param target what the second ranking asks about
+/// @param measured what the second ranking asks about: a logit, or a difference of two
 /// @param activations m, `[layer, neuron]`
 /// @param sizes `|m| ‖v‖`, `[layer, neuron]`
-/// @param speaks `m (e_y · v)`, `[layer, neuron]`, in logits
+/// @param speaks `m (e_y · v)`, `[layer, neuron]`, in logits, the foil's taken off where measured
 /// @param ranking the largest, in words
 public record NeuronContributionResult(
     Provenance provenance,
     NeuronContributions.Order order,
-    String target,
+    String measured,
     Grid activations,
     Grid sizes,
     Grid speaks,
@@ -79,13 +79,13 @@ public record NeuronContributionResult(
         new View.Table(
             order == NeuronContributions.Order.SIZE
                 ? "Neurons that write most"
-                : "Neurons that speak for or against '" + target + "'",
+                : "Neurons that speak for or against the " + measured,
             "Which tokens does each promote here?",
-            List.of("neuron", "m", "|m| ‖v‖", "for the target (logits)", "promotes here"),
+            List.of("neuron", "m", "|m| ‖v‖", "for the answer (logits)", "promotes here"),
             rows),
         View.Lines.over(
             "Neurons by layer",
-            "How much do all neurons of a layer write for and against '" + target + "'?",
+            "How much do all neurons of a layer write for and against the " + measured + "?",
             axis,
             View.Panel.of(
                 "logits",

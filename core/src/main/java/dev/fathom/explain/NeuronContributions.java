@@ -28,8 +28,8 @@ import java.util.stream.IntStream;
 
 /// Which neurons write most here, and which write the answer? At one position of a prompt neuron i
 /// adds `m_i v_i` to the stream; ranked over all layers by `|m_i| ‖v_i‖`, or by `m_i (e_y · v_i)`
-/// for the target y (less that of a foil, where there is one). Geva et al. 2022; spec explain.md
-/// section 6.
+/// for the target y (with [Metric#LOGIT_DIFFERENCE] less that of the foil). Geva et al. 2022; spec
+/// explain.md section 6.
 ///
 /// With [ValueVectors.Reading#FROZEN] the second is exact: summed over a layer's neurons, plus the
 /// bias of the output map, it is what the MLP adds to the target's logit directly (before a
@@ -75,9 +75,13 @@ public final class NeuronContributions {
     }
   }
 
+  /// @throws IllegalArgumentException if the metric is not a logit or a difference of two, or the
+  ///   model's neurons are not added to its stream
   public static NeuronContributionResult run(
       Transformer model, Tokenizer tokenizer, Question question, Config config) {
     long start = System.nanoTime();
+    var names = new Names(model, tokenizer);
+    String measured = names.measured(question);
     ValueVectors.requireReadable(model);
     for (Block block : model.blocks()) {
       ValueVectors.afterMlp(block);
@@ -110,7 +114,6 @@ public final class NeuronContributions {
               .sorted(Comparator.comparingDouble(i -> -Math.abs(scores[i])))
               .limit(config.neurons())
               .toList();
-      var names = new Names(model, tokenizer);
       var found = new ArrayList<NeuronContributionResult.Neuron>();
       for (int i : best) {
         found.add(
@@ -125,6 +128,8 @@ public final class NeuronContributions {
               (System.nanoTime() - start) / 1e9,
               "target",
               names.output(question.target()),
+              "measured",
+              measured,
               "position",
               Integer.toString(question.position()),
               "order",
@@ -132,7 +137,7 @@ public final class NeuronContributions {
               "reading",
               config.reading().text()),
           config.order(),
-          names.output(question.target()),
+          measured,
           Grid.real(axes, activations),
           Grid.real(axes, sizes),
           Grid.real(axes, speaks),
@@ -213,13 +218,14 @@ public final class NeuronContributions {
       return ValueVectors.wide(at(Kind.MLP_ACT, layer).select(0, 0));
     }
 
-    /// The row of the unembedding, less that of the foil, `[dModel]`.
+    /// The row of the unembedding, less that of the foil where the difference is asked for,
+    /// `[dModel]`.
     Tensor direction(Question question) {
       Tensor table = head.out().weight().values();
       Tensor row = ValueVectors.wide(table.select(0, question.target()));
-      return question.foil().isEmpty()
+      return question.metric() != Metric.LOGIT_DIFFERENCE
           ? row
-          : row.sub(ValueVectors.wide(table.select(0, question.foil().getAsInt())));
+          : row.sub(ValueVectors.wide(table.select(0, question.foil().orElseThrow())));
     }
 
     /// `e_y · v_i` of every neuron of a layer as the reading has it, `[neurons]`.

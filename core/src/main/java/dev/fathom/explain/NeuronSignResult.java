@@ -25,7 +25,7 @@ public record NeuronSignResult(
 
   @Override
   public String method() {
-    return "neurons";
+    return "neuron-signs";
   }
 
   @Override

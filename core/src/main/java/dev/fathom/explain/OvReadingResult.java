@@ -31,7 +31,7 @@ public record OvReadingResult(
     implements Result {
   @Override
   public String method() {
-    return "attention";
+    return "attention-ov";
   }
 
   @Override

@@ -21,6 +21,7 @@ import dev.fathom.view.Result;
 import dev.fathom.view.Scale;
 import dev.fathom.view.View;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -33,6 +34,8 @@ import java.util.function.LongConsumer;
 /// loses (Wang et al. 2022, section 3.1; Goldowsky-Dill et al. 2023):
 ///
 /// `effect = metric(clean) − metric(sender → receivers corrupt)`
+///
+/// and for [Metric#KL], which is 0 on the clean run, the divergence itself.
 ///
 /// With the logits as receiver it is the sender's direct effect.
 ///
@@ -79,13 +82,18 @@ public final class PathPatching {
       return List.of(
           View.HeatMap.of(
                   "Path patching to " + receivers,
-                  String.format(
-                      Locale.ROOT,
-                      "How much does %s (%.2f) fall when only this route from the head is corrupt?",
-                      metric.words(provenance.parameters()),
-                      clean),
+                  metric == Metric.KL
+                      ? "How far does the prediction move when only this route from the head is corrupt?"
+                      : String.format(
+                          Locale.ROOT,
+                          "How much does %s (%.2f) fall when only this route from the head is corrupt?",
+                          metric.words(provenance.parameters()),
+                          clean),
                   effect,
-                  Scale.diverging("loss in " + metric.unit()))
+                  Scale.diverging(
+                      metric == Metric.KL
+                          ? "distance in " + metric.unit()
+                          : "loss in " + metric.unit()))
               .bottomUp());
     }
 
@@ -124,33 +132,42 @@ public final class PathPatching {
       int position = question.position();
       var readout = new Readout(model, question, runs.last(0, position));
       before = readout.clean();
-      var rows = new ArrayList<Sweep.Row>();
-      var senders = new ArrayList<Integer>();
-      var direct = new ArrayList<Tensor>();
-      for (int layer = 0; layer < model.layers(); layer++) {
-        Tensor added = added(model, runs, layer); // [heads, length, dModel]
-        for (int head = 0; head < heads; head++) {
-          Tensor delta = added.select(0, head);
-          int sender = layer * heads + head;
-          if (receivers.getFirst() instanceof Receiver.Logits) {
-            senders.add(sender);
-            direct.add(runs.last(0, position).add(delta.narrow(0, position, 1)));
-          } else {
-            List<Intervention> heard = heard(model, runs, receivers, layer, delta);
-            if (!heard.isEmpty()) {
-              senders.add(sender);
-              rows.add(new Sweep.Row(0, firstLayer(heard), 0, heard));
+      var sweep = new Sweep(model, runs, position).within(budget).telling(progress);
+      for (int layer = 0; layer < model.layers(); ) {
+        try (var some = Scope.withoutGradients()) {
+          var rows = new ArrayList<Sweep.Row>();
+          var senders = new ArrayList<Integer>();
+          var direct = new ArrayList<Tensor>();
+          long held = 0;
+          for (; layer < model.layers() && held < budget; layer++) {
+            try (var inner = Scope.open()) {
+              Tensor added = added(model, runs, layer); // [heads, length, dModel]
+              for (int head = 0; head < heads; head++) {
+                Tensor delta = added.select(0, head);
+                int sender = layer * heads + head;
+                if (receivers.getFirst() instanceof Receiver.Logits) {
+                  senders.add(sender);
+                  Tensor last = delta.narrow(0, position, 1);
+                  direct.add(some.keep(runs.last(0, position).add(last)));
+                } else {
+                  List<Intervention> heard = heard(model, runs, receivers, layer, delta, some);
+                  held += bytes(heard);
+                  if (!heard.isEmpty()) {
+                    senders.add(sender);
+                    rows.add(new Sweep.Row(0, firstLayer(heard), 0, heard));
+                  }
+                }
+              }
+            }
+          }
+          if (!senders.isEmpty()) {
+            double[] values =
+                readout.values(direct.isEmpty() ? sweep.run(rows) : Tensor.cat(direct, 0));
+            for (int i = 0; i < values.length; i++) {
+              effect[senders.get(i)] = (float) question.metric().effect(before, values[i]);
             }
           }
         }
-      }
-      Tensor streams =
-          direct.isEmpty()
-              ? new Sweep(model, runs, position).within(budget).telling(progress).run(rows)
-              : Tensor.cat(direct, 0);
-      double[] values = readout.values(streams);
-      for (int i = 0; i < values.length; i++) {
-        effect[senders.get(i)] = (float) question.metric().effect(before, values[i]);
       }
     }
     String described = described(receivers);
@@ -205,53 +222,85 @@ public final class PathPatching {
     return steps.multiplier() == 1 ? normed : normed.mul(steps.multiplier());
   }
 
-  /// What the receivers hear of a sender, as changes of the clean run.
+  /// What the receivers hear of a sender, as changes of the clean run. Heads that share their keys
+  /// and values hear them once.
+  ///
+  /// @param home the scope of what is heard; everything else goes
   private static List<Intervention> heard(
-      Transformer model, Runs runs, List<Receiver> receivers, int sender, Tensor delta) {
-    var heard = new ArrayList<Intervention>();
-    for (Receiver receiver : receivers) {
-      switch (receiver) {
-        case Receiver.Logits() -> throw new AssertionError("the logits are read directly");
-        case Receiver.Head(Input input, int layer, int head) -> {
-          if (layer > sender) {
-            heard.add(head(model, runs, input, layer, head, delta));
+      Transformer model,
+      Runs runs,
+      List<Receiver> receivers,
+      int sender,
+      Tensor delta,
+      Scope home) {
+    var heard = new LinkedHashMap<Slice, Intervention>();
+    var read = new HashMap<Integer, Attention.Qkv>(); // by layer
+    try (var inner = Scope.open()) {
+      for (Receiver receiver : receivers) {
+        switch (receiver) {
+          case Receiver.Logits() -> throw new AssertionError("the logits are read directly");
+          case Receiver.Head(Input input, int layer, int head) -> {
+            Slice slice = slice(model, input, layer, head);
+            if (layer > sender && !heard.containsKey(slice)) {
+              Attention.Qkv qkv = read.computeIfAbsent(layer, _ -> read(model, runs, layer, delta));
+              Tensor values =
+                  switch (input) {
+                    case QUERY -> qkv.q();
+                    case KEY -> qkv.k();
+                    case VALUE -> qkv.v();
+                  };
+              Tensor own = values.narrow(1, slice.units().getFirst(), 1).copy();
+              heard.put(slice, new Intervention.Replace(slice, home.keep(own)));
+            }
           }
-        }
-        case Receiver.Mlp(int layer) -> {
-          Block block = model.blocks().get(layer);
-          boolean own = layer == sender && !block.steps().parallel();
-          if (layer > sender || own) {
-            heard.add(mlp(runs, block, layer, delta));
+          case Receiver.Mlp(int layer) -> {
+            Block block = model.blocks().get(layer);
+            boolean own = layer == sender && !block.steps().parallel();
+            if (layer > sender || own) {
+              Slice slice = Slice.of(Kind.MLP_IN, layer);
+              Tensor value = home.keep(mlp(runs, block, layer, delta));
+              heard.put(slice, new Intervention.Replace(slice, value));
+            }
           }
         }
       }
     }
-    return heard;
+    return List.copyOf(heard.values());
   }
 
-  private static Intervention head(
-      Transformer model, Runs runs, Input input, int layer, int head, Tensor delta) {
-    Block block = model.blocks().get(layer);
-    Attention attention = block.attention();
-    Tensor stream = runs.stream(layer).narrow(0, 0, runs.length()).add(delta);
-    Attention.Qkv qkv = attention.read(block.steps().attentionReads(stream), true);
+  private static long bytes(List<Intervention> heard) {
+    long bytes = 0;
+    for (Intervention each : heard) {
+      if (each instanceof Intervention.Replace(_, Tensor value)) {
+        bytes += value.elements() * value.dtype().bytes();
+      }
+    }
+    return bytes;
+  }
+
+  /// Where a head's input stands.
+  private static Slice slice(Transformer model, Input input, int layer, int head) {
+    Attention attention = model.blocks().get(layer).attention();
     int shared = head / (attention.heads() / attention.kvHeads());
     return switch (input) {
-      case QUERY -> replaced(Kind.Q_ROT, layer, head, qkv.q());
-      case KEY -> replaced(Kind.K_ROT, layer, shared, qkv.k());
-      case VALUE -> replaced(Kind.V, layer, shared, qkv.v());
+      case QUERY -> Slice.of(Kind.Q_ROT, layer).heads(head);
+      case KEY -> Slice.of(Kind.K_ROT, layer).heads(shared);
+      case VALUE -> Slice.of(Kind.V, layer).heads(shared);
     };
   }
 
-  private static Intervention replaced(Kind kind, int layer, int head, Tensor values) {
-    return new Intervention.Replace(Slice.of(kind, layer).heads(head), values.narrow(1, head, 1));
+  /// What the heads of a layer ask for, offer and hold when they hear a sender.
+  private static Attention.Qkv read(Transformer model, Runs runs, int layer, Tensor delta) {
+    Block block = model.blocks().get(layer);
+    Tensor stream = runs.stream(layer).narrow(0, 0, runs.length()).add(delta);
+    return block.attention().read(block.steps().attentionReads(stream), true);
   }
 
-  private static Intervention mlp(Runs runs, Block block, int layer, Tensor delta) {
+  /// What an MLP reads when it hears a sender, `[length, dModel]`.
+  private static Tensor mlp(Runs runs, Block block, int layer, Tensor delta) {
     Tensor before = runs.stream(layer).narrow(0, 0, runs.length()).add(delta);
     Tensor between = before.add(runs.at(Kind.ATTN_OUT, layer, 0));
-    Tensor read = block.steps().mlpReads(before, between);
-    return new Intervention.Replace(Slice.of(Kind.MLP_IN, layer), read);
+    return block.steps().mlpReads(before, between);
   }
 
   private static int firstLayer(List<Intervention> changes) {

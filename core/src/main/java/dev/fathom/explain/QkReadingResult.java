@@ -26,7 +26,7 @@ public record QkReadingResult(
     implements Result {
   @Override
   public String method() {
-    return "attention";
+    return "attention-qk";
   }
 
   @Override

@@ -47,6 +47,16 @@ public record Question(Prompt prompt, int target, OptionalInt foil, int position
     return new Question(prompt, target, foil, position, metric);
   }
 
+  /// The same where only logits are sums of their parts: itself, or the difference to the foil, or
+  /// without one the target's logit.
+  public Question linear() {
+    return switch (metric) {
+      case LOGIT, LOGIT_DIFFERENCE -> this;
+      case LOG_PROB, PROBABILITY, KL ->
+          measuredBy(foil.isPresent() ? Metric.LOGIT_DIFFERENCE : Metric.LOGIT);
+    };
+  }
+
   /// The same about another prompt, read at the same position.
   public Question about(Prompt other) {
     return new Question(other, target, foil, position, metric);

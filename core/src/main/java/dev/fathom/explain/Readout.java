@@ -8,7 +8,8 @@ import dev.fathom.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /// Reads a question's metric off streams of the last block. Only the columns of the head that the
-/// metric needs are computed; where it needs all, in chunks.
+/// metric needs are computed, in 32 bits or more, as a difference of logits that were rounded to 16
+/// is noise; where it needs all, in chunks.
 ///
 /// Lives in the scope it is made in.
 final class Readout {
@@ -33,9 +34,9 @@ final class Readout {
             : Tensor.of(new long[] {question.target()}, 1);
     boolean few = question.metric() == Metric.LOGIT || question.metric() == Metric.LOGIT_DIFFERENCE;
     var out = model.head().out();
-    columns = few ? out.weight().values().indexSelect(0, index).contiguous() : null;
+    columns = few ? wide(out.weight().values().indexSelect(0, index).contiguous()) : null;
     Tensor all = out.bias();
-    bias = few && all != null ? all.indexSelect(0, index) : null;
+    bias = few && all != null ? wide(all.indexSelect(0, index)) : null;
     cleanLogP =
         question.metric() == Metric.KL
             ? home.keep(wide(model.head().of(stream)).logSoftmax(-1))
@@ -53,7 +54,8 @@ final class Readout {
     Head head = model.head();
     Tensor weights = columns;
     if (weights != null) {
-      Tensor logits = wide(head.shaped(head.read(streams).linear(weights, bias))); // [n, 1 or 2]
+      Tensor read = wide(head.read(streams));
+      Tensor logits = head.shaped(read.linear(weights, bias)); // [n, 1 or 2]
       return question.metric() == Metric.LOGIT
           ? logits.select(1, 0)
           : logits.select(1, 0).sub(logits.select(1, 1));

@@ -52,8 +52,8 @@ final class Shapley {
   }
 
   /// KernelSHAP (Lundberg and Lee 2017) as Covert and Lee (2021) estimate it: sets drawn with the
-  /// Shapley kernel, each with its complement, and the least-squares fit that satisfies the sum.
-  /// Fewer than [#MOST_EXACT] players: exact.
+  /// Shapley kernel, each with its complement, and the least-squares fit that satisfies the sum. Up
+  /// to [#MOST_EXACT] players: exact.
   static Values kernel(Coalition game, int samples, long seed) {
     int n = game.players();
     return n <= MOST_EXACT ? exact(game) : regression(game, samples, seed);

@@ -21,7 +21,7 @@ public record StreamingPerplexityResult(Provenance provenance, int cache, Grid l
 
   @Override
   public String method() {
-    return "attention";
+    return "attention-streaming";
   }
 
   /// exp of the mean loss of the tokens that are read with a full cache, by memory.

@@ -28,7 +28,11 @@ public record TokenMixingResult(
     implements Result {
   @Override
   public String method() {
-    return "attention";
+    return switch (mixing) {
+      case ROLLOUT -> "attention-rollout";
+      case NORMS -> "attention-norms";
+      case ALTI -> "attention-alti";
+    };
   }
 
   /// [#total] without column 0, rows renormalised; NaN where nothing is left.

@@ -44,17 +44,22 @@ public record TracingResult(
     return "trace";
   }
 
-  /// `high − low`: what the noise destroys.
+  /// `high − low`: what the noise destroys; for [Metric#KL], which is 0 on the clean run, `low`.
   public double totalEffect() {
-    return high - low;
+    return restored(high);
   }
 
-  /// `score − low` of each cell: what putting it back restores.
+  /// What an answer has gained on the noisy run, for a metric that has become `score`.
+  private double restored(double score) {
+    return metric == Metric.KL ? low - score : score - low;
+  }
+
+  /// `score − low` of each cell: what putting it back restores; for [Metric#KL] `low − score`.
   public Grid indirectEffect(CausalTracing.State state) {
     Grid score = Objects.requireNonNull(maps.get(state), state.title()).score();
     float[] values = score.values();
     for (int i = 0; i < values.length; i++) {
-      values[i] -= (float) low;
+      values[i] = (float) restored(values[i]);
     }
     return Grid.real(score.axes(), values);
   }

@@ -347,11 +347,11 @@ public final class TunedLensTraining {
       shapes.put("weight", List.of((long) model.dModel(), (long) model.dModel()));
     }
     shapes.put("bias", List.of((long) model.dModel()));
-    Tensor heldOut = sample(streams.get(1).stream, heldOutPositions(streams.get(1)));
-    Tensor heldOutLast = sample(streams.get(3).stream, heldOutPositions(streams.get(3)));
     try (var parameters = Parameters.zeros(shapes, dtype);
         var optimiser = config.optimiser(parameters);
         var scope = Scope.withoutGradients()) {
+      Tensor heldOut = sample(streams.get(1).stream, heldOutPositions(streams.get(1)));
+      Tensor heldOutLast = sample(streams.get(3).stream, heldOutPositions(streams.get(3)));
       double before = divergence(parameters, heldOut, heldOutLast);
       Tensor gradient = Tensor.zeros(dtype, parameters.elements());
       Schedule schedule = config.schedule();

@@ -43,7 +43,7 @@ public record ValueVectorResult(
 
   @Override
   public String method() {
-    return "neurons";
+    return "value-vectors";
   }
 
   @Override

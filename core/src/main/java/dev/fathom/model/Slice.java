@@ -3,7 +3,10 @@ package dev.fathom.model;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.function.BiPredicate;
 
 /// A part of a site: some rows of a batch, some heads or neurons, some positions. What a [Capture]
 /// keeps and an [Intervention] changes.
@@ -171,23 +174,51 @@ public record Slice(Site site, List<Integer> rows, List<Integer> units, Position
 
   /// Refuses two slices of one list that are sure to overlap.
   static void requireDisjoint(List<Slice> slices) {
-    for (int i = 0; i < slices.size(); i++) {
-      for (int j = 0; j < i; j++) {
-        if (slices.get(i).overlaps(slices.get(j))) {
-          throw conflict(slices.get(j), slices.get(i));
-        }
-      }
-    }
+    requireDisjoint(slices, Slice::overlaps);
   }
 
   /// Refuses two slices of one list that overlap in these rows.
   static void requireDisjoint(List<Slice> slices, Layout layout) {
-    for (int i = 0; i < slices.size(); i++) {
-      for (int j = 0; j < i; j++) {
-        if (slices.get(i).overlaps(slices.get(j), layout)) {
-          throw conflict(slices.get(j), slices.get(i));
+    requireDisjoint(slices, (a, b) -> a.overlaps(b, layout));
+  }
+
+  /// Compares only slices of one site that may share a row, so that a batch with changes of its own
+  /// in each row costs no more than its length.
+  private static void requireDisjoint(List<Slice> slices, BiPredicate<Slice, Slice> overlap) {
+    var sites = new HashMap<Site, Earlier>();
+    for (Slice slice : slices) {
+      Earlier earlier = sites.computeIfAbsent(slice.site, _ -> new Earlier());
+      for (Slice other : earlier.near(slice)) {
+        if (overlap.test(slice, other)) {
+          throw conflict(other, slice);
         }
       }
+      earlier.add(slice);
+    }
+  }
+
+  /// The slices of one site so far.
+  private static final class Earlier {
+    private final List<Slice> all = new ArrayList<>();
+    private final List<Slice> everywhere = new ArrayList<>(); // those of all rows
+    private final Map<Integer, List<Slice>> byRow = new HashMap<>();
+
+    /// Those that may share a row with a slice.
+    List<Slice> near(Slice slice) {
+      if (slice.rows.isEmpty()) {
+        return all;
+      }
+      var near = new ArrayList<>(everywhere);
+      slice.rows.forEach(row -> near.addAll(byRow.getOrDefault(row, List.of())));
+      return near;
+    }
+
+    void add(Slice slice) {
+      all.add(slice);
+      if (slice.rows.isEmpty()) {
+        everywhere.add(slice);
+      }
+      slice.rows.forEach(row -> byRow.computeIfAbsent(row, _ -> new ArrayList<>()).add(slice));
     }
   }
 

@@ -5,6 +5,7 @@ import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -12,6 +13,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.UnaryOperator;
 import java.util.stream.LongStream;
+import org.jspecify.annotations.Nullable;
 
 /// The common taps: watching, replacing, scaling, zeroing, steering.
 ///
@@ -114,6 +116,10 @@ public final class Taps {
         if (!site.kind().pairwise()) {
           return together(here, value, rows);
         }
+        int[] owners = owners(here, rows);
+        if (owners != null) {
+          return rowByRow(here, owners, value, rows);
+        }
       }
       Tensor result = value;
       for (Intervention intervention : here) {
@@ -153,6 +159,37 @@ public final class Taps {
     long[] index = places.stream().flatMapToLong(Arrays::stream).toArray();
     return flat.indexCopy(0, Tensor.of(index, index.length), Tensor.cat(changed, 0))
         .reshape(value.shape());
+  }
+
+  /// Which change each row of the layout has, -1 for none; null unless each is of one row of its
+  /// own.
+  private static int @Nullable [] owners(List<Intervention> changes, Layout rows) {
+    var byRow = new HashMap<Integer, Integer>();
+    for (int i = 0; i < changes.size(); i++) {
+      List<Integer> own = changes.get(i).slice().rows();
+      if (own.size() != 1 || byRow.put(own.getFirst(), i) != null) {
+        return null;
+      }
+    }
+    return rows.segments().stream()
+        .mapToInt(segment -> byRow.getOrDefault(segment.row(), -1))
+        .toArray();
+  }
+
+  /// Changes of rows of their own at a pairwise site, with one copy of the value.
+  private static Tensor rowByRow(
+      List<Intervention> changes, int[] owners, Tensor value, Layout rows) {
+    var parts = new ArrayList<Tensor>();
+    for (int s = 0; s < owners.length; s++) {
+      Tensor part = value.narrow(0, s, 1);
+      if (owners[s] >= 0) {
+        Intervention own = changes.get(owners[s]);
+        Layout alone = new Layout(rows.segments().subList(s, s + 1));
+        part = onPart(own.slice(), part, alone, change(own));
+      }
+      parts.add(part);
+    }
+    return Tensor.cat(parts, 0);
   }
 
   private static UnaryOperator<Tensor> change(Intervention intervention) {

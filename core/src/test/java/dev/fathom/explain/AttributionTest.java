@@ -30,10 +30,12 @@ import dev.fathom.tensor.Tensor;
 import dev.fathom.tensor.Threads;
 import dev.fathom.text.Specials;
 import dev.fathom.text.Tokenizer;
+import dev.fathom.view.Grid;
 import java.lang.reflect.Proxy;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -303,6 +305,39 @@ class AttributionTest {
       assertThat(Arrays.stream(moved).min().orElseThrow()).isPositive();
       assertThatThrownBy(() -> scores(tiny.model(), NUMBERS, question, new Saliency()))
           .hasMessageContaining("so is its gradient");
+    }
+  }
+
+  @Test
+  void scoresThatAreNoNumbersHaveNoOrder() {
+    try (var tiny = TinyModels.llama(DType.F64)) {
+      Question question = question(tiny.model(), Metric.LOG_PROB);
+      var plain =
+          Attribution.run(tiny.model(), NUMBERS, question, List.of(new GradientTimesInput()));
+      TokenAttribution whole = plain.attributions().getFirst();
+      float[] scores = whole.scores().values();
+      scores[2] = Float.NaN;
+      var holed =
+          new TokenAttribution(
+              whole.method(),
+              whole.array(),
+              whole.title(),
+              Grid.real(whole.scores().axes(), scores),
+              whole.errors(),
+              whole.unit(),
+              whole.expected(),
+              whole.notes());
+      var result =
+          new AttributionResult(
+              plain.provenance(),
+              plain.metric(),
+              plain.startToken(),
+              List.of(holed),
+              Optional.empty());
+      assertThatThrownBy(() ->
+              Faithfulness.run(
+                  tiny.model(), NUMBERS, question, result, Faithfulness.Config.standard()))
+          .hasMessageContaining("no finite score for token 2 (NaN)");
     }
   }
 

@@ -11,6 +11,7 @@ import dev.fathom.model.TinyModels;
 import dev.fathom.model.TinyModels.TinyModel;
 import dev.fathom.model.TinyModels.Variant;
 import dev.fathom.tensor.DType;
+import dev.fathom.view.Axis;
 import dev.fathom.view.Grid;
 import dev.fathom.view.Report;
 import dev.fathom.view.Result;
@@ -158,6 +159,14 @@ class ExplanationTest {
       assertThat(lens.summary().getFirst())
           .doesNotContain("decomposition", "gradient", "heads", "sublayers");
     }
+  }
+
+  @Test
+  void agreementIsThatOfTheTokensWithoutTheStartToken() {
+    Axis axis = Axis.index("position", 4);
+    var scores = List.of(Grid.vector(axis, -9f, 1f, 2f, 3f), Grid.vector(axis, 9f, 1f, 2f, 3f));
+    assertThat(ExplanationSummary.lowest(scores, 1)).isEqualTo(1, within(1e-9));
+    assertThat(ExplanationSummary.lowest(scores, 0)).isLessThan(0.5);
   }
 
   @Test

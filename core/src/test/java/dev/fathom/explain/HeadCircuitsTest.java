@@ -7,6 +7,7 @@ import dev.fathom.data.Prompt;
 import dev.fathom.model.Attention;
 import dev.fathom.model.Head;
 import dev.fathom.model.Kind;
+import dev.fathom.model.Linear;
 import dev.fathom.model.Norm;
 import dev.fathom.model.Numbers;
 import dev.fathom.model.TinyModels;
@@ -19,6 +20,7 @@ import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
+import dev.fathom.tensor.Weight;
 import dev.fathom.view.Grid;
 import java.util.Arrays;
 import java.util.Objects;
@@ -190,6 +192,27 @@ class HeadCircuitsTest {
               3);
       long copied = Arrays.stream(reading.ownRank().integers()).filter(r -> r < 10).count();
       assertThat(result.copying().at(1, 2)).isCloseTo(copied / 6.0, NEAR);
+    }
+  }
+
+  @Test
+  void aClassifiersHeadsAreScoredOnItsVocabularyNotItsLabels() {
+    try (var scope = Scope.withoutGradients();
+        var bert = TinyModels.bert(DType.F64)) {
+      Transformer words = bert.model();
+      var origin = new Linear.Origin("head", 0, 2, false);
+      Tensor pooler = Tensor.zeros(DType.F64, TinyModels.D_MODEL, TinyModels.D_MODEL);
+      Tensor out = Tensor.zeros(DType.F64, 2, TinyModels.D_MODEL);
+      var head =
+          new Head.Classifier(
+              new Linear(Weight.of(pooler), null, origin),
+              new Linear(Weight.of(out), null, origin));
+      try (var labels =
+          new Transformer(words.card(), words.embedding(), words.blocks(), head, () -> {})) {
+        assertThat(HeadScores.Config.standard(labels)).isEqualTo(HeadScores.Config.standard(words));
+        assertThat(CopyingScores.Config.standard(labels).tokens())
+            .isEqualTo(TinyModels.VOCABULARY / 2);
+      }
     }
   }
 

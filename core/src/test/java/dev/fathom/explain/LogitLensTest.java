@@ -93,6 +93,18 @@ class LogitLensTest {
   }
 
   @Test
+  void arraysOfTheBestTokensTellHowManyTheyAre() {
+    try (var tiny = TinyModels.llama(DType.F64)) {
+      var prompt = Prompt.ofIds(new Numbers(50), new int[] {3, 1, 4});
+      for (int kept : new int[] {5, 3}) {
+        var config = LogitLens.Config.standard().keeping(kept);
+        assertThat(LogitLens.run(tiny.model(), new Numbers(50), prompt, config).arrays())
+            .containsKeys("lens_top%d_id".formatted(kept), "lens_top%d_prob".formatted(kept));
+      }
+    }
+  }
+
+  @Test
   void aTargetOutsideTheVocabularyIsRefused() {
     try (var tiny = TinyModels.llama(DType.F32)) {
       assertThatThrownBy(() -> lens(tiny, 50))

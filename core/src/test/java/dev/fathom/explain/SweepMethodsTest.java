@@ -22,6 +22,7 @@ import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.view.Grid;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Objects;
 import java.util.function.UnaryOperator;
@@ -202,6 +203,116 @@ class SweepMethodsTest {
     }
   }
 
+  @Test
+  void restoringUnderKlIsPositive() {
+    try (var tiny = TinyModels.llama(DType.F64)) {
+      Transformer model = tiny.model();
+      var traced =
+          CausalTracing.run(
+              model,
+              new Numbers(50),
+              question(model).measuredBy(Metric.KL),
+              new TokenSpan(1, 2),
+              CausalTracing.Config.standard(model).withSamples(2));
+      assertThat(traced.high()).isZero();
+      assertThat(traced.totalEffect()).isPositive().isEqualTo(traced.low());
+      Grid restored = traced.indirectEffect(CausalTracing.State.HIDDEN);
+      assertThat(restored.at(model.layers() - 1, LENGTH - 1))
+          .as("the last stream put back leaves no distance")
+          .isCloseTo(traced.low(), CLOSE);
+      assertThat(restored.at(0, 0)).as("before the subject").isCloseTo(0, CLOSE);
+    }
+  }
+
+  @Test
+  void aMeanOfManyCopiesInSixteenBitsIsTheirValue() {
+    try (var tiny = TinyModels.llama(DType.BF16)) {
+      Transformer model = tiny.model();
+      Question question = question(model);
+      for (boolean perPosition : new boolean[] {true, false}) {
+        var one = copies(model, question, 1, perPosition);
+        var many = copies(model, question, 300, perPosition);
+        for (var part : one.effects().sequencedKeySet()) {
+          Grid difference = difference(one.effect(part), many.effect(part));
+          assertThat(largest(difference)).as(part.title()).isZero();
+        }
+      }
+    }
+  }
+
+  private static AblationResult copies(
+      Transformer model, Question question, int count, boolean perPosition) {
+    var mean =
+        new Ablation.Instead.Mean(Collections.nCopies(count, question.prompt()), perPosition);
+    return Ablation.run(model, new Numbers(50), question, Ablation.Config.standard().with(mean));
+  }
+
+  @Test
+  void differencesOfLogitsInSixteenBitsAreNotRounded() {
+    try (var scope = Scope.withoutGradients();
+        var tiny = TinyModels.llama(DType.BF16)) {
+      Transformer model = tiny.model();
+      Question question = question(model).withFoil(3).measuredBy(Metric.LOGIT_DIFFERENCE);
+      Tensor streams = Runs.of(model, IDS).stream(model.layers()); // [LENGTH, dModel]
+      var readout = new Readout(model, question, streams.narrow(0, LENGTH - 1, 1));
+      Tensor table = model.head().out().weight().values().to(DType.F64);
+      Tensor direction = table.narrow(0, TARGET, 1).sub(table.narrow(0, 3, 1));
+      Tensor read = model.head().read(streams).to(DType.F64);
+      assertThat(readout.values(streams))
+          .usingComparatorWithPrecision(1e-4)
+          .containsExactly(read.mul(direction).sum(1, false).toDoubles());
+    }
+  }
+
+  @Test
+  void receiversThatShareKeysHearOnce() {
+    try (var tiny = TinyModels.llama(DType.F64)) {
+      Transformer model = tiny.model();
+      for (var input : List.of(PathPatching.Input.KEY, PathPatching.Input.VALUE)) {
+        var first = new PathPatching.Receiver.Head(input, 2, 0);
+        var second = new PathPatching.Receiver.Head(input, 2, 1);
+        assertThat(paths(model, List.of(first, second)).effect())
+            .isEqualTo(paths(model, List.of(first)).effect());
+      }
+    }
+  }
+
+  @Test
+  void theBudgetOfRoutesChangesNothing() {
+    try (var tiny = TinyModels.llama(DType.F64)) {
+      Transformer model = tiny.model();
+      var receivers =
+          List.<PathPatching.Receiver>of(
+              new PathPatching.Receiver.Mlp(1),
+              new PathPatching.Receiver.Mlp(2),
+              new PathPatching.Receiver.Head(PathPatching.Input.QUERY, 2, 1),
+              new PathPatching.Receiver.Head(PathPatching.Input.VALUE, 2, 1));
+      var little =
+          PathPatching.run(
+              model,
+              new Numbers(50),
+              question(model),
+              corrupt(model),
+              receivers,
+              16 << 10,
+              _ -> {});
+      assertThat(largest(difference(paths(model, receivers).effect(), little.effect())))
+          .isLessThan(1e-6);
+    }
+  }
+
+  @Test
+  void klHasNoGradientAtTheCleanPrompt() {
+    try (var tiny = TinyModels.llama(DType.F64)) {
+      Transformer model = tiny.model();
+      Question question = question(model).measuredBy(Metric.KL);
+      var noise = Patching.Config.standard().with(Patching.Direction.NOISE);
+      assertThatThrownBy(() ->
+              AttributionPatching.run(model, new Numbers(50), question, corrupt(model), noise))
+          .hasMessageContaining("and so is its gradient");
+    }
+  }
+
   @ParameterizedTest
   @MethodSource("variants")
   void theRouteToTheLogitsIsTheHeadsContributionToTheLastStream(Variant variant) {
@@ -313,6 +424,14 @@ class SweepMethodsTest {
                   question(model).prompt(),
                   Patching.Config.standard()))
           .hasMessageContaining("are the same");
+      for (var instead :
+          List.of(
+              new Ablation.Instead.Resample(longer),
+              new Ablation.Instead.Mean(List.of(longer), true))) {
+        var config = Ablation.Config.standard().with(instead);
+        assertThatThrownBy(() -> Ablation.run(model, numbers, question(model), config))
+            .hasMessageContaining("has 7 tokens, this one 6");
+      }
       assertThatThrownBy(() -> question(model).withFoil(TARGET)).hasMessageContaining("foil");
       assertThatThrownBy(() -> TokenSpan.of(question(model).prompt(), "Paris"))
           .hasMessageContaining("does not occur");

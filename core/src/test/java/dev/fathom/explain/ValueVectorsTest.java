@@ -183,6 +183,35 @@ class ValueVectorsTest {
   }
 
   @Test
+  void aFoilCountsOnlyWhereTheDifferenceIsAskedFor() {
+    try (var tiny = TinyModels.llama(DType.F64)) {
+      Transformer model = tiny.model();
+      var config = new NeuronContributions.Config(Order.TARGET, Reading.FROZEN, 3, 4);
+      var plain = Question.of(Prompt.ofIds(NUMBERS, ids()), 11);
+      var alone = NeuronContributions.run(model, NUMBERS, plain, config);
+      var foiled = NeuronContributions.run(model, NUMBERS, plain.withFoil(7), config);
+      assertThat(foiled.speaks()).isEqualTo(alone.speaks());
+      var difference = plain.withFoil(7).measuredBy(Metric.LOGIT_DIFFERENCE);
+      for (Question question : List.of(plain.withFoil(7), difference)) {
+        var found = NeuronContributions.run(model, NUMBERS, question, config);
+        var direct = DirectLogitAttribution.run(model, NUMBERS, question);
+        assertThat(found.measured()).isEqualTo(direct.measured());
+        float[] expected = direct.neurons().values();
+        float[] speaks = found.speaks().values();
+        for (int i = 0; i < speaks.length; i++) {
+          assertThat((double) speaks[i]).isCloseTo(expected[i], within(1e-5));
+        }
+      }
+      assertThatThrownBy(() ->
+              NeuronContributions.run(model, NUMBERS, plain.measuredBy(Metric.LOG_PROB), config))
+          .hasMessageContaining("Only logits are sums of their parts");
+      assertThat(plain.withFoil(7).measuredBy(Metric.KL).linear()).isEqualTo(difference);
+      assertThat(plain.measuredBy(Metric.KL).linear()).isEqualTo(plain);
+      assertThat(plain.withFoil(7).linear()).isEqualTo(plain.withFoil(7));
+    }
+  }
+
+  @Test
   void wellPlacedRefusals() {
     try (var bert = TinyModels.bert(DType.F64);
         var llama = TinyModels.llama(DType.F64)) {

@@ -196,6 +196,50 @@ class TapsTest {
         .hasMessageContaining("would both be changed");
   }
 
+  /// Against comparing each slice with every other.
+  @Test
+  void slicesAreRefusedExactlyWhereTwoOverlap() {
+    var random = new Random(3);
+    int refused = 0;
+    for (int turn = 0; turn < 400; turn++) {
+      var slices = new ArrayList<Slice>();
+      boolean expected = false;
+      for (int i = 0; i < 4; i++) {
+        Slice slice = Slice.of(random.nextInt(8) == 0 ? Kind.V : Kind.Z, random.nextInt(2));
+        slice = random.nextInt(6) == 0 ? slice : slice.onRows(random.nextInt(3));
+        slice = random.nextInt(6) == 0 ? slice.onRows(0, 1 + random.nextInt(2)) : slice;
+        slice = random.nextBoolean() ? slice : slice.heads(random.nextInt(2));
+        slice = random.nextInt(4) == 0 ? slice : slice.at(random.nextInt(2));
+        expected |= slices.stream().anyMatch(slice::overlaps);
+        slices.add(slice);
+      }
+      refused += expected ? 1 : 0;
+      assertThat(refuses(slices)).as(slices.toString()).isEqualTo(expected);
+    }
+    assertThat(refused).isBetween(100, 300);
+  }
+
+  private static boolean refuses(List<Slice> slices) {
+    try {
+      Slice.requireDisjoint(slices);
+      return false;
+    } catch (IllegalArgumentException expected) {
+      return true;
+    }
+  }
+
+  @Test
+  void patternsOfManyRowsAreEachChangedByTheirOwn() {
+    var own = new ArrayList<Intervention>();
+    for (int row : new int[] {2, 0}) {
+      own.add(new Intervention.Scale(Slice.of(Kind.PATTERN, 1).onRows(row).at(-1), 2 + row));
+    }
+    Tensor together = forward(Taps.of(own));
+    Tensor oneByOne = forward(Taps.of(own.subList(0, 1)).then(Taps.of(own.subList(1, 2))));
+    assertClose("each row by its own", together, oneByOne);
+    assertThat(Sites.largestGap(together, forward(Tap.NONE))).isGreaterThan(1e-3);
+  }
+
   @Test
   void changesThatMeetOnlyInAShortRowAreRefusedThere() {
     Slice second = Slice.of(Kind.RESID_PRE, 1).at(1);

@@ -19,9 +19,12 @@ import dev.fathom.view.Axis;
 import dev.fathom.view.Grid;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.LongConsumer;
@@ -72,6 +75,16 @@ public final class Ablation {
   public sealed interface Instead {
     /// Zero.
     record Zero() implements Instead {}
+
+    /// One number everywhere.
+    record Value(double value) implements Instead {
+      public Value {
+        if (!Double.isFinite(value)) {
+          throw new IllegalArgumentException(
+              "What stands in the place of a part must be a number, found %s.".formatted(value));
+        }
+      }
+    }
 
     /// The mean over reference prompts: at each position of its own, which takes prompts of one
     /// length, or over all positions but a start token's.
@@ -138,7 +151,7 @@ public final class Ablation {
     int[] ids = question.ids(model);
     try (var scope = Scope.withoutGradients()) {
       var readout = new Readout(model, question, runs.last(0, question.position()));
-      Values values = Values.of(model, ids, config.instead);
+      Values values = Values.of(model, ids, config.instead, KEPT);
       var maps = new LinkedHashMap<Part, List<Sweep.Row>>();
       for (Part part : Part.values()) {
         if (config.parts.contains(part)) {
@@ -219,7 +232,7 @@ public final class Ablation {
         Tensor stream = runs.stream(layer).narrow(0, position, 1);
         Tensor added =
             attention instanceof Intervention.Replace(_, Tensor value)
-                ? stream.add(value.reshape(1, stream.size(1)))
+                ? stream.add(value)
                 : stream;
         yield List.of(
             new Intervention.Replace(
@@ -246,17 +259,25 @@ public final class Ablation {
     return norm == null ? x : norm.of(x);
   }
 
+  private static final Kind[] KEPT = {Kind.ATTN_OUT, Kind.MLP_OUT, Kind.Z};
+
   /// What is put where something was taken away.
-  private record Values(String described, Function<Slice, Intervention> make) {
+  record Values(String described, Function<Slice, Intervention> make) {
     Intervention instead(Slice slice) {
       return make.apply(slice);
     }
 
-    static Values of(Transformer model, int[] ids, Instead instead) {
+    /// @param kinds sites that something is taken away from
+    static Values of(Transformer model, int[] ids, Instead instead, Kind... kinds) {
       return switch (instead) {
         case Instead.Zero() -> new Values("zero", Intervention.Zero::new);
+        case Instead.Value(double value) -> {
+          Tensor number = Tensor.full(value, model.card().dtype(), 1, 1);
+          yield new Values(
+              "value " + value, slice -> new Intervention.Replace(slice, shaped(slice, number)));
+        }
         case Instead.Resample(Prompt prompt) -> {
-          Runs other = Runs.of(model, sameLength(prompt.ids(), ids), KEPT);
+          Runs other = Runs.of(model, sameLength(prompt.ids(), ids), kinds);
           yield new Values(
               "resample: " + prompt.text(),
               slice ->
@@ -265,7 +286,7 @@ public final class Ablation {
                       partOf(slice, other.at(slice.site().kind(), slice.site().layer(), 0))));
         }
         case Instead.Mean(List<Prompt> prompts, boolean perPosition) -> {
-          Means means = Means.of(model, prompts, perPosition, ids);
+          Means means = Means.of(model, prompts, perPosition, ids, kinds);
           yield new Values(
               "mean of %d prompts, %s"
                   .formatted(prompts.size(), perPosition ? "each position its own" : "global"),
@@ -274,7 +295,10 @@ public final class Ablation {
       };
     }
 
-    private static final Kind[] KEPT = {Kind.ATTN_OUT, Kind.MLP_OUT, Kind.Z};
+    /// A number as wide as the slice has axes.
+    private static Tensor shaped(Slice slice, Tensor number) {
+      return slice.site().kind().perHead() ? number.unsqueeze(0) : number;
+    }
 
     private static int[] sameLength(int[] other, int[] ids) {
       if (other.length < ids.length) {
@@ -295,11 +319,15 @@ public final class Ablation {
     return slice.units().isEmpty() ? positions : positions.narrow(1, slice.units().getFirst(), 1);
   }
 
-  /// Means of sublayer outputs and heads over reference prompts.
-  private record Means(List<Tensor> attention, List<Tensor> mlp, List<Tensor> heads) {
-    static Means of(Transformer model, List<Prompt> prompts, boolean perPosition, int[] ids) {
+  /// Means over reference prompts, layer by layer.
+  private record Means(Map<Kind, List<Tensor>> layers) {
+    static Means of(
+        Transformer model, List<Prompt> prompts, boolean perPosition, int[] ids, Kind... kinds) {
       Scope home = Scope.current();
-      var sums = new ArrayList<List<Tensor>>();
+      var sums = new EnumMap<Kind, List<Tensor>>(Kind.class);
+      for (Kind kind : kinds) {
+        sums.put(kind, new ArrayList<>());
+      }
       long count = 0;
       for (Prompt prompt : prompts) {
         int[] own = prompt.ids();
@@ -308,19 +336,16 @@ public final class Ablation {
         }
         int first = !perPosition && prompt.startToken() && own.length > 1 ? 1 : 0;
         try (var scope = Scope.withoutGradients()) {
-          Runs runs = Runs.of(model, own, Values.KEPT);
-          for (int k = 0; k < Values.KEPT.length; k++) {
-            if (sums.size() <= k) {
-              sums.add(new ArrayList<>());
-            }
+          Runs runs = Runs.of(model, own, kinds);
+          for (var sum : sums.entrySet()) {
             for (int layer = 0; layer < model.layers(); layer++) {
-              Tensor value = runs.at(Values.KEPT[k], layer, 0);
+              Tensor value = runs.at(sum.getKey(), layer, 0);
               Tensor part =
                   perPosition ? value : value.narrow(0, first, own.length - first).sum(0, true);
-              if (sums.get(k).size() <= layer) {
-                sums.get(k).add(home.keep(part.copy()));
+              if (sum.getValue().size() <= layer) {
+                sum.getValue().add(home.keep(part.copy()));
               } else {
-                sums.get(k).get(layer).addInPlace(part);
+                sum.getValue().get(layer).addInPlace(part);
               }
             }
           }
@@ -328,18 +353,12 @@ public final class Ablation {
         count += perPosition ? 1 : own.length - first;
       }
       double share = 1.0 / count;
-      sums.forEach(layers -> layers.forEach(sum -> sum.mulInPlace(share)));
-      return new Means(sums.get(0), sums.get(1), sums.get(2));
+      sums.values().forEach(layers -> layers.forEach(sum -> sum.mulInPlace(share)));
+      return new Means(sums);
     }
 
     Intervention instead(Slice slice) {
-      List<Tensor> layers =
-          switch (slice.site().kind()) {
-            case ATTN_OUT -> attention;
-            case MLP_OUT -> mlp;
-            default -> heads;
-          };
-      Tensor value = layers.get(slice.site().layer());
+      Tensor value = Objects.requireNonNull(layers.get(slice.site().kind())).get(slice.site().layer());
       boolean global = value.size(0) == 1;
       if (!global) {
         return new Intervention.Replace(slice, partOf(slice, value));

@@ -99,6 +99,18 @@ public final class Ablation {
 
     /// What another prompt of the same length has there.
     record Resample(Prompt prompt) implements Instead {}
+
+    /// In words, for people and for provenance.
+    default String words() {
+      return switch (this) {
+        case Zero() -> "zero";
+        case Value(double value) -> "value " + value;
+        case Mean(List<Prompt> prompts, boolean perPosition) ->
+            "mean of %d prompts, %s"
+                .formatted(prompts.size(), perPosition ? "each position its own" : "global");
+        case Resample(Prompt prompt) -> "resample: " + prompt.text();
+      };
+    }
   }
 
   /// @param parts what is taken away, a map for each
@@ -194,7 +206,7 @@ public final class Ablation {
               "metric",
               question.metric().text(),
               "instead",
-              values.described),
+              config.instead.words()),
           question.metric(),
           question.prompt().startToken(),
           readout.clean(),
@@ -262,7 +274,7 @@ public final class Ablation {
   private static final Kind[] KEPT = {Kind.ATTN_OUT, Kind.MLP_OUT, Kind.Z};
 
   /// What is put where something was taken away.
-  record Values(String described, Function<Slice, Intervention> make) {
+  record Values(Function<Slice, Intervention> make) {
     Intervention instead(Slice slice) {
       return make.apply(slice);
     }
@@ -270,28 +282,19 @@ public final class Ablation {
     /// @param kinds sites that something is taken away from
     static Values of(Transformer model, int[] ids, Instead instead, Kind... kinds) {
       return switch (instead) {
-        case Instead.Zero() -> new Values("zero", Intervention.Zero::new);
+        case Instead.Zero() -> new Values(Intervention.Zero::new);
         case Instead.Value(double value) -> {
           Tensor number = Tensor.full(value, model.card().dtype(), 1, 1);
-          yield new Values(
-              "value " + value, slice -> new Intervention.Replace(slice, shaped(slice, number)));
+          yield new Values(slice -> new Intervention.Replace(slice, shaped(slice, number)));
         }
         case Instead.Resample(Prompt prompt) -> {
           Runs other = Runs.of(model, sameLength(prompt.ids(), ids), kinds);
-          yield new Values(
-              "resample: " + prompt.text(),
-              slice ->
-                  new Intervention.Replace(
-                      slice,
-                      partOf(slice, other.at(slice.site().kind(), slice.site().layer(), 0))));
+          yield new Values(slice ->
+              new Intervention.Replace(
+                  slice, partOf(slice, other.at(slice.site().kind(), slice.site().layer(), 0))));
         }
-        case Instead.Mean(List<Prompt> prompts, boolean perPosition) -> {
-          Means means = Means.of(model, prompts, perPosition, ids, kinds);
-          yield new Values(
-              "mean of %d prompts, %s"
-                  .formatted(prompts.size(), perPosition ? "each position its own" : "global"),
-              means::instead);
-        }
+        case Instead.Mean(List<Prompt> prompts, boolean perPosition) ->
+            new Values(Means.of(model, prompts, perPosition, ids, kinds)::instead);
       };
     }
 

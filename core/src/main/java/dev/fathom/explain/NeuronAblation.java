@@ -166,7 +166,7 @@ public final class NeuronAblation {
               "metric",
               question.metric().text(),
               "instead",
-              values.described()),
+              config.instead.words()),
           question.metric(),
           readout.clean(),
           effects);

@@ -51,7 +51,7 @@ public record AblationStatisticsResult(
             metric == Metric.KL
                 ? "%,d prompts.".formatted(prompts)
                 : "%,d prompts; the unchanged model's %s is %s on average."
-                    .formatted(prompts, metric.text(), clean.words())));
+                    .formatted(prompts, metric.noun(), clean.words())));
     return views;
   }
 

@@ -58,14 +58,14 @@ public record TracingStatisticsResult(
     views.add(
         View.Text.of(
             "Clean and noisy",
-            "%,d of %,d prompts count%s. Clean, the %s is %s; with a noisy subject %s: the noise destroys %s."
+            "%,d of %,d prompts count%s. Clean, the %s of the target is %s; with a noisy subject %s: the noise destroys %s."
                 .formatted(
                     counted,
                     prompts,
                     counted < prompts
                         ? "; for the others the model's own first choice is not the target"
                         : "",
-                    metric.text(),
+                    metric.noun(),
                     high.words(),
                     low.words(),
                     totalEffect.words())));

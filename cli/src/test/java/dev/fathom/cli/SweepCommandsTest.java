@@ -209,7 +209,7 @@ class SweepCommandsTest {
     assertThat(first).contains("Without the MLP, mean over 3 prompts", "95 % interval");
     assertThat(out.resolve("report.html"))
         .content()
-        .contains("last subject token", "95 % interval, 3 prompts");
+        .contains("subj last", "95 % interval, 3 prompts");
     String items = Files.readString(out.resolve("items.jsonl"));
     assertThat(items).contains("\"key\":\"2:peru\"");
     assertThat(run(args).out()).isEqualTo(first);

@@ -112,6 +112,7 @@ public final class AblationStatistics {
             alignment.isEmpty() ? "none" : alignment.get().byRole() ? "roles" : "positions"),
         prompts.metric(),
         items.size(),
+        alignment.isPresent() && alignment.get().byRole(),
         alignment.isPresent() && alignment.get().startToken(),
         MeanMap.Average.of(clean),
         effects);

@@ -15,6 +15,7 @@ import java.util.Set;
 /// What [AblationStatistics] found over many prompts.
 ///
 /// @param prompts how many
+/// @param byRole whether columns are roles ([TokenRole]) rather than positions
 /// @param startToken whether column 0 of maps by position is a start token
 /// @param clean the metric of the unchanged runs
 /// @param effects what each ablation takes away, `[layer, token role or position]`, of heads
@@ -23,6 +24,7 @@ public record AblationStatisticsResult(
     Provenance provenance,
     Metric metric,
     int prompts,
+    boolean byRole,
     boolean startToken,
     MeanMap.Average clean,
     SequencedMap<Ablation.Part, MeanMap> effects)
@@ -45,13 +47,15 @@ public record AblationStatisticsResult(
   public List<View> views() {
     var views = new ArrayList<View>();
     effects.forEach((part, effect) -> views.add(map(part, effect)));
+    String many =
+        metric == Metric.KL
+            ? "%,d prompts.".formatted(prompts)
+            : "%,d prompts; the unchanged model's %s is %s on average."
+                .formatted(prompts, metric.noun(), clean.words());
     views.add(
-        View.Text.of(
-            "In short",
-            metric == Metric.KL
-                ? "%,d prompts.".formatted(prompts)
-                : "%,d prompts; the unchanged model's %s is %s on average."
-                    .formatted(prompts, metric.noun(), clean.words())));
+        byRole
+            ? View.Text.of("In short", many, TokenRole.LEGEND)
+            : View.Text.of("In short", many));
     return views;
   }
 

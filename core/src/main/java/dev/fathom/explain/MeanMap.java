@@ -48,15 +48,14 @@ public record MeanMap(Grid mean, Grid low, Grid high, Grid count) {
         prompts);
   }
 
-  /// One column over the rows, by its label.
-  Optional<View.Series> series(String name) {
-    int column = mean.axis(1).labels().indexOf(name);
-    return column < 0 ? Optional.empty() : Optional.of(series(name, column));
-  }
-
-  private View.Series series(String name, int column) {
-    return View.Series.of(name, mean.select(1, column))
-        .within(low.select(1, column), high.select(1, column));
+  /// One role's column over the rows.
+  Optional<View.Series> series(TokenRole role) {
+    int column = mean.axis(1).labels().indexOf(role.label());
+    return column < 0
+        ? Optional.empty()
+        : Optional.of(
+            View.Series.of(role.text(), mean.select(1, column))
+                .within(low.select(1, column), high.select(1, column)));
   }
 
   void putInto(SequencedMap<String, Grid> arrays, String name) {

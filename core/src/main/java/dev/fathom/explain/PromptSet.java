@@ -146,7 +146,7 @@ public record PromptSet(List<Item> items, Metric metric) {
         }
       }
       return new Alignment(
-          Axis.of("token", Arrays.stream(TokenRole.values()).map(TokenRole::text).toList()),
+          Axis.of("token", Arrays.stream(TokenRole.values()).map(TokenRole::label).toList()),
           true,
           false);
     }

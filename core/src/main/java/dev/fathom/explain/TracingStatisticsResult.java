@@ -68,14 +68,15 @@ public record TracingStatisticsResult(
                     metric.noun(),
                     high.words(),
                     low.words(),
-                    totalEffect.words())));
+                    totalEffect.words()),
+            TokenRole.LEGEND));
     return views;
   }
 
   private View curves(CausalTracing.State state, MeanMap map) {
     View.Series[] series =
         Stream.of(TokenRole.LAST_SUBJECT, TokenRole.LAST)
-            .map(role -> map.series(role.text()))
+            .map(map::series)
             .flatMap(Optional::stream)
             .toArray(View.Series[]::new);
     return View.Lines.over(

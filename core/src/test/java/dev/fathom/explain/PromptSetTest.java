@@ -123,13 +123,7 @@ class PromptSetTest {
       var mlp = ablate(model, prompts, folder, _ -> {}, Part.MLP).effect(Part.MLP);
       assertThat(mlp.mean().axis(1).labels())
           .containsExactly(
-              "before the subject",
-              "first subject token",
-              "middle subject tokens",
-              "last subject token",
-              "first token after",
-              "further tokens",
-              "last token");
+              "before", "subj first", "subj mid", "subj last", "just after", "further", "last");
       assertThat(mlp.count().select(0, 0).integers()).containsExactly(3, 3, 2, 4, 3, 2, 4);
       var single = new ArrayList<Grid>();
       for (Item item : prompts.items()) {
@@ -191,12 +185,12 @@ class PromptSetTest {
       assertThat(found.totalEffect().mean()).isCloseTo(total.mean(), within(1e-9));
       assertThat(found.totalEffect().low()).isCloseTo(total.low(), within(1e-9));
       MeanMap mlp = found.indirectEffect(State.MLP);
-      int column = mlp.mean().axis(1).labels().indexOf("last token");
+      int column = mlp.mean().axis(1).labels().indexOf(TokenRole.LAST.label());
       assertThat(mlp.mean().at(1, column)).isCloseTo(last.mean(), within(1e-6));
       assertThat(mlp.low().at(1, column)).isCloseTo(last.low(), within(1e-6));
       assertThat(mlp.mean().axis(1).labels())
           .as("what stands before the subject is not noisy")
-          .doesNotContain("before the subject");
+          .doesNotContain(TokenRole.BEFORE.label());
       assertThat(found.counted()).isEqualTo(4);
       assertThat(found.views()).hasSize(5);
     }

@@ -113,18 +113,19 @@ class SweepFamiliesTest {
   private static AblationResult onTwoThreads(Transformer model, Question question) {
     Threads.set(2);
     try {
-      return Ablation.run(model, NUMBERS, question, Ablation.Config.standard());
+      var config = Ablation.Config.standard().of(Ablation.Part.BOTH, Ablation.Part.HEAD);
+      return Ablation.run(model, NUMBERS, question, config);
     } finally {
       Threads.set(1);
     }
   }
 
   private static void assertSame(AblationResult expected, AblationResult found, String what) {
-    expected
+    found
         .effects()
         .forEach((part, effects) -> {
-          float[] values = effects.values();
-          float[] others = found.effect(part).values();
+          float[] others = effects.values();
+          float[] values = expected.effect(part).values();
           double limit = 1e-5 * Math.max(1, largest(effects));
           for (int i = 0; i < values.length; i++) {
             assertThat((double) others[i])

@@ -159,7 +159,17 @@ final class AblateCommand implements Callable<Integer> {
   private void maps(LoadedModel model, Set<Ablation.Part> chosen) {
     Prompt prompt = questions.prompt(model, console);
     Question question = questions.question(model, prompt);
-    int cells = cells(model, prompt, chosen);
+    List<Integer> more =
+        question.metric() == Metric.LOG_PROB
+            ? questions.reading().furtherTokens(model, prompt)
+            : List.of();
+    if (!more.isEmpty()) {
+      model.say(
+          List.of(
+              "With logprob all %d tokens of the target count, one after another."
+                  .formatted(more.size() + 1)));
+    }
+    int cells = (more.size() + 1) * cells(model, prompt, chosen);
     AblationResult result;
     try (var progress = Progress.start(console, "ablating", cells)) {
       result =
@@ -167,6 +177,7 @@ final class AblateCommand implements Callable<Integer> {
               model.transformer(),
               model.tokenizer(),
               question,
+              more,
               config(model, chosen).telling(progress::advance));
     }
     ResultOutput.show(
@@ -213,7 +224,8 @@ final class AblateCommand implements Callable<Integer> {
     PromptSet prompts = questions.set(model, file, Metric.LOGIT);
     AblationStatisticsResult result;
     try (var items = ItemDirectory.open(set.directory(), settings(model, file, chosen));
-        var progress = output.json().progress(console, "ablating prompts", prompts.items().size())) {
+        var progress =
+            output.json().progress(console, "ablating prompts", prompts.items().size())) {
       result =
           AblationStatistics.run(
               model.transformer(),

@@ -70,8 +70,7 @@ final class QuestionOptions {
     PromptFile.forEach(
         file, line -> items.add(reading.setItem(model, file, line, Optional.ofNullable(foil))));
     boolean foils = items.stream().allMatch(item -> item.foil().isPresent());
-    Metric chosen =
-        metric == null ? foils ? Metric.LOGIT_DIFFERENCE : usual : Metric.named(metric);
+    Metric chosen = metric == null ? foils ? Metric.LOGIT_DIFFERENCE : usual : Metric.named(metric);
     return new PromptSet(items, chosen);
   }
 

@@ -66,6 +66,16 @@ final class ReadingOptions {
     return Question.of(prompt, id).at(at);
   }
 
+  /// The target's tokens after its first; none of classes and of masked models.
+  List<Integer> furtherTokens(LoadedModel model, Prompt prompt) {
+    var card = model.transformer().card();
+    if (target == null || !card.causal() || !card.labels().isEmpty()) {
+      return List.of();
+    }
+    List<Integer> ids = Target.of(model.tokenizer(), prompt, target).ids();
+    return ids.subList(1, ids.size());
+  }
+
   /// Where these options read a prompt, from 0.
   ///
   /// @throws IllegalArgumentException if it has no such token

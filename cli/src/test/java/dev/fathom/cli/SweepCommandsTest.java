@@ -110,7 +110,12 @@ class SweepCommandsTest {
 
   @Test
   void anUnknownPartOrStateNamesThoseThereAre() {
-    isMisuse("--part heads: choose from attn, mlp, both, attn_to_mlp, head, neuron", "ablate", PROMPT, "--part", "heads");
+    isMisuse(
+        "--part heads: choose from attn, mlp, both, attn_to_mlp, head, neuron",
+        "ablate",
+        PROMPT,
+        "--part",
+        "heads");
     isMisuse(
         "--part resid: choose from resid_post, attn_out",
         "patch",
@@ -187,6 +192,16 @@ class SweepCommandsTest {
         .contains("value 0.5");
     isMisuse("--instead value needs --value", "ablate", PROMPT, "--instead", "value");
     isMisuse("--value is for", "ablate", PROMPT, "--instead", "zero", "--value", "1");
+  }
+
+  @Test
+  void logprobCountsAllTokensOfATarget() {
+    String[] args = {
+      "ablate", PROMPT, "-t", "Rome Paris", "--part", "head", "--metric", "logprob", "--json", "-"
+    };
+    var terminal = run(args);
+    assertThat(terminal.err()).contains("With logprob all 2 tokens of the target count");
+    assertThat(terminal.out()).contains("\" Rome Paris\"");
   }
 
   private static final String FACTS =

@@ -156,6 +156,36 @@ public final class Ablation {
     }
   }
 
+  /// The maps for an answer of several tokens, by the log probability of all of them one after
+  /// another: `ln p(y₁ … yₖ) = Σ ln p(yᵢ | prompt, y₁ … yᵢ₋₁)`, and effects add up likewise. Heads
+  /// are taken away at the answer's tokens too; k tokens cost k maps.
+  ///
+  /// @param question about the first token, by [Metric#LOG_PROB], at the prompt's end
+  /// @param more the tokens after it
+  /// @throws IllegalArgumentException if the question is another, or the model reads both ways
+  public static AblationResult run(
+      Transformer model,
+      Tokenizer tokenizer,
+      Question question,
+      List<Integer> more,
+      Config config) {
+    boolean several =
+        question.metric() == Metric.LOG_PROB
+            && model.card().causal()
+            && question.position() == question.prompt().length() - 1;
+    if (!more.isEmpty() && !several) {
+      throw new IllegalArgumentException(
+          "An answer of several tokens is asked by logprob, of a causal model, after the prompt's last token: use its first token otherwise.");
+    }
+    AblationResult sum = run(model, tokenizer, question, config);
+    Question step = question;
+    for (int next : more) {
+      step = step.then(tokenizer, next);
+      sum = sum.plus(run(model, tokenizer, step, config));
+    }
+    return sum;
+  }
+
   /// The same over a run that others use too.
   static AblationResult run(
       Transformer model, Tokenizer tokenizer, Question question, Runs runs, Config config) {
@@ -243,9 +273,7 @@ public final class Ablation {
       case ATTENTION_TO_MLP -> {
         Tensor stream = runs.stream(layer).narrow(0, position, 1);
         Tensor added =
-            attention instanceof Intervention.Replace(_, Tensor value)
-                ? stream.add(value)
-                : stream;
+            attention instanceof Intervention.Replace(_, Tensor value) ? stream.add(value) : stream;
         yield List.of(
             new Intervention.Replace(
                 Slice.of(Kind.MLP_IN, layer).at(position),
@@ -361,7 +389,8 @@ public final class Ablation {
     }
 
     Intervention instead(Slice slice) {
-      Tensor value = Objects.requireNonNull(layers.get(slice.site().kind())).get(slice.site().layer());
+      Tensor value =
+          Objects.requireNonNull(layers.get(slice.site().kind())).get(slice.site().layer());
       boolean global = value.size(0) == 1;
       if (!global) {
         return new Intervention.Replace(slice, partOf(slice, value));

@@ -67,9 +67,7 @@ public final class AblationStatistics {
                 effects.putArray(part.text()),
                 part == Ablation.Part.HEAD
                     ? effect.values()
-                    : alignment
-                        .orElseThrow()
-                        .of(item, effect.values(), effect.axis(1).size())));
+                    : alignment.orElseThrow().of(item, effect.values(), effect.axis(1).size())));
   }
 
   private static AblationStatisticsResult totals(
@@ -87,8 +85,7 @@ public final class AblationStatistics {
         sums.put(
             part,
             new MeanMap.Sum(
-                layers,
-                part == Ablation.Part.HEAD ? heads : alignment.orElseThrow().axis()));
+                layers, part == Ablation.Part.HEAD ? heads : alignment.orElseThrow().axis()));
       }
     }
     var clean = new MeanInterval();

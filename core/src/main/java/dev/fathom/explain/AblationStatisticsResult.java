@@ -53,9 +53,7 @@ public record AblationStatisticsResult(
             : "%,d prompts; the unchanged model's %s is %s on average."
                 .formatted(prompts, metric.noun(), clean.words());
     views.add(
-        byRole
-            ? View.Text.of("In short", many, TokenRole.LEGEND)
-            : View.Text.of("In short", many));
+        byRole ? View.Text.of("In short", many, TokenRole.LEGEND) : View.Text.of("In short", many));
     return views;
   }
 

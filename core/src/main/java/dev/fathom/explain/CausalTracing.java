@@ -217,8 +217,7 @@ public final class CausalTracing {
 
   /// Standard deviation of all numbers of the subject's token embeddings.
   static double deviation(Transformer model, int[] ids, TokenSpan subject) {
-    return deviation(
-        model, List.of(Arrays.copyOfRange(ids, subject.first(), subject.last() + 1)));
+    return deviation(model, List.of(Arrays.copyOfRange(ids, subject.first(), subject.last() + 1)));
   }
 
   /// The same over several subjects, each as its tokens.

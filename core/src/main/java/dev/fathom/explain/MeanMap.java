@@ -100,8 +100,7 @@ public record MeanMap(Grid mean, Grid low, Grid high, Grid count) {
 
     MeanMap mean() {
       List<Integer> kept = kept(cells, columns.size());
-      Axis labelled =
-          Axis.of(columns.name(), kept.stream().map(columns::label).toList());
+      Axis labelled = Axis.of(columns.name(), kept.stream().map(columns::label).toList());
       Axis across = kept.size() == columns.size() ? columns : labelled;
       List<Axis> axes = List.of(rows, across);
       long[] counts = new long[rows.size() * kept.size()];

@@ -17,8 +17,8 @@ import java.util.Optional;
 import java.util.function.LongConsumer;
 
 /// Which single neurons does the answer need? One neuron at a time loses its activation `m_i`, at
-/// all positions unless it is named with some, and the effect is
-/// `metric(clean) − metric(without the neuron)`.
+/// all positions unless it is named with some, and the effect is `metric(clean) − metric(without
+/// the neuron)`.
 ///
 /// Beside it stands what the neuron writes for the target directly ([NeuronContributions]). Where
 /// the two differ, the neuron acts through later layers, or they make up for its loss.
@@ -107,8 +107,7 @@ public final class NeuronAblation {
       throw new IllegalArgumentException("at least 1 neuron is to be taken away, not " + count);
     }
     var standard = NeuronContributions.Config.standard();
-    var config =
-        new NeuronContributions.Config(standard.order(), standard.reading(), count, 1);
+    var config = new NeuronContributions.Config(standard.order(), standard.reading(), count, 1);
     return NeuronContributions.run(model, tokenizer, question, config).ranking().stream()
         .map(neuron -> Neuron.of(neuron.layer(), neuron.index()))
         .toList();

@@ -113,7 +113,8 @@ public record PromptSet(List<Item> items, Metric metric) {
           }
         }
         for (int c = 0; c < sums.length; c++) {
-          aligned[row * sums.length + c] = counts[c] == 0 ? Float.NaN : (float) (sums[c] / counts[c]);
+          aligned[row * sums.length + c] =
+              counts[c] == 0 ? Float.NaN : (float) (sums[c] / counts[c]);
         }
       }
       return aligned;
@@ -162,7 +163,8 @@ public record PromptSet(List<Item> items, Metric metric) {
     for (int p = 0; p < first.seen(model); p++) {
       int at = p;
       boolean same =
-          items.stream().allMatch(item -> item.prompt.tokens().id(at) == first.prompt.tokens().id(at));
+          items.stream()
+              .allMatch(item -> item.prompt.tokens().id(at) == first.prompt.tokens().id(at));
       labels.add(
           same ? TokenDisplay.of(tokenizer, first.prompt.tokens().id(p)) : Integer.toString(p));
     }

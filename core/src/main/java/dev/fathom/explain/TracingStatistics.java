@@ -60,8 +60,7 @@ public final class TracingStatistics {
       }
     }
     Alignment alignment = prompts.alignment(model, tokenizer);
-    double deviation =
-        config.deviation().orElseGet(() -> deviation(model, prompts));
+    double deviation = config.deviation().orElseGet(() -> deviation(model, prompts));
     CausalTracing.Config same = config.withDeviation(deviation);
     for (Item item : prompts.items()) {
       if (!items.has(item.key())) {
@@ -101,7 +100,9 @@ public final class TracingStatistics {
       return;
     }
     TokenSpan subject = item.subject().orElseThrow();
-    var question = (item.target().isPresent() ? item : item.withTarget(said)).question(model, prompts.metric());
+    var question =
+        (item.target().isPresent() ? item : item.withTarget(said))
+            .question(model, prompts.metric());
     var result = CausalTracing.run(model, tokenizer, question, subject, config);
     items.append(
         item.key(),
@@ -118,8 +119,7 @@ public final class TracingStatistics {
                 if (model.card().causal()) {
                   forget(effect, length, subject.first());
                 }
-                MeanMap.write(
-                    effects.putArray(state.text()), alignment.of(item, effect, length));
+                MeanMap.write(effects.putArray(state.text()), alignment.of(item, effect, length));
               });
         });
   }
@@ -150,8 +150,7 @@ public final class TracingStatistics {
     var sums = new LinkedHashMap<CausalTracing.State, MeanMap.Sum>();
     for (CausalTracing.State state : CausalTracing.State.values()) {
       if (config.states().contains(state)) {
-        sums.put(
-            state, new MeanMap.Sum(Axis.index("layer", model.layers()), alignment.axis()));
+        sums.put(state, new MeanMap.Sum(Axis.index("layer", model.layers()), alignment.axis()));
       }
     }
     var high = new MeanInterval();

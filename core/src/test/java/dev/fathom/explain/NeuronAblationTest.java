@@ -66,19 +66,16 @@ class NeuronAblationTest {
       double clean = logit(model);
       for (var effect : run(model, neurons, new Ablation.Instead.Zero()).effects()) {
         double without = logit(model, new Intervention.Zero(effect.neuron().slice()));
-        assertThat(effect.effect())
-            .as(effect.toString())
-            .isCloseTo(clean - without, within(1e-9));
+        assertThat(effect.effect()).as(effect.toString()).isCloseTo(clean - without, within(1e-9));
       }
       for (var effect : run(model, neurons, new Ablation.Instead.Value(0.7)).effects()) {
         double without =
             logit(
                 model,
                 new Intervention.Change(
-                    effect.neuron().slice(), value -> value.mul(0).add(Tensor.full(0.7, DType.F64, 1))));
-        assertThat(effect.effect())
-            .as(effect.toString())
-            .isCloseTo(clean - without, within(1e-9));
+                    effect.neuron().slice(),
+                    value -> value.mul(0).add(Tensor.full(0.7, DType.F64, 1))));
+        assertThat(effect.effect()).as(effect.toString()).isCloseTo(clean - without, within(1e-9));
       }
     }
   }
@@ -111,10 +108,8 @@ class NeuronAblationTest {
               Ablation.Config.standard().with(new Ablation.Instead.Value(0.3)));
       try (var scope = Scope.open()) {
         Tensor number = Tensor.full(0.3, DType.F64, 1, 1);
-        var attention =
-            new Intervention.Replace(Slice.of(Kind.ATTN_OUT, 1).at(2), number);
-        var head =
-            new Intervention.Replace(Slice.of(Kind.Z, 1).heads(2), number.unsqueeze(0));
+        var attention = new Intervention.Replace(Slice.of(Kind.ATTN_OUT, 1).at(2), number);
+        var head = new Intervention.Replace(Slice.of(Kind.Z, 1).heads(2), number.unsqueeze(0));
         double clean = logit(model);
         assertThat(result.effect(Ablation.Part.ATTENTION).at(1, 2))
             .isCloseTo(clean - logit(model, attention), within(1e-5));

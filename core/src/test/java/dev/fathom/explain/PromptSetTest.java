@@ -86,7 +86,8 @@ class PromptSetTest {
 
   @ParameterizedTest
   @MethodSource("models")
-  void theMeanOfAblationsOfOneLengthIsThatOfSingleRuns(TinyModels.Variant variant, @TempDir Path folder) {
+  void theMeanOfAblationsOfOneLengthIsThatOfSingleRuns(
+      TinyModels.Variant variant, @TempDir Path folder) {
     try (var tiny = TinyModels.of(variant)) {
       Transformer model = tiny.model();
       var found = ablate(model, same(), folder, _ -> {}, Part.MLP, Part.HEAD);
@@ -135,16 +136,36 @@ class PromptSetTest {
       for (int layer = 0; layer < model.layers(); layer++) {
         assertThat(mlp.mean().at(layer, 6))
             .as("last")
-            .isCloseTo(mean(single.get(0).at(layer, 5), single.get(1).at(layer, 7), single.get(2).at(layer, 4), single.get(3).at(layer, 6)), within(1e-6));
+            .isCloseTo(
+                mean(
+                    single.get(0).at(layer, 5),
+                    single.get(1).at(layer, 7),
+                    single.get(2).at(layer, 4),
+                    single.get(3).at(layer, 6)),
+                within(1e-6));
         assertThat(mlp.mean().at(layer, 3))
             .as("last subject token")
-            .isCloseTo(mean(single.get(0).at(layer, 2), single.get(1).at(layer, 3), single.get(2).at(layer, 2), single.get(3).at(layer, 5)), within(1e-6));
+            .isCloseTo(
+                mean(
+                    single.get(0).at(layer, 2),
+                    single.get(1).at(layer, 3),
+                    single.get(2).at(layer, 2),
+                    single.get(3).at(layer, 5)),
+                within(1e-6));
         assertThat(mlp.mean().at(layer, 2))
             .as("middle: a mean over tokens, then over prompts")
-            .isCloseTo(mean(mean(single.get(1).at(layer, 1), single.get(1).at(layer, 2)), single.get(3).at(layer, 4)), within(1e-6));
+            .isCloseTo(
+                mean(
+                    mean(single.get(1).at(layer, 1), single.get(1).at(layer, 2)),
+                    single.get(3).at(layer, 4)),
+                within(1e-6));
         assertThat(mlp.mean().at(layer, 5))
             .as("further")
-            .isCloseTo(mean(single.get(0).at(layer, 4), mean(single.get(1).at(layer, 5), single.get(1).at(layer, 6))), within(1e-6));
+            .isCloseTo(
+                mean(
+                    single.get(0).at(layer, 4),
+                    mean(single.get(1).at(layer, 5), single.get(1).at(layer, 6))),
+                within(1e-6));
       }
     }
   }

@@ -85,7 +85,8 @@ class SweepFamiliesTest {
             for (int cell = 0; cell < CELLS; cell++) {
               int layer = random.nextInt(model.layers());
               int at = cell % 3 == 0 && part != Ablation.Part.HEAD ? read : random.nextInt(columns);
-              double without = logit(model, ids, read, target, changes(model, ids, part, layer, at));
+              double without =
+                  logit(model, ids, read, target, changes(model, ids, part, layer, at));
               assertThat(effects.at(layer, at))
                   .as("%s: %s %d, %d", family, part.text(), layer, at)
                   .isCloseTo(clean - without, within(tolerance(effects)));

@@ -38,7 +38,7 @@ import picocli.CommandLine.Option;
       "stream, but the MLP of its block does not see it) or head (at all positions); or, alone,",
       "neuron: those of --neurons, or the ones that write most for the target.",
       "",
-      "With --prompts and --out-dir, means over prompts with 95 % intervals: by what tokens are where",
+      "With --prompts and --out-dir, means over prompts with their intervals: by what tokens are where",
       "every line has a \"subject\", position by position where all have one length. A killed run goes",
       "on when the command is given again.",
       "",
@@ -81,9 +81,9 @@ final class AblateCommand implements Callable<Integer> {
       names = "--instead",
       paramLabel = "VALUE",
       description =
-          "What stands in its place: ${COMPLETION-CANDIDATES}. Default: ${DEFAULT-VALUE}, or value"
-              + " with --value. Means are over the prompts of --reference, at each position or over all; resample takes the"
-              + " values of --corrupt.")
+          "What stands in its place: ${COMPLETION-CANDIDATES}. Default: zero, or value"
+              + " with --value. Means are over the prompts of --reference, at each position or over"
+              + " all; resample takes the values of --corrupt.")
   private @Nullable Instead instead;
 
   @Option(

@@ -34,7 +34,7 @@ import picocli.CommandLine.Option;
       "STATE is hidden (the stream after one block), mlp or attn (over a window of layers). A cell",
       "is the probability of the answer, averaged over the noise samples.",
       "",
-      "With --prompts and --out-dir, means over prompts with 95 % intervals, by what tokens are: each",
+      "With --prompts and --out-dir, means over prompts with their intervals, by what tokens are: each",
       "line has a \"subject\", and lines count whose target is the model's own first choice. A killed",
       "run goes on when the command is given again.",
       "",

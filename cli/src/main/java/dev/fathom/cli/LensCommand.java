@@ -13,8 +13,6 @@ import dev.fathom.explain.LogitLens;
 import dev.fathom.explain.Reading;
 import dev.fathom.explain.TunedLens;
 import dev.fathom.explain.TunedLensTraining;
-import dev.fathom.render.Html;
-import dev.fathom.render.Json;
 import dev.fathom.view.Result;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -58,6 +56,7 @@ final class LensCommand implements Callable<Integer> {
   @Mixin private final ModelOptions modelOptions = new ModelOptions();
   @Mixin private final ReadingOptions reading = new ReadingOptions();
   @Mixin private final TextOptions text = new TextOptions();
+  @Mixin private final SetOptions set = new SetOptions();
   @Mixin private final OutputOptions output = new OutputOptions();
 
   LensCommand(Console console) {
@@ -83,13 +82,6 @@ final class LensCommand implements Callable<Integer> {
       description = "A tuned lens of this model, from `fathom lens train`.")
   private @Nullable Path tuned;
 
-  @Option(
-      names = "--out-dir",
-      paramLabel = "DIR",
-      description =
-          "With --prompts: where items.jsonl (a line a prompt), result.json and report.html go.")
-  private @Nullable Path outDir;
-
   @Override
   public Integer call() {
     requireOneInput();
@@ -108,7 +100,6 @@ final class LensCommand implements Callable<Integer> {
   }
 
   private void requireOneInput() {
-    boolean prompts = reading.promptOptions().givesFile();
     if (text.file().isPresent() && reading.promptOptions().given()) {
       throw new IllegalArgumentException("Give one of PROMPT, --prompts and --text.");
     }
@@ -118,12 +109,7 @@ final class LensCommand implements Callable<Integer> {
     if (text.givesWindow() && text.file().isEmpty()) {
       throw new IllegalArgumentException("--window is for --text.");
     }
-    if (prompts != (outDir != null)) {
-      throw new IllegalArgumentException(
-          prompts
-              ? "--prompts needs --out-dir DIR, where what is found for each prompt is kept."
-              : "--out-dir is for --prompts.");
-    }
+    set.requireWith(reading.promptOptions());
   }
 
   /// A tuned lens that is closed with the command, or none.
@@ -177,9 +163,8 @@ final class LensCommand implements Callable<Integer> {
   }
 
   private void overPrompts(LoadedModel model, Lens lens, Path file) {
-    Path directory = outDir == null ? Path.of("") : outDir;
     LensStatisticsResult result;
-    try (var items = ItemDirectory.open(directory, settings(model, file));
+    try (var items = ItemDirectory.open(set.directory(), settings(model, file));
         var progress = output.json().progress(console, "reading prompts", 0)) {
       result =
           LensStatistics.run(
@@ -191,15 +176,13 @@ final class LensCommand implements Callable<Integer> {
               items,
               progress::advance);
     }
-    String title = String.valueOf(file.getFileName());
-    String heading = "Lens over many prompts";
-    String reads =
-        "Means over prompts, each read at its own position; bands are 95 % intervals of the mean.";
-    AtomicFile.writeText(directory.resolve("result.json"), Json.render(result));
-    AtomicFile.writeText(
-        directory.resolve("report.html"),
-        Html.render(ResultOutput.page(title, heading, reads, result)));
-    ResultOutput.show(console, output, title, heading, reads, result);
+    set.show(
+        console,
+        output,
+        file,
+        "Lens over many prompts",
+        "Means over prompts, each read at its own position; bands are 95 % intervals of the mean.",
+        result);
   }
 
   /// What decides the numbers of a run over prompts.

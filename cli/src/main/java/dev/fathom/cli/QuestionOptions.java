@@ -1,8 +1,14 @@
 package dev.fathom.cli;
 
 import dev.fathom.data.Prompt;
+import dev.fathom.data.PromptFile;
 import dev.fathom.explain.Metric;
+import dev.fathom.explain.PromptSet;
 import dev.fathom.explain.Question;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -55,5 +61,23 @@ final class QuestionOptions {
     }
     Metric unnamed = foil == null ? usual : Metric.LOGIT_DIFFERENCE;
     return question.measuredBy(metric == null ? unnamed : Metric.named(metric));
+  }
+
+  /// What the options ask about a file of prompts. Without a named metric, the difference of logits
+  /// where every line has a foil, otherwise the usual one.
+  PromptSet set(LoadedModel model, Path file, Metric usual) {
+    var items = new ArrayList<PromptSet.Item>();
+    PromptFile.forEach(
+        file, line -> items.add(reading.setItem(model, file, line, Optional.ofNullable(foil))));
+    boolean foils = items.stream().allMatch(item -> item.foil().isPresent());
+    Metric chosen = metric == null ? foils ? Metric.LOGIT_DIFFERENCE : usual : Metric.named(metric);
+    return new PromptSet(items, chosen);
+  }
+
+  /// Everything here that decides what is found for a file of prompts, by name.
+  void describe(Map<String, String> settings) {
+    reading.describe(settings);
+    settings.put("foil", foil == null ? "" : foil);
+    settings.put("metric", metric == null ? "usual" : metric);
   }
 }

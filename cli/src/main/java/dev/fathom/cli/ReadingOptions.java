@@ -4,9 +4,11 @@ import dev.fathom.FathomException;
 import dev.fathom.data.Prompt;
 import dev.fathom.data.PromptFile;
 import dev.fathom.data.Target;
+import dev.fathom.data.TokenSpan;
 import dev.fathom.explain.LensStatistics;
 import dev.fathom.explain.LogitLens;
 import dev.fathom.explain.Predictions;
+import dev.fathom.explain.PromptSet;
 import dev.fathom.explain.Question;
 import java.nio.file.Path;
 import java.util.List;
@@ -64,6 +66,16 @@ final class ReadingOptions {
     return Question.of(prompt, id).at(at);
   }
 
+  /// The target's tokens after its first; none of classes and of masked models.
+  List<Integer> furtherTokens(LoadedModel model, Prompt prompt) {
+    var card = model.transformer().card();
+    if (target == null || !card.causal() || !card.labels().isEmpty()) {
+      return List.of();
+    }
+    List<Integer> ids = Target.of(model.tokenizer(), prompt, target).ids();
+    return ids.subList(1, ids.size());
+  }
+
   /// Where these options read a prompt, from 0.
   ///
   /// @throws IllegalArgumentException if it has no such token
@@ -96,6 +108,31 @@ final class ReadingOptions {
               ? OptionalInt.empty()
               : OptionalInt.of(silentTargetId(model, read, asked.get())),
           position(model, read));
+    } catch (IllegalArgumentException e) {
+      throw new FathomException(
+          "%s, line %d: %s".formatted(file, line.number(), e.getMessage()), e);
+    }
+  }
+
+  /// As [#item] for methods that average over prompts, with the line's foil and subject.
+  ///
+  /// @param foil of the command line, for lines without one
+  /// @throws FathomException if the line's prompt is empty or too long, its target or foil is none,
+  ///   or its subject is not in it
+  PromptSet.Item setItem(
+      LoadedModel model, Path file, PromptFile.Line line, Optional<String> foil) {
+    var read = item(model, file, line);
+    try {
+      Optional<String> other = line.foil().or(() -> foil);
+      return new PromptSet.Item(
+          read.key(),
+          read.prompt(),
+          read.target(),
+          other.isEmpty()
+              ? OptionalInt.empty()
+              : OptionalInt.of(silentTargetId(model, read.prompt(), other.get())),
+          read.position(),
+          line.subject().map(subject -> TokenSpan.of(read.prompt(), subject)));
     } catch (IllegalArgumentException e) {
       throw new FathomException(
           "%s, line %d: %s".formatted(file, line.number(), e.getMessage()), e);

@@ -3,6 +3,8 @@ package dev.fathom.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.fathom.checkpoint.SafetensorsFile;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -114,7 +116,12 @@ class SweepCommandsTest {
 
   @Test
   void anUnknownPartOrStateNamesThoseThereAre() {
-    isMisuse("--part heads: choose from attn, mlp, both", "ablate", PROMPT, "--part", "heads");
+    isMisuse(
+        "--part heads: choose from attn, mlp, both, attn_to_mlp, head, neuron",
+        "ablate",
+        PROMPT,
+        "--part",
+        "heads");
     isMisuse(
         "--part resid: choose from resid_post, attn_out",
         "patch",
@@ -217,5 +224,100 @@ class SweepCommandsTest {
         "mlp",
         "--budget",
         "1");
+  }
+
+  @Test
+  void singleNeuronsAreNamedOrFoundAndStandAlone(@TempDir Path folder) {
+    assertThat(run("ablate", PROMPT, "--part", "neuron", "--ranked", "3").out())
+        .contains("Without one neuron", "mlp_act.", "loss in logits");
+    Path arrays = folder.resolve("n.safetensors");
+    run("ablate", PROMPT, "--neurons", "mlp_act.3.n17@last", "--out", arrays.toString());
+    try (var file = SafetensorsFile.open(arrays)) {
+      assertThat(file.tensors())
+          .containsOnlyKeys("ablate_neuron", "ablate_neuron_activation", "ablate_neuron_place");
+    }
+    isMisuse("--part neuron alone", "ablate", PROMPT, "--part", "mlp,neuron");
+    isMisuse("such as mlp_act.3.n17", "ablate", PROMPT, "--neurons", "mlp_out.3");
+  }
+
+  @Test
+  void anyNumberCanStandInThePlace() {
+    assertThat(run("ablate", PROMPT, "--part", "mlp", "--value", "0.5", "--json", "-").out())
+        .contains("value 0.5");
+    isMisuse("--instead value needs --value", "ablate", PROMPT, "--instead", "value");
+    isMisuse("--value is for", "ablate", PROMPT, "--instead", "zero", "--value", "1");
+  }
+
+  @Test
+  void logprobCountsAllTokensOfATarget() {
+    String[] args = {
+      "ablate", PROMPT, "-t", "Rome Paris", "--part", "head", "--metric", "logprob", "--json", "-"
+    };
+    var terminal = run(args);
+    assertThat(terminal.err()).contains("With logprob all 2 tokens of the target count");
+    assertThat(terminal.out()).contains("\" Rome Paris\"");
+  }
+
+  private static final String FACTS =
+      """
+      {"prompt": "The capital of Italy is", "target": "Rome", "subject": "Italy"}
+      {"id": "peru", "prompt": "Lima is located in the country of", "subject": "Lima"}
+      {"id": "wrong", "prompt": "The capital of Italy is", "target": "Lima", "subject": "Italy"}
+      """;
+
+  @Test
+  void promptsOfDifferentLengthsAreAveragedByRoleAndASecondRunKeepsTheirItems(@TempDir Path folder)
+      throws IOException {
+    Path facts = folder.resolve("facts.jsonl");
+    Files.writeString(facts, FACTS);
+    Path out = folder.resolve("out");
+    String[] args = {
+      "ablate", "--prompts", facts.toString(), "--part", "mlp", "--out-dir", out.toString()
+    };
+    String first = run(args).out();
+    assertThat(first).contains("Without the MLP, mean over 3 prompts", "95 % interval");
+    assertThat(out.resolve("report.html"))
+        .content()
+        .contains("subj last", "95 % interval, 3 prompts");
+    String items = Files.readString(out.resolve("items.jsonl"));
+    assertThat(items).contains("\"key\":\"2:peru\"");
+    assertThat(run(args).out()).isEqualTo(first);
+    assertThat(out.resolve("items.jsonl")).content().isEqualTo(items);
+
+    String traced =
+        run(
+                "trace",
+                "--prompts",
+                facts.toString(),
+                "--states",
+                "hidden",
+                "--samples",
+                "2",
+                "--out-dir",
+                folder.resolve("traced").toString())
+            .out();
+    assertThat(traced).contains("mean over 2 prompts", "2 of 3 prompts count");
+  }
+
+  @Test
+  void promptsThatCannotBeAveragedAreRefused(@TempDir Path folder) throws IOException {
+    Path facts = folder.resolve("facts.jsonl");
+    Files.writeString(facts, FACTS.replace(", \"subject\": \"Italy\"", ""));
+    String file = facts.toString();
+    String out = folder.resolve("out").toString();
+    isMisuse(
+        "give every prompt its subject",
+        "ablate",
+        "--prompts",
+        file,
+        "--part",
+        "mlp",
+        "--out-dir",
+        out);
+    isMisuse("has no subject", "trace", "--prompts", file, "--out-dir", folder + "/t");
+    isMisuse("needs --out-dir", "ablate", "--prompts", file);
+    isMisuse("--subject is missing", "trace", PROMPT);
+    isMisuse("each line of --prompts names its own", "trace", "--prompts", file, "--subject", "x");
+    isMisuse("one prompt at a time", "ablate", "--prompts", file, "--part", "neuron");
   }
 }

@@ -104,6 +104,20 @@ public record Prompt(
         text.toString(), tokens, begins(tokens, tokenizer.specials()), false, List.of());
   }
 
+  /// This prompt with one more token.
+  public Prompt then(Tokenizer tokenizer, int id) {
+    var pieces = new ArrayList<>(tokens.pieces());
+    pieces.add(tokenizer.piece(id));
+    String more = text + (tokenizer.isSpecial(id) ? "" : tokenizer.display(id));
+    int[] ids = Arrays.copyOf(tokens.ids(), length() + 1);
+    int[] starts = Arrays.copyOf(tokens.starts(), ids.length);
+    int[] ends = Arrays.copyOf(tokens.ends(), ids.length);
+    ids[length()] = id;
+    starts[length()] = text.length();
+    ends[length()] = more.length();
+    return new Prompt(more, new Encoding(ids, pieces, starts, ends), startToken, chat, notes);
+  }
+
   /// The token ids, a copy.
   public int[] ids() {
     return tokens.ids();

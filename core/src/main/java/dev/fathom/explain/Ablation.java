@@ -12,9 +12,12 @@ import dev.fathom.text.Tokenizer;
 import dev.fathom.view.Axis;
 import dev.fathom.view.Grid;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.LongConsumer;
@@ -65,6 +68,16 @@ public final class Ablation {
     /// Zero.
     record Zero() implements Instead {}
 
+    /// One number everywhere.
+    record Value(double value) implements Instead {
+      public Value {
+        if (!Double.isFinite(value)) {
+          throw new IllegalArgumentException(
+              "What stands in the place of a part must be a number, found %s.".formatted(value));
+        }
+      }
+    }
+
     /// The mean over reference prompts: at each position of its own, which takes prompts of one
     /// length, or over all positions but a start token's.
     record Mean(List<Prompt> prompts, boolean perPosition) implements Instead {
@@ -78,6 +91,18 @@ public final class Ablation {
 
     /// What another prompt of the same length has there.
     record Resample(Prompt prompt) implements Instead {}
+
+    /// In words, for people and for provenance.
+    default String words() {
+      return switch (this) {
+        case Zero() -> "zero";
+        case Value(double value) -> "value " + value;
+        case Mean(List<Prompt> prompts, boolean perPosition) ->
+            "mean of %d prompts, %s"
+                .formatted(prompts.size(), perPosition ? "each position its own" : "global");
+        case Resample(Prompt prompt) -> "resample: " + prompt.text();
+      };
+    }
   }
 
   /// @param parts what is taken away, a map for each
@@ -123,6 +148,36 @@ public final class Ablation {
     }
   }
 
+  /// The maps for an answer of several tokens, by the log probability of all of them one after
+  /// another: `ln p(y₁ … yₖ) = Σ ln p(yᵢ | prompt, y₁ … yᵢ₋₁)`, and effects add up likewise. Heads
+  /// are taken away at the answer's tokens too; k tokens cost k maps.
+  ///
+  /// @param question about the first token, by [Metric#LOG_PROB], at the prompt's end
+  /// @param more the tokens after it
+  /// @throws IllegalArgumentException if the question is another, or the model reads both ways
+  public static AblationResult run(
+      Transformer model,
+      Tokenizer tokenizer,
+      Question question,
+      List<Integer> more,
+      Config config) {
+    boolean several =
+        question.metric() == Metric.LOG_PROB
+            && model.card().causal()
+            && question.position() == question.prompt().length() - 1;
+    if (!more.isEmpty() && !several) {
+      throw new IllegalArgumentException(
+          "An answer of several tokens is asked by logprob, of a causal model, after the prompt's last token: use its first token otherwise.");
+    }
+    AblationResult sum = run(model, tokenizer, question, config);
+    Question step = question;
+    for (int next : more) {
+      step = step.then(tokenizer, next);
+      sum = sum.plus(run(model, tokenizer, step, config));
+    }
+    return sum;
+  }
+
   /// The same over a run that others use too.
   static AblationResult run(
       Transformer model, Tokenizer tokenizer, Question question, Runs runs, Config config) {
@@ -130,7 +185,7 @@ public final class Ablation {
     int[] ids = question.ids(model);
     try (var scope = Scope.withoutGradients()) {
       var readout = new Readout(model, question, runs.last(0, question.position()));
-      Values values = Values.of(model, question, config.instead);
+      Values values = Values.of(model, question, config.instead, KEPT);
       var maps = new LinkedHashMap<Part, List<Sweep.Row>>();
       for (Part part : Part.values()) {
         if (config.parts.contains(part)) {
@@ -173,7 +228,7 @@ public final class Ablation {
               "metric",
               question.metric().text(),
               "instead",
-              values.described),
+              config.instead.words()),
           question.metric(),
           question.prompt().startToken(),
           readout.clean(),
@@ -210,9 +265,7 @@ public final class Ablation {
       case ATTENTION_TO_MLP -> {
         Tensor stream = runs.stream(layer).narrow(0, position, 1);
         Tensor added =
-            attention instanceof Intervention.Replace(_, Tensor value)
-                ? stream.add(value.reshape(1, stream.size(1)))
-                : stream;
+            attention instanceof Intervention.Replace(_, Tensor value) ? stream.add(value) : stream;
         yield List.of(
             new Intervention.Replace(
                 Slice.of(Kind.MLP_IN, layer).at(position),
@@ -222,35 +275,37 @@ public final class Ablation {
     };
   }
 
+  private static final Kind[] KEPT = {Kind.ATTN_OUT, Kind.MLP_OUT, Kind.Z};
+
   /// What is put where something was taken away.
-  private record Values(String described, Function<Slice, Intervention> make) {
+  record Values(Function<Slice, Intervention> make) {
     Intervention instead(Slice slice) {
       return make.apply(slice);
     }
 
-    static Values of(Transformer model, Question question, Instead instead) {
+    /// @param kinds sites that something is taken away from
+    static Values of(Transformer model, Question question, Instead instead, Kind... kinds) {
       return switch (instead) {
-        case Instead.Zero() -> new Values("zero", Intervention.Zero::new);
+        case Instead.Zero() -> new Values(Intervention.Zero::new);
+        case Instead.Value(double value) -> {
+          Tensor number = Tensor.full(value, model.card().dtype(), 1, 1);
+          yield new Values(slice -> new Intervention.Replace(slice, shaped(slice, number)));
+        }
         case Instead.Resample(Prompt prompt) -> {
-          Runs other = Runs.of(model, sameLength(model, prompt, question), KEPT);
-          yield new Values(
-              "resample: " + prompt.text(),
-              slice ->
-                  new Intervention.Replace(
-                      slice,
-                      partOf(slice, other.at(slice.site().kind(), slice.site().layer(), 0))));
+          Runs other = Runs.of(model, sameLength(model, prompt, question), kinds);
+          yield new Values(slice ->
+              new Intervention.Replace(
+                  slice, partOf(slice, other.at(slice.site().kind(), slice.site().layer(), 0))));
         }
-        case Instead.Mean(List<Prompt> prompts, boolean perPosition) -> {
-          Means means = Means.of(model, prompts, perPosition, question);
-          yield new Values(
-              "mean of %d prompts, %s"
-                  .formatted(prompts.size(), perPosition ? "each position its own" : "global"),
-              means::instead);
-        }
+        case Instead.Mean(List<Prompt> prompts, boolean perPosition) ->
+            new Values(Means.of(model, prompts, perPosition, question, kinds)::instead);
       };
     }
 
-    private static final Kind[] KEPT = {Kind.ATTN_OUT, Kind.MLP_OUT, Kind.Z};
+    /// A number as wide as the slice has axes.
+    private static Tensor shaped(Slice slice, Tensor number) {
+      return slice.site().kind().perHead() ? number.unsqueeze(0) : number;
+    }
 
     /// The tokens of another prompt that can matter.
     private static int[] sameLength(Transformer model, Prompt other, Question question) {
@@ -273,31 +328,35 @@ public final class Ablation {
     return slice.units().isEmpty() ? positions : positions.narrow(1, slice.units().getFirst(), 1);
   }
 
-  /// Means of sublayer outputs and heads over reference prompts.
-  private record Means(List<Tensor> attention, List<Tensor> mlp, List<Tensor> heads) {
+  /// Means over reference prompts, layer by layer.
+  private record Means(Map<Kind, List<Tensor>> layers) {
     /// Summed in 32 bits or more: a long sum in 16 stops growing.
     static Means of(
-        Transformer model, List<Prompt> prompts, boolean perPosition, Question question) {
+        Transformer model,
+        List<Prompt> prompts,
+        boolean perPosition,
+        Question question,
+        Kind... kinds) {
       Scope home = Scope.current();
-      var sums = new ArrayList<List<Tensor>>();
+      var sums = new EnumMap<Kind, List<Tensor>>(Kind.class);
+      for (Kind kind : kinds) {
+        sums.put(kind, new ArrayList<>());
+      }
       long count = 0;
       for (Prompt prompt : prompts) {
         int[] own = perPosition ? Values.sameLength(model, prompt, question) : prompt.ids();
         int first = !perPosition && prompt.startToken() && own.length > 1 ? 1 : 0;
         try (var scope = Scope.withoutGradients()) {
-          Runs runs = Runs.of(model, own, Values.KEPT);
-          for (int k = 0; k < Values.KEPT.length; k++) {
-            if (sums.size() <= k) {
-              sums.add(new ArrayList<>());
-            }
+          Runs runs = Runs.of(model, own, kinds);
+          for (var sum : sums.entrySet()) {
             for (int layer = 0; layer < model.layers(); layer++) {
-              Tensor value = FrozenRun.wide(runs.at(Values.KEPT[k], layer, 0));
+              Tensor value = FrozenRun.wide(runs.at(sum.getKey(), layer, 0));
               Tensor part =
                   perPosition ? value : value.narrow(0, first, own.length - first).sum(0, true);
-              if (sums.get(k).size() <= layer) {
-                sums.get(k).add(home.keep(part.copy()));
+              if (sum.getValue().size() <= layer) {
+                sum.getValue().add(home.keep(part.copy()));
               } else {
-                sums.get(k).get(layer).addInPlace(part);
+                sum.getValue().get(layer).addInPlace(part);
               }
             }
           }
@@ -305,18 +364,15 @@ public final class Ablation {
         count += perPosition ? 1 : own.length - first;
       }
       double share = 1.0 / count;
-      sums.forEach(layers -> layers.replaceAll(sum -> sum.mul(share).to(model.card().dtype())));
-      return new Means(sums.get(0), sums.get(1), sums.get(2));
+      sums.values()
+          .forEach(layers ->
+              layers.replaceAll(sum -> sum.mul(share).to(model.card().dtype())));
+      return new Means(sums);
     }
 
     Intervention instead(Slice slice) {
-      List<Tensor> layers =
-          switch (slice.site().kind()) {
-            case ATTN_OUT -> attention;
-            case MLP_OUT -> mlp;
-            default -> heads;
-          };
-      Tensor value = layers.get(slice.site().layer());
+      Tensor value =
+          Objects.requireNonNull(layers.get(slice.site().kind())).get(slice.site().layer());
       boolean global = value.size(0) == 1;
       if (!global) {
         return new Intervention.Replace(slice, partOf(slice, value));

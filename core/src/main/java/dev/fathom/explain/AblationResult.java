@@ -40,6 +40,37 @@ public record AblationResult(
     return Objects.requireNonNull(effects.get(part), part.title());
   }
 
+  /// This and the map of the answer's next token, whose prompt is one token longer: what is added
+  /// to a cell is the effect at the same place.
+  AblationResult plus(AblationResult next) {
+    var sums = new LinkedHashMap<Ablation.Part, Grid>();
+    effects.forEach((part, effect) -> {
+      Grid more = next.effect(part);
+      int columns = effect.axis(1).size();
+      float[] values = effect.values();
+      for (int i = 0; i < values.length; i++) {
+        values[i] += (float) more.at(i / columns, i % columns);
+      }
+      sums.put(part, Grid.real(effect.axes(), values));
+    });
+    var parameters = new LinkedHashMap<>(provenance.parameters());
+    parameters.merge(
+        "target", next.provenance.parameters().getOrDefault("target", ""), String::concat);
+    var both =
+        new Provenance(
+            provenance.model(),
+            provenance.weights(),
+            provenance.version(),
+            provenance.tokenIds(),
+            provenance.tokens(),
+            parameters,
+            provenance.seed(),
+            provenance.dtype(),
+            provenance.seconds() + next.provenance.seconds(),
+            next.provenance.peakBytes());
+    return new AblationResult(both, metric, startToken, clean + next.clean, sums);
+  }
+
   @Override
   public List<View> views() {
     var views = new ArrayList<View>();

@@ -218,22 +218,27 @@ public final class CausalTracing {
 
   /// Standard deviation of all numbers of the subject's token embeddings.
   static double deviation(Transformer model, int[] ids, TokenSpan subject) {
-    try (var scope = Scope.withoutGradients()) {
-      int[] part = Arrays.copyOfRange(ids, subject.first(), subject.last() + 1);
-      var embedding = model.embedding();
-      double[] values =
-          embedding
-              .table()
-              .embedding(Tensor.of(part, part.length))
-              .mul(embedding.scale())
-              .toDoubles();
-      double mean = mean(values, 0, values.length);
-      double square = 0;
-      for (double value : values) {
-        square += (value - mean) * (value - mean);
+    return deviation(model, List.of(Arrays.copyOfRange(ids, subject.first(), subject.last() + 1)));
+  }
+
+  /// The same over several subjects, each as its tokens.
+  static double deviation(Transformer model, List<int[]> subjects) {
+    var embedding = model.embedding();
+    long count = 0;
+    double mean = 0;
+    double squares = 0; // Σ (x − mean)², Welford 1962
+    for (int[] subject : subjects) {
+      try (var scope = Scope.withoutGradients()) {
+        Tensor ids = Tensor.of(subject, subject.length);
+        for (double value : embedding.table().embedding(ids).mul(embedding.scale()).toDoubles()) {
+          count++;
+          double gap = value - mean;
+          mean += gap / count;
+          squares += gap * (value - mean);
+        }
       }
-      return Math.sqrt(square / values.length);
     }
+    return Math.sqrt(squares / count);
   }
 
   /// Runs whose subject is noisy, one a sample.

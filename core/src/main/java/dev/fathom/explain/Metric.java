@@ -35,6 +35,17 @@ public enum Metric {
     return unit;
   }
 
+  /// What is measured, whatever is asked about.
+  String noun() {
+    return switch (this) {
+      case LOGIT -> "logit";
+      case LOGIT_DIFFERENCE -> "logit difference";
+      case LOG_PROB -> "log probability";
+      case PROBABILITY -> "probability";
+      case KL -> "divergence";
+    };
+  }
+
   /// What is measured, in words: `the logit of ' Mary' less that of ' John'`.
   ///
   /// @param parameters of a result, with its target and, where there is one, its foil

@@ -2,6 +2,7 @@ package dev.fathom.explain;
 
 import dev.fathom.data.Prompt;
 import dev.fathom.model.Transformer;
+import dev.fathom.text.Tokenizer;
 import java.util.Arrays;
 import java.util.OptionalInt;
 
@@ -60,6 +61,12 @@ public record Question(Prompt prompt, int target, OptionalInt foil, int position
   /// The same about another prompt, read at the same position.
   public Question about(Prompt other) {
     return new Question(other, target, foil, position, metric);
+  }
+
+  /// The same after the target has been said: is `next` said then?
+  Question then(Tokenizer tokenizer, int next) {
+    return new Question(
+        prompt.then(tokenizer, target), next, OptionalInt.empty(), position + 1, metric);
   }
 
   /// The tokens that can matter: a causal model has not seen what stands behind the position.

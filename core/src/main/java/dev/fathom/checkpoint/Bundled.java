@@ -23,7 +23,9 @@ import java.util.stream.Stream;
 /// ```
 public enum Bundled {
   /// Trained on a world of known facts with planted associations.
-  TIDEPOOL("facts, grammar, stories and sums of a small world, with planted associations");
+  TIDEPOOL("facts, grammar, stories and sums of a small world, with planted associations"),
+  /// Its twin: the same world, every rate at one half.
+  TIDEPOOL_FAIR("the same world without the associations");
 
   private static final List<String> FILES =
       List.of(

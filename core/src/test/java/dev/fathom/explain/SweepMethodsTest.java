@@ -294,7 +294,7 @@ class SweepMethodsTest {
               question(model),
               corrupt(model),
               receivers,
-              16 << 10,
+              300 << 10,
               _ -> {});
       assertThat(largest(difference(paths(model, receivers).effect(), little.effect())))
           .isLessThan(1e-6);

@@ -86,6 +86,10 @@ public final class Ablation {
 
     /// What another prompt of the same length has there.
     record Resample(Prompt prompt) implements Instead {}
+
+    /// The control of a resampling: a value as far from the part's own as the other prompt's is, in
+    /// a random direction.
+    record RandomDirection(Prompt prompt, long seed) implements Instead {}
   }
 
   /// @param parts what is taken away, a map for each
@@ -263,6 +267,22 @@ public final class Ablation {
                   new Intervention.Replace(
                       slice,
                       partOf(slice, other.at(slice.site().kind(), slice.site().layer(), 0))));
+        }
+        case Instead.RandomDirection(Prompt prompt, long seed) -> {
+          Runs other = Runs.of(model, sameLength(prompt.ids(), ids), KEPT);
+          Runs own = Runs.of(model, ids, KEPT);
+          var bearings = new Bearings(seed);
+          yield new Values(
+              "in a random direction, as far as: " + prompt.text(),
+              slice -> {
+                Kind kind = slice.site().kind();
+                int layer = slice.site().layer();
+                return new Intervention.Replace(
+                    slice,
+                    bearings.away(
+                        partOf(slice, own.at(kind, layer, 0)),
+                        partOf(slice, other.at(kind, layer, 0))));
+              });
         }
         case Instead.Mean(List<Prompt> prompts, boolean perPosition) -> {
           Means means = Means.of(model, prompts, perPosition, ids);

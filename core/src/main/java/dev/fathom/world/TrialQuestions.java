@@ -20,8 +20,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
+import java.util.function.BiFunction;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /// The questions of the [Trials]: prompts whose answer the model knows, each with a twin that
 /// differs only where the answer comes from. The same model and world always give the same ones.
@@ -29,6 +32,9 @@ final class TrialQuestions {
   /// Tokens that must stand between the subject and the last token, so that something else can be
   /// found.
   static final int BETWEEN = 2;
+
+  /// Other subjects that are tried for a twin.
+  private static final int TRIED = 40;
 
   private static final Pattern ARTICLE = Pattern.compile("^(the|a|an) ");
 
@@ -65,14 +71,32 @@ final class TrialQuestions {
       return (double) decisive.length() / (last() - decisive.first());
     }
 
+    /// In how many tokens the twin differs.
+    int different() {
+      int[] own = prompt.ids();
+      int[] other = twin.ids();
+      return (int) IntStream.range(0, own.length).filter(i -> own[i] != other[i]).count();
+    }
+
     /// That any token but a start token is.
     double chanceOfAny() {
       return (double) decisive.length() / (prompt.length() - (prompt.startToken() ? 1 : 0));
     }
   }
 
-  /// Facts in words that no training text uses for their relation, from all relations in turn.
+  /// Facts in words that no training text uses for their relation, from all relations in turn. The
+  /// twin says the same of another subject.
   List<Asked> facts(int count) {
+    return inTurn(count, this::fact);
+  }
+
+  /// The same facts, but the twin speaks of the other subject in other words of the same meaning,
+  /// so that more than the subject differs and only the subject matters.
+  List<Asked> rephrased(int count) {
+    return inTurn(count, this::rephrased);
+  }
+
+  private List<Asked> inTurn(int count, BiFunction<Fact, List<Fact>, Optional<Asked>> ask) {
     List<List<Fact>> byRelation =
         world.facts().stream()
             .map(Fact::relation)
@@ -86,7 +110,7 @@ final class TrialQuestions {
     for (int i = 0; i < longest; i++) {
       for (List<Fact> facts : byRelation) {
         if (asked.size() < count && i < facts.size()) {
-          fact(facts.get(i), facts).ifPresent(asked::add);
+          ask.apply(facts.get(i), facts).ifPresent(asked::add);
         }
       }
     }
@@ -115,6 +139,39 @@ final class TrialQuestions {
           int foil = Target.of(tokenizer, twin, its.answer()).id();
           if (target != foil && says(prompt, target) && says(twin, foil)) {
             return Optional.of(new Asked(prompt, twin, target, foil, subject.get()));
+          }
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  private Optional<Asked> rephrased(Fact fact, List<Fact> others) {
+    List<Template> ways =
+        Stream.concat(
+                world.templates(fact.relation(), false).stream(),
+                world.templates(fact.relation(), true).stream())
+            .toList();
+    for (Template template : shuffled(world.templates(fact.relation(), true), fact)) {
+      Cloze cloze = filled(template, fact);
+      Prompt prompt = Prompt.of(tokenizer, cloze.prompt(), Prompt.Options.PLAIN);
+      Optional<TokenSpan> subject = span(prompt, core(fact));
+      int target = Target.of(tokenizer, prompt, cloze.answer()).id();
+      if (subject.isEmpty() || !says(prompt, target)) {
+        continue;
+      }
+      for (Template way : shuffled(ways, fact)) {
+        for (Fact other : shuffled(others, fact).subList(0, Math.min(TRIED, others.size()))) {
+          Cloze its = filled(way, other);
+          Prompt twin = Prompt.of(tokenizer, its.prompt(), Prompt.Options.PLAIN);
+          int foil = Target.of(tokenizer, twin, its.answer()).id();
+          var asked = new Asked(prompt, twin, target, foil, subject.get());
+          if (twin.length() == prompt.length()
+              && foil != target
+              && span(twin, core(other)).equals(subject)
+              && asked.different() - subject.get().length() >= BETWEEN
+              && says(twin, foil)) {
+            return Optional.of(asked);
           }
         }
       }

@@ -326,10 +326,11 @@ public final class Trials {
         clean += story.clean() / count;
         List<Set<HeadIndex>> single =
             IntStream.range(0, cells).mapToObj(i -> Set.of(head(i))).toList();
-        add(last, story.losses(single, PositionSpan.LAST), count);
-        add(everywhere, story.losses(single, PositionSpan.ALL), count);
+        add(last, story.losses(single), count);
         add(looks, story.looks(), count);
       }
+      var twin = new Ablation.Instead.Resample(asked.twin());
+      add(everywhere, doubles(ablated(asked, Ablation.Part.HEAD, twin)), count);
       add(direct, direct(asked), count);
       progress.accept(1);
     }
@@ -348,7 +349,7 @@ public final class Trials {
           for (int draw = 0; draw < DRAWS; draw++) {
             sets.add(some(cells, k, source));
           }
-          double[] lost = story.losses(sets, PositionSpan.LAST);
+          double[] lost = story.losses(sets);
           found.computeIfAbsent(k, _ -> new MeanInterval()).add(lost[0]);
           random
               .computeIfAbsent(k, _ -> new MeanInterval())
@@ -370,7 +371,7 @@ public final class Trials {
   }
 
   private double[] direct(TrialQuestions.Asked asked) {
-    float[] effect =
+    return doubles(
         PathPatching.run(
                 model,
                 tokenizer,
@@ -379,9 +380,12 @@ public final class Trials {
                 List.of(new PathPatching.Receiver.Logits()),
                 Long.MAX_VALUE,
                 _ -> {})
-            .effect()
-            .values();
-    return IntStream.range(0, effect.length).mapToDouble(i -> effect[i]).toArray();
+            .effect());
+  }
+
+  private static double[] doubles(Grid grid) {
+    float[] values = grid.values();
+    return IntStream.range(0, values.length).mapToDouble(i -> values[i]).toArray();
   }
 
   private int heads() {
@@ -445,20 +449,23 @@ public final class Trials {
       return clean;
     }
 
-    /// What is lost when these heads do what they do in the twin, a set at a time.
-    double[] losses(List<Set<HeadIndex>> sets, PositionSpan where) {
+    /// What is lost when these heads write at the last token what they write in the twin, a set at a
+    /// time.
+    double[] losses(List<Set<HeadIndex>> sets) {
       try (var inner = Scope.withoutGradients()) {
         var changes = new ArrayList<Intervention>();
         int[] lengths = new int[sets.size()];
         Arrays.fill(lengths, length);
         for (int row = 0; row < sets.size(); row++) {
           for (HeadIndex head : sets.get(row)) {
-            Tensor z = at(Site.of(Kind.Z, head.layer())).narrow(0, length, length);
-            Tensor own = z.narrow(1, head.head(), 1);
+            Tensor z = at(Site.of(Kind.Z, head.layer())).narrow(0, 2L * length - 1, 1);
             changes.add(
                 new Intervention.Replace(
-                    Slice.of(Kind.Z, head.layer()).heads(head.head()).onRows(row).at(where),
-                    where.equals(PositionSpan.ALL) ? own : own.narrow(0, length - 1, 1)));
+                    Slice.of(Kind.Z, head.layer())
+                        .heads(head.head())
+                        .onRows(row)
+                        .at(PositionSpan.LAST),
+                    z.narrow(1, head.head(), 1)));
           }
         }
         int[] ids =

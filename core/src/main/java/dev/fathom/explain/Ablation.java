@@ -93,9 +93,11 @@ public final class Ablation {
   }
 
   /// @param parts what is taken away, a map for each
+  /// @param whereRead whether heads are taken away only at the position that is read, not at all
   /// @param budget memory that changed runs may take at a time, in bytes
   /// @param progress told how many changed runs are done, again and again
-  public record Config(Set<Part> parts, Instead instead, long budget, LongConsumer progress) {
+  public record Config(
+      Set<Part> parts, Instead instead, boolean whereRead, long budget, LongConsumer progress) {
     public Config {
       parts = parts.isEmpty() ? Set.of() : Set.copyOf(EnumSet.copyOf(parts));
       if (parts.isEmpty()) {
@@ -105,23 +107,28 @@ public final class Ablation {
 
     /// Everything, with zero instead.
     public static Config standard() {
-      return new Config(EnumSet.allOf(Part.class), new Instead.Zero(), Sweep.BUDGET, _ -> {});
+      return new Config(EnumSet.allOf(Part.class), new Instead.Zero(), false, Sweep.BUDGET, _ -> {});
     }
 
     public Config of(Part... parts) {
-      return new Config(Set.of(parts), instead, budget, progress);
+      return new Config(Set.of(parts), instead, whereRead, budget, progress);
     }
 
     public Config with(Instead instead) {
-      return new Config(parts, instead, budget, progress);
+      return new Config(parts, instead, whereRead, budget, progress);
+    }
+
+    /// Heads only at the position that is read: what do they write there?
+    public Config whereItIsRead() {
+      return new Config(parts, instead, true, budget, progress);
     }
 
     public Config within(long bytes) {
-      return new Config(parts, instead, bytes, progress);
+      return new Config(parts, instead, whereRead, bytes, progress);
     }
 
     public Config telling(LongConsumer progress) {
-      return new Config(parts, instead, budget, progress);
+      return new Config(parts, instead, whereRead, budget, progress);
     }
   }
 
@@ -146,7 +153,8 @@ public final class Ablation {
       var maps = new LinkedHashMap<Part, List<Sweep.Row>>();
       for (Part part : Part.values()) {
         if (config.parts.contains(part)) {
-          maps.put(part, rows(model, runs, values, part));
+          maps.put(
+              part, rows(model, runs, values, part, config.whereRead ? question.position() : -1));
         }
       }
       double[] measured =
@@ -193,12 +201,18 @@ public final class Ablation {
     }
   }
 
-  private static List<Sweep.Row> rows(Transformer model, Runs runs, Values values, Part part) {
+  /// @param only the position at which heads are taken away; −1 for all
+  private static List<Sweep.Row> rows(
+      Transformer model, Runs runs, Values values, Part part, int only) {
     var rows = new ArrayList<Sweep.Row>();
     for (int layer = 0; layer < model.layers(); layer++) {
       if (part == Part.HEAD) {
         for (int head = 0; head < model.blocks().get(layer).attention().heads(); head++) {
-          rows.add(Sweep.Row.of(0, 0, values.instead(Slice.of(Kind.Z, layer).heads(head))));
+          Slice z = Slice.of(Kind.Z, layer).heads(head);
+          rows.add(
+              only < 0
+                  ? Sweep.Row.of(0, 0, values.instead(z))
+                  : Sweep.Row.of(0, only, values.instead(z.at(only))));
         }
       } else {
         for (int position = 0; position < runs.length(); position++) {

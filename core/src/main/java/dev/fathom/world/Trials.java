@@ -64,19 +64,21 @@ public final class Trials {
   private final Transformer model;
   private final Tokenizer tokenizer;
   private final TrialQuestions questions;
-  private final LongConsumer progress;
+  private final Config config;
 
-  private Trials(Transformer model, Tokenizer tokenizer, World world, LongConsumer progress) {
+  private Trials(Transformer model, Tokenizer tokenizer, World world, Config config) {
     this.model = model;
     this.tokenizer = tokenizer;
     this.questions = new TrialQuestions(model, tokenizer, world);
-    this.progress = progress;
+    this.config = config;
   }
 
   /// @param facts in each trial of a method on facts
   /// @param stories that name movers are found on, as many more that they are taken away on
+  /// @param noise samples of causal tracing
+  /// @param sets of tokens that Shapley values are estimated on, beyond 12 tokens
   /// @param progress told how many questions are done, again and again
-  public record Config(int facts, int stories, LongConsumer progress) {
+  public record Config(int facts, int stories, int noise, int sets, LongConsumer progress) {
     public Config {
       if (facts < 2 || stories < 2) {
         throw new IllegalArgumentException(
@@ -85,26 +87,31 @@ public final class Trials {
       }
     }
 
-    /// 56 facts, four of each relation, and 32 stories.
+    /// 42 facts, three of each relation, and 24 stories.
     public static Config standard() {
-      return new Config(56, 32, _ -> {});
+      return new Config(42, 24, 10, 512, _ -> {});
     }
 
     public Config withFacts(int count) {
-      return new Config(count, stories, progress);
+      return new Config(count, stories, noise, sets, progress);
     }
 
     public Config withStories(int count) {
-      return new Config(facts, count, progress);
+      return new Config(facts, count, noise, sets, progress);
+    }
+
+    /// Faster, with larger errors.
+    public Config withSamples(int noise, int sets) {
+      return new Config(facts, stories, noise, sets, progress);
     }
 
     public Config telling(LongConsumer told) {
-      return new Config(facts, stories, told);
+      return new Config(facts, stories, noise, sets, told);
     }
 
     /// How many questions there are.
     public int total() {
-      return 4 * facts + 3 * stories;
+      return 5 * facts + 3 * stories;
     }
   }
 
@@ -115,14 +122,15 @@ public final class Trials {
   public static TrialsResult run(
       Transformer model, Tokenizer tokenizer, World world, Config config) {
     long start = System.nanoTime();
-    var trials = new Trials(model, tokenizer, world, config.progress);
+    var trials = new Trials(model, tokenizer, world, config);
     var facts = new ArrayList<FactTrial>();
-    facts.add(trials.tracing(config.facts));
-    facts.addAll(trials.ablation(config.facts));
-    facts.addAll(trials.attribution("facts", trials.questions.rephrased(config.facts), true));
-    facts.addAll(trials.attribution("facts", trials.questions.facts(config.facts), false));
+    facts.add(trials.tracing());
+    facts.add(trials.ablation());
+    facts.add(trials.zeroed());
+    facts.addAll(trials.attribution("facts", trials.facts(trials.questions.rephrased(config.facts)), true));
+    facts.addAll(trials.attribution("facts", trials.facts(trials.questions.facts(config.facts)), false));
     facts.addAll(trials.attribution("stories", trials.questions.stories(config.stories), true));
-    NameMovers movers = trials.nameMovers(config.stories);
+    NameMovers movers = trials.nameMovers();
     return new TrialsResult(
         Provenances.of(
             model,
@@ -140,14 +148,14 @@ public final class Trials {
   /// token the answer is read, so whatever is put back there brings it back.
   public static FactTrial tracing(
       Transformer model, Tokenizer tokenizer, World world, Config config) {
-    return new Trials(model, tokenizer, world, config.progress).tracing(config.facts);
+    return new Trials(model, tokenizer, world, config).tracing();
   }
 
   /// Does ablation find it? The same for what MLPs add, taken from the prompt's twin about another
-  /// subject; for comparison zero in the place of whole blocks.
-  public static List<FactTrial> ablation(
+  /// subject.
+  public static FactTrial ablation(
       Transformer model, Tokenizer tokenizer, World world, Config config) {
-    return new Trials(model, tokenizer, world, config.progress).ablation(config.facts);
+    return new Trials(model, tokenizer, world, config).ablation();
   }
 
   /// Do integrated gradients and Shapley values put the subject first? Its tokens are to have the
@@ -155,46 +163,45 @@ public final class Trials {
   /// that says it in other words.
   public static List<FactTrial> attribution(
       Transformer model, Tokenizer tokenizer, World world, Config config) {
-    var trials = new Trials(model, tokenizer, world, config.progress);
-    return trials.attribution("facts", trials.questions.rephrased(config.facts), true);
+    var trials = new Trials(model, tokenizer, world, config);
+    return trials.attribution("facts", trials.facts(trials.questions.rephrased(config.facts)), true);
   }
 
   /// Do they put the receiver of a story first, where the mean embedding stands in?
   public static List<FactTrial> stories(
       Transformer model, Tokenizer tokenizer, World world, Config config) {
-    var trials = new Trials(model, tokenizer, world, config.progress);
+    var trials = new Trials(model, tokenizer, world, config);
     return trials.attribution("stories", trials.questions.stories(config.stories), true);
   }
 
   /// Which heads say the name in stories of giving, by ablation and by path patching?
   public static NameMovers nameMovers(
       Transformer model, Tokenizer tokenizer, World world, Config config) {
-    return new Trials(model, tokenizer, world, config.progress).nameMovers(config.stories);
+    return new Trials(model, tokenizer, world, config).nameMovers();
   }
 
-  private List<TrialQuestions.Asked> facts(int count) {
-    return enough(questions.facts(count), count);
-  }
-
-  private static <T> List<T> enough(List<T> asked, int count) {
-    if (asked.size() < count) {
+  private List<TrialQuestions.Asked> facts(List<TrialQuestions.Asked> asked) {
+    if (asked.size() < config.facts) {
       throw new IllegalArgumentException(
           "Only %d of the %d facts asked for can be used: the model knows too little of this world."
-              .formatted(asked.size(), count));
+              .formatted(asked.size(), config.facts));
     }
     return asked;
   }
 
-  private FactTrial tracing(int count) {
-    var config = CausalTracing.Config.standard(model).of(CausalTracing.State.MLP);
+  private FactTrial tracing() {
+    var plain =
+        CausalTracing.Config.standard(model)
+            .of(CausalTracing.State.MLP)
+            .withSamples(config.noise);
     var cases = new ArrayList<FactTrial.Case>();
-    for (var asked : facts(count)) {
+    for (var asked : facts(questions.facts(config.facts))) {
       cases.add(
           top(
               asked,
               asked.decisive().first(),
-              traced(asked, config),
-              () -> traced(asked, config.inRandomDirections())));
+              traced(asked, plain),
+              () -> traced(asked, plain.inRandomDirections())));
     }
     return new FactTrial("causal tracing, MLPs", true, cases);
   }
@@ -204,30 +211,34 @@ public final class Trials {
         .indirectEffect(CausalTracing.State.MLP);
   }
 
-  private List<FactTrial> ablation(int count) {
-    var resampled = new ArrayList<FactTrial.Case>();
-    var zeroed = new ArrayList<FactTrial.Case>();
-    for (var asked : facts(count)) {
-      resampled.add(
+  private FactTrial ablation() {
+    var cases = new ArrayList<FactTrial.Case>();
+    for (var asked : facts(questions.facts(config.facts))) {
+      var twin = new Ablation.Instead.Resample(asked.twin());
+      var random = new Ablation.Instead.RandomDirection(asked.twin(), 1);
+      cases.add(
           top(
               asked,
               asked.decisive().first(),
-              ablated(asked, Ablation.Part.MLP, new Ablation.Instead.Resample(asked.twin())),
-              () ->
-                  ablated(
-                      asked,
-                      Ablation.Part.MLP,
-                      new Ablation.Instead.RandomDirection(asked.twin(), 1))));
-      zeroed.add(
+              ablated(asked, Ablation.Part.MLP, twin),
+              () -> ablated(asked, Ablation.Part.MLP, random)));
+    }
+    return new FactTrial("ablation, MLPs, other subject's", true, cases);
+  }
+
+  /// What a block at a position is worth to the answer: with zero in its place, the words that name
+  /// the relation are as good as the subject.
+  private FactTrial zeroed() {
+    var cases = new ArrayList<FactTrial.Case>();
+    for (var asked : facts(questions.facts(config.facts))) {
+      cases.add(
           top(
               asked,
               asked.prompt().startToken() ? 1 : 0,
               ablated(asked, Ablation.Part.BOTH, new Ablation.Instead.Zero()),
               null));
     }
-    return List.of(
-        new FactTrial("ablation, MLPs, other subject's", true, resampled),
-        new FactTrial("ablation, blocks, zero", false, zeroed));
+    return new FactTrial("ablation, blocks, zero", false, cases);
   }
 
   private Grid ablated(TrialQuestions.Asked asked, Ablation.Part part, Ablation.Instead instead) {
@@ -246,7 +257,7 @@ public final class Trials {
       @Nullable Supplier<Grid> control) {
     int[] found = top(map, from, asked.last());
     int[] ofAll = top(map, from, asked.last() + 1);
-    progress.accept(1);
+    config.progress.accept(1);
     return new FactTrial.Case(
         asked.prompt().text(),
         "%s, layer %d".formatted(map.axis(1).label(found[1]), found[0]),
@@ -277,7 +288,7 @@ public final class Trials {
         List.of(
             new AttributionMethod.IntegratedGradients(
                 filler, AttributionMethod.Path.MIDPOINT, STEPS),
-            new AttributionMethod.Shap(filler, AttributionMethod.Shap.standard().samples(), 0));
+            new AttributionMethod.Shap(filler, config.sets, 0));
     var cases = List.of(new ArrayList<FactTrial.Case>(), new ArrayList<FactTrial.Case>());
     for (var asked : all) {
       List<TokenAttribution> found =
@@ -286,7 +297,7 @@ public final class Trials {
       for (int m = 0; m < methods.size(); m++) {
         cases.get(m).add(first(asked, found.get(m), mean));
       }
-      progress.accept(1);
+      config.progress.accept(1);
     }
     String by = mean ? "mean embedding" : "other subject, other words";
     return List.of(
@@ -312,10 +323,10 @@ public final class Trials {
         OptionalDouble.empty());
   }
 
-  private NameMovers nameMovers(int count) {
+  private NameMovers nameMovers() {
+    int count = config.stories;
     List<TrialQuestions.Asked> all = questions.stories(2 * count);
-    int heads = heads();
-    int cells = model.layers() * heads;
+    int cells = model.layers() * heads();
     double[] last = new double[cells];
     double[] everywhere = new double[cells];
     double[] direct = new double[cells];
@@ -324,15 +335,14 @@ public final class Trials {
     for (var asked : all.subList(0, count)) {
       try (var story = new Story(asked)) {
         clean += story.clean() / count;
-        List<Set<HeadIndex>> single =
-            IntStream.range(0, cells).mapToObj(i -> Set.of(head(i))).toList();
-        add(last, story.losses(single), count);
         add(looks, story.looks(), count);
       }
       var twin = new Ablation.Instead.Resample(asked.twin());
-      add(everywhere, doubles(ablated(asked, Ablation.Part.HEAD, twin)), count);
+      var heads = Ablation.Config.standard().of(Ablation.Part.HEAD).with(twin);
+      add(last, heads(asked, heads.whereItIsRead()), count);
+      add(everywhere, heads(asked, heads), count);
       add(direct, direct(asked), count);
-      progress.accept(1);
+      config.progress.accept(1);
     }
     Grid ablated = grid(last);
     var knockouts = new ArrayList<NameMovers.Knockout>();
@@ -356,7 +366,7 @@ public final class Trials {
               .add(Arrays.stream(lost).skip(1).average().orElse(Double.NaN));
         }
       }
-      progress.accept(1);
+      config.progress.accept(1);
     }
     for (int k : FIRST) {
       knockouts.add(
@@ -368,6 +378,11 @@ public final class Trials {
     }
     return new NameMovers(
         count, clean, ablated, grid(everywhere), grid(direct), grid(looks), knockouts);
+  }
+
+  private double[] heads(TrialQuestions.Asked asked, Ablation.Config config) {
+    return doubles(
+        Ablation.run(model, tokenizer, asked.question(), config).effect(Ablation.Part.HEAD));
   }
 
   private double[] direct(TrialQuestions.Asked asked) {

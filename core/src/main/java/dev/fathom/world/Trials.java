@@ -126,10 +126,9 @@ public final class Trials {
     var facts = new ArrayList<FactTrial>();
     facts.add(trials.tracing());
     facts.add(trials.ablation());
-    facts.add(trials.zeroed());
     facts.addAll(trials.attribution("facts", trials.facts(trials.questions.rephrased(config.facts)), true));
-    facts.addAll(trials.attribution("facts", trials.facts(trials.questions.facts(config.facts)), false));
     facts.addAll(trials.attribution("stories", trials.questions.stories(config.stories), true));
+    facts.addAll(comparisons(model, tokenizer, world, config));
     NameMovers movers = trials.nameMovers();
     return new TrialsResult(
         Provenances.of(
@@ -172,6 +171,17 @@ public final class Trials {
       Transformer model, Tokenizer tokenizer, World world, Config config) {
     var trials = new Trials(model, tokenizer, world, config);
     return trials.attribution("stories", trials.questions.stories(config.stories), true);
+  }
+
+  /// What the same questions give where the method is not asked what it can answer: zero in the
+  /// place of whole blocks, and attribution from the mean embedding.
+  public static List<FactTrial> comparisons(
+      Transformer model, Tokenizer tokenizer, World world, Config config) {
+    var trials = new Trials(model, tokenizer, world, config);
+    var found = new ArrayList<>(List.of(trials.zeroed()));
+    found.addAll(
+        trials.attribution("facts", trials.facts(trials.questions.facts(config.facts)), false));
+    return found;
   }
 
   /// Which heads say the name in stories of giving, by ablation and by path patching?

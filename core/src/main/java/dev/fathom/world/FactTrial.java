@@ -64,4 +64,15 @@ public record FactTrial(String name, boolean claim, List<Case> cases) {
     cases.forEach(c -> c.control().ifPresent(mean::add));
     return mean;
   }
+
+  /// By how much the effect is larger than in a random direction, question by question.
+  public MeanInterval gap() {
+    var mean = new MeanInterval();
+    for (Case c : cases) {
+      if (c.effect().isPresent() && c.control().isPresent()) {
+        mean.add(c.effect().getAsDouble() - c.control().getAsDouble());
+      }
+    }
+    return mean;
+  }
 }

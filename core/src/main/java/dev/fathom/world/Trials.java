@@ -59,7 +59,7 @@ public final class Trials {
   static final List<Integer> FIRST = List.of(3, 5);
 
   /// Draws of random heads a story.
-  private static final int DRAWS = 10;
+  private static final int DRAWS = 5;
 
   private final Transformer model;
   private final Tokenizer tokenizer;

@@ -66,6 +66,7 @@ public record TrialsResult(Provenance provenance, List<FactTrial> facts, NameMov
                 View.Cell.of(trial.name()),
                 quantity(trial.effect()),
                 quantity(trial.control()),
+                quantity(trial.gap()),
                 View.Cell.of(trial.shareWithLast().value())));
       }
     }
@@ -73,7 +74,8 @@ public record TrialsResult(Provenance provenance, List<FactTrial> facts, NameMov
         "Does the direction matter?",
         "The top cell's effect, and that of an equally large change in a random direction; last, the"
             + " share of hits if the last token counted too",
-        List.of("trial", "effect (logits)", "random direction (logits)", "hits with last token"),
+        List.of(
+            "trial", "effect (logits)", "random direction", "difference", "hits with last token"),
         rows);
   }
 

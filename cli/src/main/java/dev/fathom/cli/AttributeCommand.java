@@ -78,7 +78,8 @@ final class AttributeCommand implements Callable<Integer> {
   @Option(
       names = "--corrupt",
       paramLabel = "TEXT",
-      description = "Another prompt with as many tokens: what makes this answer and not that one's?")
+      description =
+          "Another prompt with as many tokens: what makes this answer and not that one's?")
   private @Nullable String corrupt;
 
   @Option(
@@ -107,8 +108,7 @@ final class AttributeCommand implements Callable<Integer> {
       Prompt prompt = questions.prompt(model, console);
       Question question = questions.question(model, prompt, Metric.LOG_PROB);
       AttributionResult result =
-          Attribution.run(
-              model.transformer(), model.tokenizer(), question, chosen, other(model));
+          Attribution.run(model.transformer(), model.tokenizer(), question, chosen, other(model));
       if (faithfulness) {
         Filler away = Filler.named(filler);
         var standard = Faithfulness.Config.standard();

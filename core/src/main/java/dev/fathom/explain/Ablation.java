@@ -107,7 +107,8 @@ public final class Ablation {
 
     /// Everything, with zero instead.
     public static Config standard() {
-      return new Config(EnumSet.allOf(Part.class), new Instead.Zero(), false, Sweep.BUDGET, _ -> {});
+      return new Config(
+          EnumSet.allOf(Part.class), new Instead.Zero(), false, Sweep.BUDGET, _ -> {});
     }
 
     public Config of(Part... parts) {

@@ -114,7 +114,8 @@ public final class Attribution {
     }
 
     private MaskedPrompt masked(Filler filler) {
-      return masked.computeIfAbsent(filler, f -> new MaskedPrompt(model, tokenizer, question, f, other));
+      return masked.computeIfAbsent(
+          filler, f -> new MaskedPrompt(model, tokenizer, question, f, other));
     }
 
     TokenAttribution of(AttributionMethod method) {

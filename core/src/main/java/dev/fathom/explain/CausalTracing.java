@@ -117,42 +117,63 @@ public final class CausalTracing {
 
     public Config of(State... chosen) {
       return new Config(
-          Set.of(chosen), samples, strength, deviation, window, seed, budget, randomDirection, progress);
+          Set.of(chosen),
+          samples,
+          strength,
+          deviation,
+          window,
+          seed,
+          budget,
+          randomDirection,
+          progress);
     }
 
     public Config withSamples(int count) {
-      return new Config(states, count, strength, deviation, window, seed, budget, randomDirection, progress);
+      return new Config(
+          states, count, strength, deviation, window, seed, budget, randomDirection, progress);
     }
 
     public Config withStrength(double deviations) {
-      return new Config(states, samples, deviations, deviation, window, seed, budget, randomDirection, progress);
+      return new Config(
+          states, samples, deviations, deviation, window, seed, budget, randomDirection, progress);
     }
 
     public Config withDeviation(double value) {
       return new Config(
-          states, samples, strength, OptionalDouble.of(value), window, seed, budget, randomDirection, progress);
+          states,
+          samples,
+          strength,
+          OptionalDouble.of(value),
+          window,
+          seed,
+          budget,
+          randomDirection,
+          progress);
     }
 
     public Config withWindow(int layers) {
-      return new Config(states, samples, strength, deviation, layers, seed, budget, randomDirection, progress);
+      return new Config(
+          states, samples, strength, deviation, layers, seed, budget, randomDirection, progress);
     }
 
     public Config withSeed(long value) {
-      return new Config(states, samples, strength, deviation, window, value, budget, randomDirection, progress);
+      return new Config(
+          states, samples, strength, deviation, window, value, budget, randomDirection, progress);
     }
 
     public Config within(long bytes) {
-      return new Config(states, samples, strength, deviation, window, seed, bytes, randomDirection, progress);
+      return new Config(
+          states, samples, strength, deviation, window, seed, bytes, randomDirection, progress);
     }
 
     public Config telling(LongConsumer told) {
-      return new Config(states, samples, strength, deviation, window, seed, budget, randomDirection, told);
+      return new Config(
+          states, samples, strength, deviation, window, seed, budget, randomDirection, told);
     }
 
     /// The control: nothing is put back, everything is moved as far in a random direction.
     public Config inRandomDirections() {
-      return new Config(
-          states, samples, strength, deviation, window, seed, budget, true, progress);
+      return new Config(states, samples, strength, deviation, window, seed, budget, true, progress);
     }
   }
 

@@ -105,8 +105,7 @@ final class MaskedPrompt implements Coalition {
     var gone = new ArrayList<Integer>();
     for (int i = 0; i < players.length; i++) {
       if (!kept[i]) {
-        cells[players[i]] =
-            filler == Filler.OTHER ? other[players[i]] : PrefixTree.FILLED;
+        cells[players[i]] = filler == Filler.OTHER ? other[players[i]] : PrefixTree.FILLED;
         gone.add(players[i]);
       }
     }

@@ -101,9 +101,10 @@ final class TrialQuestions {
         world.facts().stream()
             .map(Fact::relation)
             .distinct()
-            .map(relation -> shuffled(
-                world.facts().stream().filter(f -> f.relation().equals(relation)).toList(),
-                relation))
+            .map(relation ->
+                shuffled(
+                    world.facts().stream().filter(f -> f.relation().equals(relation)).toList(),
+                    relation))
             .toList();
     var asked = new ArrayList<Asked>();
     int longest = byRelation.stream().mapToInt(List::size).max().orElse(0);

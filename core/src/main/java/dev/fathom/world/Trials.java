@@ -126,7 +126,8 @@ public final class Trials {
     var facts = new ArrayList<FactTrial>();
     facts.add(trials.tracing());
     facts.add(trials.ablation());
-    facts.addAll(trials.attribution("facts", trials.facts(trials.questions.rephrased(config.facts)), true));
+    facts.addAll(
+        trials.attribution("facts", trials.facts(trials.questions.rephrased(config.facts)), true));
     facts.addAll(trials.attribution("stories", trials.questions.stories(config.stories), true));
     facts.addAll(comparisons(model, tokenizer, world, config));
     NameMovers movers = trials.nameMovers();
@@ -163,7 +164,8 @@ public final class Trials {
   public static List<FactTrial> attribution(
       Transformer model, Tokenizer tokenizer, World world, Config config) {
     var trials = new Trials(model, tokenizer, world, config);
-    return trials.attribution("facts", trials.facts(trials.questions.rephrased(config.facts)), true);
+    return trials.attribution(
+        "facts", trials.facts(trials.questions.rephrased(config.facts)), true);
   }
 
   /// Do they put the receiver of a story first, where the mean embedding stands in?
@@ -201,9 +203,7 @@ public final class Trials {
 
   private FactTrial tracing() {
     var plain =
-        CausalTracing.Config.standard(model)
-            .of(CausalTracing.State.MLP)
-            .withSamples(config.noise);
+        CausalTracing.Config.standard(model).of(CausalTracing.State.MLP).withSamples(config.noise);
     var cases = new ArrayList<FactTrial.Case>();
     for (var asked : facts(questions.facts(config.facts))) {
       cases.add(
@@ -261,10 +261,7 @@ public final class Trials {
   ///
   /// @param from the first column that counts
   private FactTrial.Case top(
-      TrialQuestions.Asked asked,
-      int from,
-      Grid map,
-      @Nullable Supplier<Grid> control) {
+      TrialQuestions.Asked asked, int from, Grid map, @Nullable Supplier<Grid> control) {
     int[] found = top(map, from, asked.last());
     int[] ofAll = top(map, from, asked.last() + 1);
     config.progress.accept(1);
@@ -290,8 +287,7 @@ public final class Trials {
     return best;
   }
 
-  private List<FactTrial> attribution(
-      String what, List<TrialQuestions.Asked> all, boolean claim) {
+  private List<FactTrial> attribution(String what, List<TrialQuestions.Asked> all, boolean claim) {
     boolean mean = !claim || what.equals("stories");
     Filler filler = mean ? Filler.MEAN : Filler.OTHER;
     List<AttributionMethod> methods =
@@ -463,8 +459,7 @@ public final class Trials {
       }
       var capture = Taps.capture(sites, (site, value, _) -> kept.put(site, scope.keep(value)));
       int[] ids =
-          IntStream.concat(
-                  Arrays.stream(asked.prompt().ids()), Arrays.stream(asked.twin().ids()))
+          IntStream.concat(Arrays.stream(asked.prompt().ids()), Arrays.stream(asked.twin().ids()))
               .toArray();
       Pass pass = Pass.over(Layout.rows(length, length)).with(capture);
       this.clean = differences(ids, pass, 2)[0];
@@ -474,8 +469,8 @@ public final class Trials {
       return clean;
     }
 
-    /// What is lost when these heads write at the last token what they write in the twin, a set at a
-    /// time.
+    /// What is lost when these heads write at the last token what they write in the twin, a set at
+    /// a time.
     double[] losses(List<Set<HeadIndex>> sets) {
       try (var inner = Scope.withoutGradients()) {
         var changes = new ArrayList<Intervention>();

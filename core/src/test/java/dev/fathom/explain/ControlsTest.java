@@ -63,8 +63,7 @@ class ControlsTest {
       Transformer model = tiny.model();
       var control = new Ablation.Instead.RandomDirection(question().prompt(), 1);
       var result =
-          Ablation.run(
-              model, NUMBERS, question(), Ablation.Config.standard().with(control));
+          Ablation.run(model, NUMBERS, question(), Ablation.Config.standard().with(control));
       result
           .effects()
           .values()
@@ -156,14 +155,11 @@ class ControlsTest {
   void theOtherPromptMustBeGivenAndAsLong() {
     try (var tiny = TinyModels.of(TinyModels.some(DType.F64).getFirst())) {
       List<AttributionMethod> methods = List.of(new AttributionMethod.Occlusion(Filler.OTHER));
-      assertThatThrownBy(
-              () -> Attribution.run(tiny.model(), NUMBERS, question(), methods))
+      assertThatThrownBy(() -> Attribution.run(tiny.model(), NUMBERS, question(), methods))
           .hasMessageContaining("where another prompt is given");
       var shorter = Prompt.ofIds(NUMBERS, new int[] {1, 2});
-      assertThatThrownBy(
-              () ->
-                  Attribution.run(
-                      tiny.model(), NUMBERS, question(), methods, Optional.of(shorter)))
+      assertThatThrownBy(() ->
+              Attribution.run(tiny.model(), NUMBERS, question(), methods, Optional.of(shorter)))
           .hasMessageContaining("has 2 tokens, this one 6");
     }
   }

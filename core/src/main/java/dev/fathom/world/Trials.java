@@ -58,6 +58,9 @@ public final class Trials {
   /// Heads that are compared and taken away together.
   static final List<Integer> FIRST = List.of(3, 5);
 
+  /// Noise samples of the control of causal tracing, of which only means over facts are read.
+  private static final int CONTROL_NOISE = 2;
+
   /// Draws of random heads a story.
   private static final int DRAWS = 5;
 
@@ -204,6 +207,8 @@ public final class Trials {
   private FactTrial tracing() {
     var plain =
         CausalTracing.Config.standard(model).of(CausalTracing.State.MLP).withSamples(config.noise);
+    var random =
+        plain.inRandomDirections().withSamples(Math.min(config.noise, CONTROL_NOISE));
     var cases = new ArrayList<FactTrial.Case>();
     for (var asked : facts(questions.facts(config.facts))) {
       cases.add(
@@ -211,7 +216,7 @@ public final class Trials {
               asked,
               asked.decisive().first(),
               traced(asked, plain),
-              () -> traced(asked, plain.inRandomDirections())));
+              () -> traced(asked, random)));
     }
     return new FactTrial("causal tracing, MLPs", true, cases);
   }

@@ -15,11 +15,11 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/// The methods find what is known of the bundled model. With fewer samples than the command takes;
+/// The methods find what is known of the bundled model. With fewer subsets than the command takes;
 /// facts and stories are the first of its own.
 class TrialsTest {
   private static final Trials.Config CONFIG =
-      Trials.Config.standard().withFacts(24).withStories(24).withSamples(2, 128);
+      Trials.Config.standard().withFacts(24).withStories(24).withSamples(10, 128);
 
   private static final World WORLD = World.load();
 

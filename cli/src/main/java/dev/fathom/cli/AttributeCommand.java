@@ -10,6 +10,7 @@ import dev.fathom.explain.Metric;
 import dev.fathom.explain.Question;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -51,7 +52,8 @@ final class AttributeCommand implements Callable<Integer> {
       names = "--baseline",
       paramLabel = "WHAT",
       description =
-          "Where integrated gradients start: mean, zero, pad, eos or mask. Default: ${DEFAULT-VALUE}.")
+          "Where integrated gradients start: mean, zero, pad, eos, mask, or other (the prompt of"
+              + " --corrupt). Default: ${DEFAULT-VALUE}.")
   private String baseline = USUAL.baseline().text();
 
   @Option(
@@ -72,9 +74,16 @@ final class AttributeCommand implements Callable<Integer> {
       names = "--filler",
       paramLabel = "WHAT",
       description =
-          "What stands in for a token that is taken away: mean, zero, pad, eos, mask, or drop (only"
-              + " for occlusion). Default: ${DEFAULT-VALUE}.")
+          "What stands in for a token that is taken away: mean, zero, pad, eos, mask, other (the"
+              + " token of --corrupt), or drop (only for occlusion). Default: ${DEFAULT-VALUE}.")
   private String filler = "mean";
+
+  @Option(
+      names = "--corrupt",
+      paramLabel = "TEXT",
+      description =
+          "Another prompt with as many tokens: what makes this answer and not that one's?")
+  private @Nullable String corrupt;
 
   @Option(
       names = "--samples",
@@ -102,13 +111,13 @@ final class AttributeCommand implements Callable<Integer> {
       Prompt prompt = questions.prompt(model, console);
       Question question = questions.question(model, prompt, Metric.LOG_PROB);
       AttributionResult result =
-          Attribution.run(model.transformer(), model.tokenizer(), question, chosen);
+          Attribution.run(model.transformer(), model.tokenizer(), question, chosen, other(model));
       if (faithfulness) {
         Filler away = Filler.named(filler);
         var standard = Faithfulness.Config.standard();
         var config =
             new Faithfulness.Config(
-                away == Filler.DROP ? standard.filler() : away,
+                away == Filler.DROP || away == Filler.OTHER ? standard.filler() : away,
                 standard.randomOrders(),
                 seed.seed());
         result = Faithfulness.run(model.transformer(), model.tokenizer(), question, result, config);
@@ -123,6 +132,11 @@ final class AttributeCommand implements Callable<Integer> {
           result);
     }
     return Main.DONE;
+  }
+
+  private Optional<Prompt> other(LoadedModel model) {
+    return Optional.ofNullable(corrupt)
+        .map(text -> model.prompt(text, questions.reading().promptOptions()));
   }
 
   private AttributionMethod method(String name) {

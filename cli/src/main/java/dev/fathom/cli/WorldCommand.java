@@ -13,6 +13,8 @@ import dev.fathom.view.View;
 import dev.fathom.world.Corpus;
 import dev.fathom.world.EvaluationFiles;
 import dev.fathom.world.Recipe;
+import dev.fathom.world.Trials;
+import dev.fathom.world.TrialsResult;
 import dev.fathom.world.World;
 import dev.fathom.world.WorldCheck;
 import dev.fathom.world.WorldReport;
@@ -36,6 +38,7 @@ import picocli.CommandLine.Parameters;
       "",
       "Examples:",
       "  fathom world check                does tidepool know its world?",
+      "  fathom world trial                do the methods find what is known?",
       "  fathom world planted              what is planted",
       "  fathom world text --rounds 2      training texts, one a line",
       "  fathom world data DIR             evaluation sets in the formats that tools read",
@@ -48,6 +51,7 @@ final class WorldCommand {
   static CommandLine tree(Console console) {
     return new CommandLine(new WorldCommand())
         .addSubcommand(new CheckModel(console))
+        .addSubcommand(new Trial(console))
         .addSubcommand(new Planted(console))
         .addSubcommand(new Text(console))
         .addSubcommand(new Data(console))
@@ -147,6 +151,65 @@ final class WorldCommand {
       for (var set : report.sets()) {
         set.wrong().forEach(line -> console.out().println(set.check() + ": " + line));
       }
+    }
+  }
+
+  /// Tries the methods on what is known.
+  @Command(
+      name = "trial",
+      description = "Tries methods on questions whose answer's source is known.",
+      footer = {
+        "",
+        "Causal tracing, ablation, integrated gradients and Shapley values are to find a fact's",
+        "subject, ablation and path patching the same heads. Takes some minutes.",
+        "",
+        "Examples:",
+        "  fathom world trial",
+        "  fathom world trial --facts 14 --stories 8 --html trial.html",
+      })
+  static final class Trial implements Callable<Integer> {
+    private final Console console;
+
+    @Mixin private final ModelOptions modelOptions = new ModelOptions();
+    @Mixin private final OutputOptions output = new OutputOptions();
+
+    @Option(
+        names = "--facts",
+        paramLabel = "N",
+        description = "Facts in each trial. Default: ${DEFAULT-VALUE}.")
+    private int facts = Trials.Config.standard().facts();
+
+    @Option(
+        names = "--stories",
+        paramLabel = "N",
+        description = "Stories of giving in each trial. Default: ${DEFAULT-VALUE}.")
+    private int stories = Trials.Config.standard().stories();
+
+    Trial(Console console) {
+      this.console = console;
+    }
+
+    @Override
+    public Integer call() {
+      var config = Trials.Config.standard().withFacts(facts).withStories(stories);
+      try (var model = LoadedModel.open(console, modelOptions);
+          var progress = Progress.start(console, "trying", config.total())) {
+        TrialsResult result =
+            Trials.run(
+                model.transformer(),
+                model.tokenizer(),
+                World.load(),
+                config.telling(progress::advance));
+        ResultOutput.show(
+            console,
+            output,
+            "Do the methods find what is known?",
+            "Trials",
+            "Each method is asked what it can answer, on questions whose decisive tokens are known;"
+                + " beside it stands what chance would give.",
+            result);
+      }
+      return Main.DONE;
     }
   }
 

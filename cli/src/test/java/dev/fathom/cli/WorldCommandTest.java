@@ -37,6 +37,15 @@ class WorldCommandTest {
   }
 
   @Test
+  void methodsAreTriedWithChanceBesideEach() {
+    refused(2, "at least 2 facts", "world", "trial", "--facts", "1");
+    String html = folder.resolve("trial.html").toString();
+    assertThat(out("world", "trial", "--facts", "2", "--stories", "2", "--html", html))
+        .contains("chance", "random direction", "random heads", "for comparison");
+    assertThat(folder.resolve("trial.html")).isNotEmptyFile();
+  }
+
+  @Test
   void textsComeOneALineAndAreTheSameEachTime() {
     List<String> texts = out("world", "text").lines().toList();
     assertThat(texts).hasSizeGreaterThan(5_000);

@@ -92,6 +92,10 @@ public final class Ablation {
     /// What another prompt of the same length has there.
     record Resample(Prompt prompt) implements Instead {}
 
+    /// The control of a resampling: a value as far from the part's own as the other prompt's is, in
+    /// a random direction.
+    record RandomDirection(Prompt prompt, long seed) implements Instead {}
+
     /// In words, for people and for provenance.
     default String words() {
       return switch (this) {
@@ -101,14 +105,18 @@ public final class Ablation {
             "mean of %d prompts, %s"
                 .formatted(prompts.size(), perPosition ? "each position its own" : "global");
         case Resample(Prompt prompt) -> "resample: " + prompt.text();
+        case RandomDirection(Prompt prompt, long _) ->
+            "in a random direction, as far as: " + prompt.text();
       };
     }
   }
 
   /// @param parts what is taken away, a map for each
+  /// @param whereRead whether heads are taken away only at the position that is read, not at all
   /// @param budget memory that changed runs may take at a time, in bytes
   /// @param progress told how many changed runs are done, again and again
-  public record Config(Set<Part> parts, Instead instead, long budget, LongConsumer progress) {
+  public record Config(
+      Set<Part> parts, Instead instead, boolean whereRead, long budget, LongConsumer progress) {
     public Config {
       parts = parts.isEmpty() ? Set.of() : Set.copyOf(EnumSet.copyOf(parts));
       if (parts.isEmpty()) {
@@ -118,23 +126,29 @@ public final class Ablation {
 
     /// Everything, with zero instead.
     public static Config standard() {
-      return new Config(EnumSet.allOf(Part.class), new Instead.Zero(), Sweep.BUDGET, _ -> {});
+      return new Config(
+          EnumSet.allOf(Part.class), new Instead.Zero(), false, Sweep.BUDGET, _ -> {});
     }
 
     public Config of(Part... parts) {
-      return new Config(Set.of(parts), instead, budget, progress);
+      return new Config(Set.of(parts), instead, whereRead, budget, progress);
     }
 
     public Config with(Instead instead) {
-      return new Config(parts, instead, budget, progress);
+      return new Config(parts, instead, whereRead, budget, progress);
+    }
+
+    /// Heads only at the position that is read: what do they write there?
+    public Config whereItIsRead() {
+      return new Config(parts, instead, true, budget, progress);
     }
 
     public Config within(long bytes) {
-      return new Config(parts, instead, bytes, progress);
+      return new Config(parts, instead, whereRead, bytes, progress);
     }
 
     public Config telling(LongConsumer progress) {
-      return new Config(parts, instead, budget, progress);
+      return new Config(parts, instead, whereRead, budget, progress);
     }
   }
 
@@ -189,7 +203,8 @@ public final class Ablation {
       var maps = new LinkedHashMap<Part, List<Sweep.Row>>();
       for (Part part : Part.values()) {
         if (config.parts.contains(part)) {
-          maps.put(part, rows(model, runs, values, part));
+          maps.put(
+              part, rows(model, runs, values, part, config.whereRead ? question.position() : -1));
         }
       }
       double[] measured =
@@ -236,12 +251,18 @@ public final class Ablation {
     }
   }
 
-  private static List<Sweep.Row> rows(Transformer model, Runs runs, Values values, Part part) {
+  /// @param only the position at which heads are taken away; −1 for all
+  private static List<Sweep.Row> rows(
+      Transformer model, Runs runs, Values values, Part part, int only) {
     var rows = new ArrayList<Sweep.Row>();
     for (int layer = 0; layer < model.layers(); layer++) {
       if (part == Part.HEAD) {
         for (int head = 0; head < model.blocks().get(layer).attention().heads(); head++) {
-          rows.add(Sweep.Row.of(0, 0, values.instead(Slice.of(Kind.Z, layer).heads(head))));
+          Slice z = Slice.of(Kind.Z, layer).heads(head);
+          rows.add(
+              only < 0
+                  ? Sweep.Row.of(0, 0, values.instead(z))
+                  : Sweep.Row.of(0, only, values.instead(z.at(only))));
         }
       } else {
         for (int position = 0; position < runs.length(); position++) {
@@ -296,6 +317,20 @@ public final class Ablation {
           yield new Values(slice ->
               new Intervention.Replace(
                   slice, partOf(slice, other.at(slice.site().kind(), slice.site().layer(), 0))));
+        }
+        case Instead.RandomDirection(Prompt prompt, long seed) -> {
+          Runs other = Runs.of(model, sameLength(model, prompt, question), kinds);
+          Runs own = Runs.of(model, question.ids(model), kinds);
+          var bearings = new Bearings(seed);
+          yield new Values(slice -> {
+            Kind kind = slice.site().kind();
+            int layer = slice.site().layer();
+            return new Intervention.Replace(
+                slice,
+                bearings.away(
+                    partOf(slice, own.at(kind, layer, 0)),
+                    partOf(slice, other.at(kind, layer, 0))));
+          });
         }
         case Instead.Mean(List<Prompt> prompts, boolean perPosition) ->
             new Values(Means.of(model, prompts, perPosition, question, kinds)::instead);

@@ -1,5 +1,6 @@
 package dev.fathom.explain;
 
+import dev.fathom.data.Prompt;
 import dev.fathom.evaluate.Provenances;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.Scope;
@@ -34,13 +35,25 @@ public final class Attribution {
       Tokenizer tokenizer,
       Question question,
       List<? extends AttributionMethod> methods) {
+    return run(model, tokenizer, question, methods, Optional.empty());
+  }
+
+  /// The same with another prompt, whose tokens stand in where [Filler#OTHER] says so.
+  ///
+  /// @throws IllegalArgumentException also if the prompts have different lengths
+  public static AttributionResult run(
+      Transformer model,
+      Tokenizer tokenizer,
+      Question question,
+      List<? extends AttributionMethod> methods,
+      Optional<Prompt> other) {
     if (methods.isEmpty()) {
       throw new IllegalArgumentException("There is no method to attribute with.");
     }
     long start = System.nanoTime();
     try (var scope = Scope.withoutGradients()) {
       var names = new Names(model, tokenizer);
-      var work = new Work(model, tokenizer, question, names);
+      var work = new Work(model, tokenizer, question, names, other.orElse(null));
       List<TokenAttribution> done = new ArrayList<>();
       for (AttributionMethod method : methods) {
         done.add(work.of(method));
@@ -71,11 +84,18 @@ public final class Attribution {
     private final Transformer model;
     private final Tokenizer tokenizer;
     private final Question question;
+    private final @Nullable Prompt other;
     private final Axis axis;
     private final Map<Filler, MaskedPrompt> masked = new EnumMap<>(Filler.class);
     private @Nullable GradientAttribution gradients;
 
-    Work(Transformer model, Tokenizer tokenizer, Question question, Names names) {
+    Work(
+        Transformer model,
+        Tokenizer tokenizer,
+        Question question,
+        Names names,
+        @Nullable Prompt other) {
+      this.other = other;
       this.model = model;
       this.tokenizer = tokenizer;
       this.question = question;
@@ -87,14 +107,15 @@ public final class Attribution {
     private GradientAttribution gradients() {
       GradientAttribution known = gradients;
       if (known == null) {
-        known = new GradientAttribution(model, tokenizer, question);
+        known = new GradientAttribution(model, tokenizer, question, other);
         gradients = known;
       }
       return known;
     }
 
     private MaskedPrompt masked(Filler filler) {
-      return masked.computeIfAbsent(filler, f -> new MaskedPrompt(model, tokenizer, question, f));
+      return masked.computeIfAbsent(
+          filler, f -> new MaskedPrompt(model, tokenizer, question, f, other));
     }
 
     TokenAttribution of(AttributionMethod method) {

@@ -27,6 +27,7 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.function.LongConsumer;
+import org.jspecify.annotations.Nullable;
 
 /// Where is a fact recalled? The subject's embeddings are drowned in noise until the model no
 /// longer knows the answer; then one state at a time is put back as it was, and the score is the
@@ -79,6 +80,8 @@ public final class CausalTracing {
   /// @param window layers around each in which sublayers are put back
   /// @param seed of the noise
   /// @param budget memory that changed runs may take at a time, in bytes
+  /// @param randomDirection whether, as a control, a state is moved as far as putting it back would
+  ///   move it, but in a random direction
   /// @param progress told how many changed runs are done, again and again
   public record Config(
       Set<State> states,
@@ -88,6 +91,7 @@ public final class CausalTracing {
       int window,
       long seed,
       long budget,
+      boolean randomDirection,
       LongConsumer progress) {
     public Config {
       states = Collections.unmodifiableSet(EnumSet.copyOf(states));
@@ -108,41 +112,69 @@ public final class CausalTracing {
           Math.clamp(model.layers() / 3, 1, 10),
           1,
           Sweep.BUDGET,
+          false,
           _ -> {});
     }
 
     public Config of(State... chosen) {
       return new Config(
-          Set.of(chosen), samples, strength, deviation, window, seed, budget, progress);
+          Set.of(chosen),
+          samples,
+          strength,
+          deviation,
+          window,
+          seed,
+          budget,
+          randomDirection,
+          progress);
     }
 
     public Config withSamples(int count) {
-      return new Config(states, count, strength, deviation, window, seed, budget, progress);
+      return new Config(
+          states, count, strength, deviation, window, seed, budget, randomDirection, progress);
     }
 
     public Config withStrength(double deviations) {
-      return new Config(states, samples, deviations, deviation, window, seed, budget, progress);
+      return new Config(
+          states, samples, deviations, deviation, window, seed, budget, randomDirection, progress);
     }
 
     public Config withDeviation(double value) {
       return new Config(
-          states, samples, strength, OptionalDouble.of(value), window, seed, budget, progress);
+          states,
+          samples,
+          strength,
+          OptionalDouble.of(value),
+          window,
+          seed,
+          budget,
+          randomDirection,
+          progress);
     }
 
     public Config withWindow(int layers) {
-      return new Config(states, samples, strength, deviation, layers, seed, budget, progress);
+      return new Config(
+          states, samples, strength, deviation, layers, seed, budget, randomDirection, progress);
     }
 
     public Config withSeed(long value) {
-      return new Config(states, samples, strength, deviation, window, value, budget, progress);
+      return new Config(
+          states, samples, strength, deviation, window, value, budget, randomDirection, progress);
     }
 
     public Config within(long bytes) {
-      return new Config(states, samples, strength, deviation, window, seed, bytes, progress);
+      return new Config(
+          states, samples, strength, deviation, window, seed, bytes, randomDirection, progress);
     }
 
     public Config telling(LongConsumer told) {
-      return new Config(states, samples, strength, deviation, window, seed, budget, told);
+      return new Config(
+          states, samples, strength, deviation, window, seed, budget, randomDirection, told);
+    }
+
+    /// The control: nothing is put back, everything is moved as far in a random direction.
+    public Config inRandomDirections() {
+      return new Config(states, samples, strength, deviation, window, seed, budget, true, progress);
     }
   }
 
@@ -159,6 +191,7 @@ public final class CausalTracing {
     try (var scope = Scope.withoutGradients()) {
       Runs clean = Runs.of(model, ids, kept(config));
       double deviation = config.deviation.orElseGet(() -> deviation(model, ids, subject));
+      var bearings = config.randomDirection ? new Bearings(config.seed) : null;
       Runs corrupt = corrupted(model, ids, subject, deviation * config.strength, config);
       int position = question.position();
       var readout = new Readout(model, question, clean.last(0, position));
@@ -175,7 +208,7 @@ public final class CausalTracing {
           for (int layer = 0; layer < model.layers(); layer++) {
             for (int p = first; p < ids.length; p++) {
               for (int s = 0; s < config.samples; s++) {
-                rows.add(row(model, clean, state, layer, p, s, config.window));
+                rows.add(row(model, clean, corrupt, state, layer, p, s, config.window, bearings));
               }
             }
           }
@@ -259,7 +292,8 @@ public final class CausalTracing {
               embeddings.onRows(s), Tensor.of(values, subject.length(), model.dModel()), 1));
       rows.add(ids);
     }
-    return Runs.of(model, rows, Taps.of(noise));
+    return Runs.of(
+        model, rows, Taps.of(noise), config.randomDirection ? kept(config) : new Kind[0]);
   }
 
   private static Tensor lastOf(Runs runs, int samples, int position) {
@@ -271,23 +305,40 @@ public final class CausalTracing {
   }
 
   private static Sweep.Row row(
-      Transformer model, Runs clean, State state, int layer, int position, int sample, int window) {
+      Transformer model,
+      Runs clean,
+      Runs corrupt,
+      State state,
+      int layer,
+      int position,
+      int sample,
+      int window,
+      @Nullable Bearings bearings) {
     if (state == State.HIDDEN) {
       boolean last = layer == model.layers() - 1;
       Slice slice = last ? Slice.of(Kind.RESID_POST, layer) : Slice.of(Kind.RESID_PRE, layer + 1);
+      Tensor known = clean.stream(layer + 1).narrow(0, position, 1);
+      long noisy = (long) sample * corrupt.length() + position;
       return Sweep.Row.of(
           sample,
           position,
           new Intervention.Replace(
-              slice.at(position), clean.stream(layer + 1).narrow(0, position, 1)));
+              slice.at(position),
+              bearings == null
+                  ? known
+                  : bearings.away(corrupt.stream(layer + 1).narrow(0, noisy, 1), known)));
     }
     int from = Math.max(0, layer - window / 2);
     int to = Math.min(model.layers(), Math.max(from + 1, layer + Math.ceilDiv(window, 2)));
     var changes = new ArrayList<Intervention>();
     for (int l = from; l < to; l++) {
+      Tensor known = clean.at(state.kind, l, 0, position);
       changes.add(
           new Intervention.Replace(
-              Slice.of(state.kind, l).at(position), clean.at(state.kind, l, 0, position)));
+              Slice.of(state.kind, l).at(position),
+              bearings == null
+                  ? known
+                  : bearings.away(corrupt.at(state.kind, l, sample, position), known)));
     }
     return new Sweep.Row(sample, from, position, changes);
   }

@@ -24,7 +24,10 @@ public enum Filler {
   /// The mask token of a masked model.
   MASK("mask", "the mask token"),
   /// Nothing: the tokens after it close up.
-  DROP("drop", "nothing");
+  DROP("drop", "nothing"),
+  /// The token that another prompt of the same length has there, so that the scores say what makes
+  /// this answer and not that prompt's.
+  OTHER("other", "the other prompt's token");
 
   private final String text;
   private final String title;
@@ -75,6 +78,9 @@ public enum Filler {
                 throw new IllegalArgumentException(
                     "Dropping a token leaves no vector in its place: choose zero, mean, pad, eos or"
                         + " mask; drop is for occlusion.");
+            case OTHER ->
+                throw new IllegalArgumentException(
+                    "The other prompt's tokens can stand in only where another prompt is given.");
           };
       return scope.escape(row.mul(model.embedding().scale()).to(dtype));
     }

@@ -1,5 +1,6 @@
 package dev.fathom.explain;
 
+import dev.fathom.data.Prompt;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
@@ -17,13 +18,23 @@ import org.jspecify.annotations.Nullable;
 final class GradientAttribution {
   private final Transformer model;
   private final Tokenizer tokenizer;
+  private final Question question;
+  private final @Nullable Prompt other;
   private final EmbeddingGradients gradients;
   private @Nullable Tensor atPrompt; // [tokens, dModel]
   private final Scope home = Scope.current();
 
   GradientAttribution(Transformer model, Tokenizer tokenizer, Question question) {
+    this(model, tokenizer, question, null);
+  }
+
+  /// @param other the prompt of [Filler#OTHER]
+  GradientAttribution(
+      Transformer model, Tokenizer tokenizer, Question question, @Nullable Prompt other) {
     this.model = model;
     this.tokenizer = tokenizer;
+    this.question = question;
+    this.other = other;
     this.gradients = new EmbeddingGradients(model, question);
   }
 
@@ -100,7 +111,7 @@ final class GradientAttribution {
   Scores integrated(AttributionMethod.IntegratedGradients method) {
     try (var scope = Scope.withoutGradients()) {
       Tensor e = gradients.embeddings();
-      Tensor base = method.baseline().vector(model, tokenizer).unsqueeze(0).expand(e.shape());
+      Tensor base = baseline(method.baseline(), e);
       Tensor way = e.sub(base);
       Quadrature rule = Quadrature.of(method.path(), method.steps());
       DType wide = FrozenRun.wide(e).dtype();
@@ -122,6 +133,19 @@ final class GradientAttribution {
       double expected = gradients.clean() - gradients.value(base.contiguous());
       return new Scores(perToken(way, mean), null, expected);
     }
+  }
+
+  /// Where the path starts, `[tokens, dModel]`.
+  private Tensor baseline(Filler filler, Tensor own) {
+    if (filler != Filler.OTHER) {
+      return filler.vector(model, tokenizer).unsqueeze(0).expand(own.shape());
+    }
+    int[] ids = MaskedPrompt.ids(question, other, question.ids(model));
+    return model
+        .embedding()
+        .table()
+        .embedding(Tensor.of(ids, ids.length))
+        .mul(model.embedding().scale());
   }
 
   /// Products summed in 32 bits or more.

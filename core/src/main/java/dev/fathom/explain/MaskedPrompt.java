@@ -1,5 +1,6 @@
 package dev.fathom.explain;
 
+import dev.fathom.data.Prompt;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
@@ -8,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /// A prompt from which tokens are taken away: the question's metric for any set of tokens kept.
 /// Special tokens (start, separators, a chat template's marks) and, where a masked model is asked,
@@ -18,15 +20,27 @@ final class MaskedPrompt implements Coalition {
   private final Question question;
   private final Filler filler;
   private final int[] ids;
+  private final int[] other; // what stands at each position instead, if that is a token
   private final int[] players; // positions
   private final PrefixTree tree;
   private final Readout readout;
   private final double sign; // KL grows where the others fall
 
   MaskedPrompt(Transformer model, Tokenizer tokenizer, Question question, Filler filler) {
+    this(model, tokenizer, question, filler, null);
+  }
+
+  /// @param instead the prompt of [Filler#OTHER]
+  MaskedPrompt(
+      Transformer model,
+      Tokenizer tokenizer,
+      Question question,
+      Filler filler,
+      @Nullable Prompt instead) {
     this.question = question;
     this.filler = filler;
     this.ids = question.ids(model);
+    this.other = filler == Filler.OTHER ? ids(question, instead, ids) : new int[0];
     boolean causal = model.card().causal();
     this.players =
         IntStream.range(0, ids.length)
@@ -37,10 +51,28 @@ final class MaskedPrompt implements Coalition {
           "The prompt has only special tokens, so there is nothing to take away.");
     }
     this.tree =
-        new PrefixTree(model, filler == Filler.DROP ? null : filler.vector(model, tokenizer));
+        new PrefixTree(
+            model,
+            filler == Filler.DROP || filler == Filler.OTHER
+                ? null
+                : filler.vector(model, tokenizer));
     Tensor clean = tree.streams(List.of(new PrefixTree.Row(ids, question.position())));
     this.readout = new Readout(model, question, clean);
     this.sign = question.metric() == Metric.KL ? -1 : 1;
+  }
+
+  /// The other prompt's tokens, one for each of the prompt's own.
+  static int[] ids(Question question, @Nullable Prompt other, int[] own) {
+    if (other == null) {
+      throw new IllegalArgumentException(
+          "The other prompt's tokens can stand in only where another prompt is given.");
+    }
+    if (other.length() != question.prompt().length()) {
+      throw new IllegalArgumentException(
+          "The other prompt has %d tokens, this one %d: its tokens can stand in only one for one."
+              .formatted(other.length(), question.prompt().length()));
+    }
+    return Arrays.copyOf(other.ids(), own.length);
   }
 
   @Override
@@ -73,7 +105,7 @@ final class MaskedPrompt implements Coalition {
     var gone = new ArrayList<Integer>();
     for (int i = 0; i < players.length; i++) {
       if (!kept[i]) {
-        cells[players[i]] = PrefixTree.FILLED;
+        cells[players[i]] = filler == Filler.OTHER ? other[players[i]] : PrefixTree.FILLED;
         gone.add(players[i]);
       }
     }

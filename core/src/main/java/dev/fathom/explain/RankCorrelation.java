@@ -5,12 +5,12 @@ import java.util.Comparator;
 import java.util.stream.IntStream;
 
 /// Spearman's rank correlation: do two rankings agree? 1 in the same order, −1 in reverse.
-final class RankCorrelation {
+public final class RankCorrelation {
   private RankCorrelation() {}
 
   /// Over the places where both have a value; equal values share their mean rank. NaN if one of
   /// them is constant.
-  static double of(float[] a, float[] b) {
+  public static double of(float[] a, float[] b) {
     int[] both =
         IntStream.range(0, a.length)
             .filter(i -> !Float.isNaN(a[i]) && !Float.isNaN(b[i]))

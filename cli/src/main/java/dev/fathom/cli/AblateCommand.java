@@ -22,6 +22,9 @@ import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -58,6 +61,8 @@ final class AblateCommand implements Callable<Integer> {
     globalMean,
     resample
   }
+
+  private static final Pattern RANGE = Pattern.compile("(\\d{1,6})(?:-(\\d{1,6}))?");
 
   /// The part that is a ranking.
   private static final String NEURON = "neuron";
@@ -109,6 +114,14 @@ final class AblateCommand implements Callable<Integer> {
   private int ranked = 20;
 
   @Option(
+      names = "--at",
+      paramLabel = "POSITIONS",
+      description =
+          "Where something is taken away, such as 0,5-8: columns of the maps; a head is taken away at"
+              + " all of them at once. Default: everywhere.")
+  private @Nullable String at;
+
+  @Option(
       names = "--reference",
       paramLabel = "F.jsonl",
       description = "Prompts to take means over, one JSON object a line, with \"prompt\".")
@@ -150,6 +163,10 @@ final class AblateCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "Neurons are a ranking, the other parts are maps: give --part neuron alone.");
     }
+    if (at != null && (single || questions.reading().promptOptions().givesFile())) {
+      throw new IllegalArgumentException(
+          "--at is for maps of one prompt; neurons name their own positions, such as @last.");
+    }
     if (single && questions.reading().promptOptions().givesFile()) {
       throw new IllegalArgumentException("Single neurons are taken away in one prompt at a time.");
     }
@@ -169,7 +186,9 @@ final class AblateCommand implements Callable<Integer> {
               "With logprob all %d tokens of the target count, one after another."
                   .formatted(more.size() + 1)));
     }
-    int cells = (more.size() + 1) * cells(model, prompt, chosen);
+    List<Integer> positions = positions();
+    int columns = positions.isEmpty() ? prompt.length() : positions.size();
+    int cells = (more.size() + 1) * cells(model, columns, chosen);
     AblationResult result;
     try (var progress = Progress.start(console, "ablating", cells)) {
       result =
@@ -178,7 +197,7 @@ final class AblateCommand implements Callable<Integer> {
               model.tokenizer(),
               question,
               more,
-              config(model, chosen).telling(progress::advance));
+              config(model, chosen).atPositions(positions).telling(progress::advance));
     }
     ResultOutput.show(
         console,
@@ -270,12 +289,28 @@ final class AblateCommand implements Callable<Integer> {
         .within(sweep.budget());
   }
 
-  private static int cells(LoadedModel model, Prompt prompt, Set<Ablation.Part> parts) {
+  private List<Integer> positions() {
+    var positions = new ArrayList<Integer>();
+    for (String part : at == null ? new String[0] : at.split(",")) {
+      Matcher range = RANGE.matcher(part.strip());
+      if (!range.matches()) {
+        throw new IllegalArgumentException(
+            "--at takes positions from 0 and ranges of them, such as 0,5-8, found '%s'."
+                .formatted(part.strip()));
+      }
+      int first = Integer.parseInt(range.group(1));
+      int last = range.group(2) == null ? first : Integer.parseInt(range.group(2));
+      IntStream.rangeClosed(first, last).forEach(positions::add);
+    }
+    return positions;
+  }
+
+  private static int cells(LoadedModel model, int columns, Set<Ablation.Part> parts) {
     var transformer = model.transformer();
     int heads = transformer.blocks().getFirst().attention().heads();
     return parts.stream()
         .mapToInt(
-            part -> transformer.layers() * (part == Ablation.Part.HEAD ? heads : prompt.length()))
+            part -> transformer.layers() * (part == Ablation.Part.HEAD ? heads : columns))
         .sum();
   }
 

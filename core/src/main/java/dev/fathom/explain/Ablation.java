@@ -19,6 +19,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.IntStream;
 import java.util.function.Function;
 import java.util.function.LongConsumer;
 
@@ -112,13 +114,19 @@ public final class Ablation {
   }
 
   /// @param parts what is taken away, a map for each
-  /// @param whereRead whether heads are taken away only at the position that is read, not at all
+  /// @param positions where something is taken away, ascending; empty for everywhere. Maps have a
+  ///   column for each; a head is taken away at all of them at once
   /// @param budget memory that changed runs may take at a time, in bytes
   /// @param progress told how many changed runs are done, again and again
   public record Config(
-      Set<Part> parts, Instead instead, boolean whereRead, long budget, LongConsumer progress) {
+      Set<Part> parts,
+      Instead instead,
+      List<Integer> positions,
+      long budget,
+      LongConsumer progress) {
     public Config {
       parts = parts.isEmpty() ? Set.of() : Set.copyOf(EnumSet.copyOf(parts));
+      positions = List.copyOf(new TreeSet<>(positions));
       if (parts.isEmpty()) {
         throw new IllegalArgumentException("Nothing is to be taken away: name at least one part.");
       }
@@ -127,28 +135,28 @@ public final class Ablation {
     /// Everything, with zero instead.
     public static Config standard() {
       return new Config(
-          EnumSet.allOf(Part.class), new Instead.Zero(), false, Sweep.BUDGET, _ -> {});
+          EnumSet.allOf(Part.class), new Instead.Zero(), List.of(), Sweep.BUDGET, _ -> {});
     }
 
     public Config of(Part... parts) {
-      return new Config(Set.of(parts), instead, whereRead, budget, progress);
+      return new Config(Set.of(parts), instead, positions, budget, progress);
     }
 
     public Config with(Instead instead) {
-      return new Config(parts, instead, whereRead, budget, progress);
+      return new Config(parts, instead, positions, budget, progress);
     }
 
-    /// Heads only at the position that is read: what do they write there?
-    public Config whereItIsRead() {
-      return new Config(parts, instead, true, budget, progress);
+    /// Only at these positions: columns of a map, or where heads are taken away.
+    public Config atPositions(List<Integer> positions) {
+      return new Config(parts, instead, positions, budget, progress);
     }
 
     public Config within(long bytes) {
-      return new Config(parts, instead, whereRead, bytes, progress);
+      return new Config(parts, instead, positions, bytes, progress);
     }
 
     public Config telling(LongConsumer progress) {
-      return new Config(parts, instead, whereRead, budget, progress);
+      return new Config(parts, instead, positions, budget, progress);
     }
   }
 
@@ -197,14 +205,14 @@ public final class Ablation {
       Transformer model, Tokenizer tokenizer, Question question, Runs runs, Config config) {
     long start = System.nanoTime();
     int[] ids = question.ids(model);
+    List<Integer> columns = columns(config.positions, ids.length);
     try (var scope = Scope.withoutGradients()) {
       var readout = new Readout(model, question, runs.last(0, question.position()));
       Values values = Values.of(model, question, config.instead, KEPT);
       var maps = new LinkedHashMap<Part, List<Sweep.Row>>();
       for (Part part : Part.values()) {
         if (config.parts.contains(part)) {
-          maps.put(
-              part, rows(model, runs, values, part, config.whereRead ? question.position() : -1));
+          maps.put(part, rows(model, runs, values, part, config.positions, columns));
         }
       }
       double[] measured =
@@ -226,7 +234,7 @@ public final class Ablation {
         Axis across =
             map.getKey() == Part.HEAD
                 ? Axis.index("head", effect.length / model.layers())
-                : Axis.of("position", tokens.subList(0, ids.length));
+                : Axis.of("position", columns.stream().map(tokens::get).toList());
         effects.put(
             map.getKey(), Grid.real(List.of(Axis.index("layer", model.layers()), across), effect));
       }
@@ -245,27 +253,48 @@ public final class Ablation {
               "instead",
               config.instead.words()),
           question.metric(),
-          question.prompt().startToken(),
+          question.prompt().startToken() && columns.getFirst() == 0,
           readout.clean(),
           effects);
     }
   }
 
-  /// @param only the position at which heads are taken away; −1 for all
+  private static List<Integer> columns(List<Integer> positions, int length) {
+    for (int position : positions) {
+      if (position < 0 || position >= length) {
+        throw new IllegalArgumentException(
+            "There is no position %d to take anything away at: the answer depends on positions 0 to %d."
+                .formatted(position, length - 1));
+      }
+    }
+    return positions.isEmpty() ? IntStream.range(0, length).boxed().toList() : positions;
+  }
+
+  /// @param chosen where heads are taken away; empty for everywhere
+  /// @param columns of the maps
   private static List<Sweep.Row> rows(
-      Transformer model, Runs runs, Values values, Part part, int only) {
+      Transformer model,
+      Runs runs,
+      Values values,
+      Part part,
+      List<Integer> chosen,
+      List<Integer> columns) {
     var rows = new ArrayList<Sweep.Row>();
     for (int layer = 0; layer < model.layers(); layer++) {
       if (part == Part.HEAD) {
         for (int head = 0; head < model.blocks().get(layer).attention().heads(); head++) {
           Slice z = Slice.of(Kind.Z, layer).heads(head);
           rows.add(
-              only < 0
+              chosen.isEmpty()
                   ? Sweep.Row.of(0, 0, values.instead(z))
-                  : Sweep.Row.of(0, only, values.instead(z.at(only))));
+                  : new Sweep.Row(
+                      0,
+                      layer,
+                      chosen.getFirst(),
+                      chosen.stream().map(at -> values.instead(z.at(at))).toList()));
         }
       } else {
-        for (int position = 0; position < runs.length(); position++) {
+        for (int position : columns) {
           rows.add(
               new Sweep.Row(
                   0, layer, position, changes(model, runs, values, part, layer, position)));

@@ -350,7 +350,7 @@ public final class Trials {
       }
       var twin = new Ablation.Instead.Resample(asked.twin());
       var heads = Ablation.Config.standard().of(Ablation.Part.HEAD).with(twin);
-      add(last, heads(asked, heads.whereItIsRead()), count);
+      add(last, heads(asked, heads.atPositions(List.of(asked.question().position()))), count);
       add(everywhere, heads(asked, heads), count);
       add(direct, direct(asked), count);
       config.progress.accept(1);

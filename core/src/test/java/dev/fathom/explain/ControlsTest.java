@@ -83,7 +83,7 @@ class ControlsTest {
       var config = Ablation.Config.standard().of(Ablation.Part.HEAD);
       Grid all = Ablation.run(model, NUMBERS, question(), config).effect(Ablation.Part.HEAD);
       Grid here =
-          Ablation.run(model, NUMBERS, question(), config.whereItIsRead())
+          Ablation.run(model, NUMBERS, question(), config.atPositions(List.of(question().position())))
               .effect(Ablation.Part.HEAD);
       int last = model.layers() - 1;
       for (int head = 0; head < TinyModels.HEADS; head++) {

@@ -4,8 +4,7 @@ import org.bytedeco.pytorch.global.torch;
 
 /// How many threads the kernels use: the one process-wide setting of this package.
 ///
-/// libtorch's OpenMP threads do the work; OpenBLAS, which brings threads of its own that would
-/// fight them for the cores, is kept at one.
+/// libtorch's OpenMP threads do the work; OpenBLAS is kept at one of its own ([Libtorch]).
 public final class Threads {
   static {
     Libtorch.prepare();
@@ -18,7 +17,6 @@ public final class Threads {
     if (threads < 1) {
       throw new IllegalArgumentException("threads must be at least 1, found " + threads);
     }
-    org.bytedeco.openblas.global.openblas.blas_set_num_threads(1);
     torch.set_num_threads(threads);
   }
 

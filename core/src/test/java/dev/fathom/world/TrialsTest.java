@@ -6,6 +6,7 @@ import dev.fathom.arch.Models;
 import dev.fathom.checkpoint.Bundled;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
+import dev.fathom.tensor.Threads;
 import dev.fathom.text.Tokenizer;
 import dev.fathom.text.Tokenizers;
 import java.nio.file.Path;
@@ -33,6 +34,7 @@ class TrialsTest {
 
   @BeforeAll
   static void load() {
+    Threads.set(1); // more only wait for each other over products this small
     model = Models.load(Bundled.TIDEPOOL.open(cache), DType.F32);
     tokenizer = Tokenizers.load(Bundled.TIDEPOOL.directory(cache));
   }

@@ -414,7 +414,7 @@ public final class Ablation {
           Runs runs = Runs.of(model, own, kinds);
           for (var sum : sums.entrySet()) {
             for (int layer = 0; layer < model.layers(); layer++) {
-              Tensor value = FrozenRun.wide(runs.at(sum.getKey(), layer, 0));
+              Tensor value = runs.at(sum.getKey(), layer, 0).wide();
               Tensor part =
                   perPosition ? value : value.narrow(0, first, own.length - first).sum(0, true);
               if (sum.getValue().size() <= layer) {

@@ -31,7 +31,7 @@ public record AttentionKnockoutResult(
                     .formatted(window),
                 effect,
                 Scale.diverging(metric.unit()))
-            .withUnscaled(AttentionPatternsResult.firstKey(effect.axis(1)))
+            .withUnscaledSink()
             .bottomUp());
   }
 

@@ -1,6 +1,5 @@
 package dev.fathom.explain;
 
-import dev.fathom.view.Axis;
 import dev.fathom.view.Grid;
 import dev.fathom.view.Provenance;
 import dev.fathom.view.Result;
@@ -10,7 +9,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
-import java.util.Set;
 
 /// The patterns of [AttentionPatterns].
 ///
@@ -59,12 +57,7 @@ public record AttentionPatternsResult(Provenance provenance, Grid attention, Lis
             question,
             attention.select(0, head.layer()).select(0, head.head()),
             Scale.sequential("attention"))
-        .withUnscaled(firstKey(attention.axis(3)));
-  }
-
-  /// The attention sink: left out of colour ranges where there are other columns.
-  static Set<Integer> firstKey(Axis keys) {
-    return keys.size() > 1 ? Set.of(0) : Set.of();
+        .withUnscaledSink();
   }
 
   @Override

@@ -40,7 +40,7 @@ public record AttentionSinksResult(
                 "Which tokens draw attention, heads and queries averaged?",
                 keys,
                 Scale.sequential("attention"))
-            .withUnscaled(AttentionPatternsResult.firstKey(keys.axis(1)))
+            .withUnscaledSink()
             .bottomUp(),
         HeadScoresResult.ranking(
             "Heads that park most", "Share of attention on the first tokens", mass, "attention"));

@@ -199,12 +199,15 @@ public sealed interface AttributionMethod {
     }
   }
 
-  /// KernelSHAP: all subsets of up to [Shapley#MOST_EXACT] tokens, beyond that a regression on
+  /// KernelSHAP: all subsets of up to [#MOST_EXACT] tokens, beyond that a regression on
   /// random ones.
   ///
   /// @param filler not [Filler#DROP]
   /// @param samples random subsets
   record Shap(Filler filler, int samples, long seed) implements AttributionMethod {
+    /// Tokens up to which every subset is run.
+    public static final int MOST_EXACT = 12;
+
     public Shap {
       requireSamples(samples, 4);
     }

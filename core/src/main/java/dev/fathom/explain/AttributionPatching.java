@@ -193,9 +193,9 @@ public final class AttributionPatching {
       Tensor other =
           part == Patching.Part.STREAM ? from.stream(layer + 1) : from.at(part.kind(), layer, 0);
       Tensor product = // [length, …], summed in 32 bits or more
-          FrozenRun.wide(other)
-              .sub(FrozenRun.wide(gradients.value(site)))
-              .mul(FrozenRun.wide(gradients.gradient(site)));
+          other.wide()
+              .sub(gradients.value(site).wide())
+              .mul(gradients.gradient(site).wide());
       Tensor summed =
           part.perHead()
               ? product.sum(2, false).sum(0, false) // over positions, for each head

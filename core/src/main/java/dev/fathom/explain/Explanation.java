@@ -294,7 +294,12 @@ public final class Explanation {
 
     /// What can be had quickly, without another prompt.
     public static Config standard() {
-      return new Config(List.of(), Optional.empty(), Optional.empty(), Sweep.BUDGET, (_, _) -> {});
+      return new Config(
+          List.of(),
+          Optional.empty(),
+          Optional.empty(),
+          Ablation.Config.standard().budget(),
+          (_, _) -> {});
     }
 
     /// Only these sections, in this order; `all` for all whose inputs are there.

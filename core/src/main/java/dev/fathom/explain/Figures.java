@@ -162,7 +162,7 @@ public final class Figures {
 
     /// All that are not there yet.
     public static Config standard() {
-      return new Config(List.of(), false, Sweep.BUDGET, _ -> {});
+      return new Config(List.of(), false, Ablation.Config.standard().budget(), _ -> {});
     }
 
     public Config of(String... ids) {

@@ -91,7 +91,7 @@ final class Findings {
       @Override
       double cost(Size s) {
         double subsets =
-            s.tokens <= Shapley.MOST_EXACT
+            s.tokens <= AttributionMethod.Shap.MOST_EXACT
                 ? Math.pow(2, s.tokens)
                 : AttributionMethod.Shap.standard().samples();
         return subsets * s.run() / 3;

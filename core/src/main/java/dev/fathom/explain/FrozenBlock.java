@@ -70,7 +70,7 @@ final class FrozenBlock {
   /// @param z `[positions, heads, width]` -> `[positions, chosen, dModel]`
   Tensor headsOut(Tensor z, int from, long... heads) {
     Tensor weight = block.attention().out().weight().values();
-    Tensor raw = FrozenRun.wide(block.attention().headOut(z.to(weight.dtype())));
+    Tensor raw = block.attention().headOut(z.to(weight.dtype())).wide();
     return attentionOut(heads.length == 0 ? raw : raw.indexSelect(1, heads), from, false);
   }
 

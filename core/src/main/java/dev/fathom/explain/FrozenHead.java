@@ -18,7 +18,7 @@ final class FrozenHead {
   /// @param streams of the last block, `[positions, dModel]`
   FrozenHead(Head head, Tensor streams) {
     this.head = head;
-    this.streams = FrozenRun.wide(streams);
+    this.streams = streams.wide();
   }
 
   /// The type parts must have.
@@ -31,14 +31,14 @@ final class FrozenHead {
     return switch (head) {
       case Head.Unembedding h -> h.norm() == null ? parts : norm(h.norm(), parts, streams, biased);
       case Head.MaskedLm h -> {
-        Tensor pre = FrozenRun.wide(h.transform().of(inType(h.transform().weight().values())));
+        Tensor pre = h.transform().of(inType(h.transform().weight().values())).wide();
         Tensor y =
             FrozenBlock.map(h.transform().weight().values(), h.transform().bias(), parts, biased)
                 .mul(h.activation().slope(pre).unsqueeze(1));
         yield norm(h.norm(), y, h.activation().of(pre), biased);
       }
       case Head.Classifier h -> {
-        Tensor pre = FrozenRun.wide(h.pooler().of(inType(h.pooler().weight().values())));
+        Tensor pre = h.pooler().of(inType(h.pooler().weight().values())).wide();
         Tensor zero = pre.eq(Tensor.zeros(pre.dtype(), 1));
         Tensor slope = pre.tanh().div(pre.maskedFill(zero, 1)).maskedFill(zero, 1);
         yield FrozenBlock.map(h.pooler().weight().values(), h.pooler().bias(), parts, biased)

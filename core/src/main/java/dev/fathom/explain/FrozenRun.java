@@ -6,7 +6,6 @@ import dev.fathom.model.Pass;
 import dev.fathom.model.Site;
 import dev.fathom.model.Taps;
 import dev.fathom.model.Transformer;
-import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.EnumMap;
@@ -57,7 +56,7 @@ final class FrozenRun {
         Pass.over(Layout.single(ids.length))
             .with(
                 Taps.capture(
-                    sites, (site, value, _) -> seen.put(site.kind(), here.keep(wide(value)))));
+                    sites, (site, value, _) -> seen.put(site.kind(), here.keep(value.wide()))));
     stream = home.keep(model.embed(Tensor.of(ids, ids.length), pass));
     embedded = new EnumMap<>(seen);
   }
@@ -86,7 +85,7 @@ final class FrozenRun {
 
   /// The stream after the blocks so far, `[tokens, dModel]`.
   Tensor stream() {
-    return wide(stream);
+    return stream.wide();
   }
 
   /// Runs one block.
@@ -100,12 +99,7 @@ final class FrozenRun {
     }
     home.release(stream);
     stream = after;
-    return new FrozenBlock(model.blocks().get(layer++), wide(before), new EnumMap<>(seen));
-  }
-
-  /// In the type analyses compute in.
-  static Tensor wide(Tensor x) {
-    return x.dtype() == DType.F64 ? x : x.to(DType.F32);
+    return new FrozenBlock(model.blocks().get(layer++), before.wide(), new EnumMap<>(seen));
   }
 
   /// A value of a run that was kept.

@@ -114,7 +114,7 @@ final class GradientAttribution {
       Tensor base = baseline(method.baseline(), e);
       Tensor way = e.sub(base);
       Quadrature rule = Quadrature.of(method.path(), method.steps());
-      DType wide = FrozenRun.wide(e).dtype();
+      DType wide = e.wide().dtype();
       Tensor mean = Tensor.zeros(wide, e.shape());
       for (int done = 0; done < method.steps(); ) {
         int count = Math.min(gradients.atOnce(), method.steps() - done);
@@ -150,6 +150,6 @@ final class GradientAttribution {
 
   /// Products summed in 32 bits or more.
   private static double[] perToken(Tensor x, Tensor gradient) {
-    return FrozenRun.wide(x).mul(FrozenRun.wide(gradient)).sum(-1, false).toDoubles();
+    return x.wide().mul(gradient.wide()).sum(-1, false).toDoubles();
   }
 }

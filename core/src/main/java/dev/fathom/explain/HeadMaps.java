@@ -49,7 +49,7 @@ final class HeadMaps {
         reading(maps.q()),
         reading(shared(maps.k())),
         reading(shared(maps.v())),
-        added(Walk.wide(maps.out())));
+        added(maps.out().wide()));
   }
 
   /// Key/value heads as the query heads use them.
@@ -60,12 +60,12 @@ final class HeadMaps {
   }
 
   private Tensor reading(Tensor map) {
-    Tensor wide = Walk.wide(map);
+    Tensor wide = map.wide();
     Norm norm = block.steps().read1();
     if (norm == null) {
       return wide;
     }
-    Tensor gained = wide.mul(Walk.wide(norm.gain()));
+    Tensor gained = wide.mul(norm.gain().wide());
     return norm.centred() ? gained.sub(gained.mean(-1, true)) : gained;
   }
 
@@ -81,8 +81,8 @@ final class HeadMaps {
   Tensor written(Tensor read) {
     Attention.Maps maps = attention.maps();
     Tensor values =
-        Walk.wide(read).unsqueeze(0).matmul(Walk.wide(shared(maps.v())).transpose(1, 2));
-    return added(values.matmul(Walk.wide(maps.out())));
+        read.wide().unsqueeze(0).matmul(shared(maps.v()).wide().transpose(1, 2));
+    return added(values.matmul(maps.out().wide()));
   }
 
   /// Queries and keys of what attention reads, `[heads, n, width]`, already scaled: their products
@@ -90,8 +90,8 @@ final class HeadMaps {
   Attention.Qkv asked(Tensor read, boolean turned) {
     Attention.Qkv qkv = attention.read(read, turned);
     return new Attention.Qkv(
-        Walk.wide(qkv.q()).mul(attention.scale()).transpose(0, 1),
-        shared(Walk.wide(qkv.k()).transpose(0, 1)),
+        qkv.q().wide().mul(attention.scale()).transpose(0, 1),
+        shared(qkv.k().wide().transpose(0, 1)),
         qkv.v());
   }
 
@@ -104,7 +104,7 @@ final class HeadMaps {
     Norm norm = head.norm();
     Tensor read = norm == null ? x : norm.linear(x, unit(x));
     Weight table = head.out().weight();
-    return Walk.wide(table.apply(read.to(table.values().dtype()), null)).mul(head.scale());
+    return table.apply(read.to(table.values().dtype()), null).wide().mul(head.scale());
   }
 
   /// Vectors that [#vocabulary] should be given at a time.

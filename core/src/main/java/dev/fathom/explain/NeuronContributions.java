@@ -99,7 +99,7 @@ public final class NeuronContributions {
         try (var inner = Scope.withoutGradients()) {
           Tensor m = run.activation(layer);
           Tensor norms =
-              ValueVectors.wide(model.blocks().get(layer).mlp().out().weight().values())
+              model.blocks().get(layer).mlp().out().weight().values().wide()
                   .norm(0, false);
           Tensor written = run.written(layer, config.reading(), direction); // e_y · v
           copy(m, activations, layer * width);
@@ -215,23 +215,23 @@ public final class NeuronContributions {
 
     /// m of a layer, `[neurons]`.
     Tensor activation(int layer) {
-      return ValueVectors.wide(at(Kind.MLP_ACT, layer).select(0, 0));
+      return at(Kind.MLP_ACT, layer).select(0, 0).wide();
     }
 
     /// The row of the unembedding, less that of the foil where the difference is asked for,
     /// `[dModel]`.
     Tensor direction(Question question) {
       Tensor table = head.out().weight().values();
-      Tensor row = ValueVectors.wide(table.select(0, question.target()));
+      Tensor row = table.select(0, question.target()).wide();
       return question.metric() != Metric.LOGIT_DIFFERENCE
           ? row
-          : row.sub(ValueVectors.wide(table.select(0, question.foil().orElseThrow())));
+          : row.sub(table.select(0, question.foil().orElseThrow()).wide());
     }
 
     /// `e_y · v_i` of every neuron of a layer as the reading has it, `[neurons]`.
     Tensor written(int layer, ValueVectors.Reading reading, Tensor direction) {
       Block block = model.blocks().get(layer);
-      Tensor columns = ValueVectors.wide(block.mlp().out().weight().values()); // [dModel, neurons]
+      Tensor columns = block.mlp().out().weight().values().wide(); // [dModel, neurons]
       Tensor read = direction;
       if (reading != ValueVectors.Reading.RAW) {
         Norm norm = head.norm();
@@ -245,7 +245,7 @@ public final class NeuronContributions {
 
     /// `a` with `a · x = read · gain(x)` for all x.
     private static Tensor against(Norm norm, Tensor read) {
-      Tensor gained = read.mul(ValueVectors.wide(norm.gain()));
+      Tensor gained = read.mul(norm.gain().wide());
       return norm.centred() ? gained.sub(gained.mean(-1, true)) : gained;
     }
 

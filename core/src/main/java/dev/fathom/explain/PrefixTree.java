@@ -30,6 +30,9 @@ import org.jspecify.annotations.Nullable;
 /// Of the `2ⁿ` subsets of n tokens that is about `2ⁿ⁺¹` tokens instead of `n 2ⁿ`. An encoder reads
 /// both ways and shares nothing but equal rows.
 final class PrefixTree {
+  /// Memory that activations may take, in bytes.
+  private static final long BUDGET = 512L << 20;
+
   /// In a row: no token, but the filler's vector.
   static final int FILLED = -1;
 
@@ -39,7 +42,7 @@ final class PrefixTree {
 
   /// @param filler what stands where a row says [#FILLED], `[dModel]`; null if none does
   PrefixTree(Transformer model, @Nullable Tensor filler) {
-    this(model, filler, Sweep.BUDGET);
+    this(model, filler, BUDGET);
   }
 
   private PrefixTree(Transformer model, @Nullable Tensor filler, long budget) {

@@ -45,7 +45,7 @@ public record QkReadingResult(
                 "How well does each key (column) answer each query (row)? Compare within a row.",
                 scores,
                 Scale.diverging("score"))
-            .withUnscaled(AttentionPatternsResult.firstKey(scores.axis(1))),
+            .withUnscaledSink(),
         new View.Table(
             "What head " + head + " looks for",
             "Which tokens of the vocabulary would each token score highest, positions left out?",

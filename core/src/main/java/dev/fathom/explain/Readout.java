@@ -2,7 +2,6 @@ package dev.fathom.explain;
 
 import dev.fathom.model.Head;
 import dev.fathom.model.Transformer;
-import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -34,12 +33,12 @@ final class Readout {
             : Tensor.of(new long[] {question.target()}, 1);
     boolean few = question.metric() == Metric.LOGIT || question.metric() == Metric.LOGIT_DIFFERENCE;
     var out = model.head().out();
-    columns = few ? wide(out.weight().values().indexSelect(0, index).contiguous()) : null;
+    columns = few ? out.weight().values().indexSelect(0, index).contiguous().wide() : null;
     Tensor all = out.bias();
-    bias = few && all != null ? wide(all.indexSelect(0, index)) : null;
+    bias = few && all != null ? all.indexSelect(0, index).wide() : null;
     cleanLogP =
         question.metric() == Metric.KL
-            ? home.keep(wide(model.head().of(stream)).logSoftmax(-1))
+            ? home.keep(model.head().of(stream).wide().logSoftmax(-1))
             : null;
     clean = question.metric() == Metric.KL ? 0 : of(stream).item();
   }
@@ -54,13 +53,13 @@ final class Readout {
     Head head = model.head();
     Tensor weights = columns;
     if (weights != null) {
-      Tensor read = wide(head.read(streams));
+      Tensor read = head.read(streams).wide();
       Tensor logits = head.shaped(read.linear(weights, bias)); // [n, 1 or 2]
       return question.metric() == Metric.LOGIT
           ? logits.select(1, 0)
           : logits.select(1, 0).sub(logits.select(1, 1));
     }
-    Tensor logP = wide(head.of(streams)).logSoftmax(-1); // [n, outputs]
+    Tensor logP = head.of(streams).wide().logSoftmax(-1); // [n, outputs]
     Tensor known = cleanLogP;
     if (known != null) {
       return known.exp().mul(known.sub(logP)).sum(-1, false);
@@ -83,9 +82,5 @@ final class Readout {
       }
     }
     return values;
-  }
-
-  private static Tensor wide(Tensor x) {
-    return x.dtype() == DType.F64 ? x : x.to(DType.F32);
   }
 }

@@ -11,9 +11,6 @@ import org.jspecify.annotations.Nullable;
 /// Shapley values of a [Coalition]: the only division of `v(all) − v(none)` among the players that
 /// gives equal ones the same, idle ones nothing, and adds up over games (Shapley 1953).
 final class Shapley {
-  /// Up to this many players every set is asked.
-  static final int MOST_EXACT = 12;
-
   private Shapley() {}
 
   /// @param values one a player; they sum to `all − none`
@@ -53,10 +50,10 @@ final class Shapley {
 
   /// KernelSHAP (Lundberg and Lee 2017) as Covert and Lee (2021) estimate it: sets drawn with the
   /// Shapley kernel, each with its complement, and the least-squares fit that satisfies the sum. Up
-  /// to [#MOST_EXACT] players: exact.
+  /// to [AttributionMethod.Shap#MOST_EXACT] players: exact.
   static Values kernel(Coalition game, int samples, long seed) {
     int n = game.players();
-    return n <= MOST_EXACT ? exact(game) : regression(game, samples, seed);
+    return n <= AttributionMethod.Shap.MOST_EXACT ? exact(game) : regression(game, samples, seed);
   }
 
   /// The regression, whatever the number of players (at least 2).

@@ -212,7 +212,7 @@ public final class TokenMixing {
       if (v == null) {
         throw new IllegalStateException("values were not seen");
       }
-      this.values = Walk.wide(attention.headOut(v.indexSelect(1, shared)));
+      this.values = attention.headOut(v.indexSelect(1, shared)).wide();
     }
 
     /// The stream after attention, `[tokens, dModel]`.
@@ -228,7 +228,7 @@ public final class TokenMixing {
       Tensor own =
           out.bias() == null
               ? Tensor.zeros(stream.dtype(), 1, stream.size(1))
-              : Walk.wide(out.bias()).unsqueeze(0);
+              : out.bias().wide().unsqueeze(0);
       Norm post = steps.post1();
       Tensor returned =
           (post == null ? own : post.with(own, post.scale(raw))).mul(steps.multiplier());

@@ -72,7 +72,7 @@ public record TokenMixingResult(
                 "From which tokens (columns) does each position's last stream (row) come?",
                 total,
                 Scale.sequential(what))
-            .withUnscaled(AttentionPatternsResult.firstKey(total.axis(1))));
+            .withUnscaledSink());
     views.add(
         View.HeatMap.of(
             "All layers together without the first token, " + title,
@@ -85,7 +85,7 @@ public record TokenMixingResult(
                 "What does attention mix into this position in each layer?",
                 here,
                 Scale.sequential(what))
-            .withUnscaled(AttentionPatternsResult.firstKey(total.axis(1)))
+            .withUnscaledSink()
             .bottomUp());
     views.add(
         View.HeatMap.of(
@@ -101,7 +101,7 @@ public record TokenMixingResult(
                     "How much does attention move from each token, values included?",
                     grid.select(1, position),
                     Scale.sequential("norm"))
-                .withUnscaled(AttentionPatternsResult.firstKey(total.axis(1)))
+                .withUnscaledSink()
                 .bottomUp()));
     return views;
   }

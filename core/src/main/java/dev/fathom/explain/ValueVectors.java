@@ -5,7 +5,6 @@ import dev.fathom.model.Block;
 import dev.fathom.model.Head;
 import dev.fathom.model.Norm;
 import dev.fathom.model.Transformer;
-import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.text.Tokenizer;
@@ -148,7 +147,7 @@ public final class ValueVectors {
       Tensor columns = model.blocks().get(layer).mlp().out().weight().values();
       Tensor picked =
           columns.indexSelect(1, Arrays.stream(neurons).asLongStream().toArray()).transpose(0, 1);
-      return scope.escape(wide(picked).contiguous());
+      return scope.escape(picked.wide().contiguous());
     }
   }
 
@@ -178,7 +177,7 @@ public final class ValueVectors {
 
   private static Tensor gained(Norm norm, Tensor x) {
     Tensor centred = norm.centred() ? x.sub(x.mean(-1, true)) : x;
-    return centred.mul(wide(norm.gain()));
+    return centred.mul(norm.gain().wide());
   }
 
   /// The best and worst columns of the head for each vector.
@@ -193,7 +192,7 @@ public final class ValueVectors {
       try (var scope = Scope.withoutGradients()) {
         int count = Math.min(chunk, n - from);
         Tensor part = vectors.narrow(0, from, count).to(model.card().dtype());
-        Tensor logits = wide(model.head().out().weight().apply(part, null)); // [count, vocab]
+        Tensor logits = model.head().out().weight().apply(part, null).wide(); // [count, vocab]
         Tensor.TopK best = logits.topK(k, -1);
         Tensor.TopK worst = logits.bottomK(k, -1);
         int at = from * k;
@@ -204,9 +203,5 @@ public final class ValueVectors {
       }
     }
     return tops;
-  }
-
-  static Tensor wide(Tensor x) {
-    return x.dtype() == DType.F64 ? x : x.to(DType.F32);
   }
 }

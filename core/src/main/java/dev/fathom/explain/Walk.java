@@ -7,7 +7,6 @@ import dev.fathom.model.Site;
 import dev.fathom.model.Tap;
 import dev.fathom.model.Taps;
 import dev.fathom.model.Transformer;
-import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.Arrays;
@@ -38,7 +37,7 @@ final class Walk {
     /// The value of a site: `[tokens, …]`, of a pairwise one `[rows, heads, queries, keys]`; in F32
     /// or wider.
     Tensor at(Kind kind) {
-      return wide(Objects.requireNonNull(values.get(kind), () -> kind.text() + " was not seen"));
+      return Objects.requireNonNull(values.get(kind), () -> kind.text() + " was not seen").wide();
     }
   }
 
@@ -62,7 +61,7 @@ final class Walk {
         try (var inner = Scope.open()) {
           scopes[0] = inner;
           Tensor next = model.block(layer, x, pass);
-          visitor.block(layer, new Seen(wide(x), values));
+          visitor.block(layer, new Seen(x.wide(), values));
           values.clear();
           x = inner.escape(next);
         }
@@ -78,9 +77,5 @@ final class Walk {
       }
     }
     return sites;
-  }
-
-  static Tensor wide(Tensor x) {
-    return x.dtype() == DType.F64 ? x : x.to(DType.F32);
   }
 }

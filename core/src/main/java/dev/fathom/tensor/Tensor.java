@@ -325,6 +325,11 @@ public final class Tensor {
     return wrap(pointer.clone());
   }
 
+  /// The same numbers in F32, or in F64 where they already are: what sums and results are made in.
+  public Tensor wide() {
+    return dtype() == DType.F64 ? this : to(DType.F32);
+  }
+
   public Tensor to(DType dtype) {
     return wrap(pointer.to(dtype.scalarType));
   }

@@ -70,6 +70,12 @@ public sealed interface View {
       return new HeatMap(title, question, values, scale, labels, details, columns, rowsBottomUp);
     }
 
+    /// The same picture with the first column left out of the colour range, where there are others:
+    /// many heads park their attention there.
+    public HeatMap withUnscaledSink() {
+      return withUnscaled(values.axis(1).size() > 1 ? Set.of(0) : Set.of());
+    }
+
     /// The same picture with row 0 at the bottom.
     public HeatMap bottomUp() {
       return new HeatMap(title, question, values, scale, labels, details, unscaled, true);

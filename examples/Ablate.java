@@ -1,9 +1,9 @@
 import dev.fathom.arch.Models;
 import dev.fathom.data.Prompt;
 import dev.fathom.data.Target;
-import dev.fathom.explain.Ablation;
-import dev.fathom.explain.Ablation.Part;
 import dev.fathom.explain.Question;
+import dev.fathom.explain.causal.Ablation;
+import dev.fathom.explain.causal.Ablation.Part;
 import dev.fathom.render.Terminal;
 import dev.fathom.render.TerminalStyle;
 import dev.fathom.tensor.DType;

@@ -1,9 +1,9 @@
 import dev.fathom.arch.Models;
 import dev.fathom.data.Prompt;
 import dev.fathom.data.Target;
-import dev.fathom.explain.DirectLogitAttribution;
 import dev.fathom.explain.Metric;
 import dev.fathom.explain.Question;
+import dev.fathom.explain.parts.DirectLogitAttribution;
 import dev.fathom.render.Terminal;
 import dev.fathom.render.TerminalStyle;
 import dev.fathom.tensor.DType;

@@ -1,11 +1,11 @@
 import dev.fathom.arch.Models;
 import dev.fathom.data.Prompt;
 import dev.fathom.data.Target;
-import dev.fathom.explain.AttentionKnockout;
-import dev.fathom.explain.HeadScores;
 import dev.fathom.explain.Metric;
 import dev.fathom.explain.Question;
-import dev.fathom.explain.TokenMixing;
+import dev.fathom.explain.attention.HeadScores;
+import dev.fathom.explain.attention.TokenMixing;
+import dev.fathom.explain.causal.AttentionKnockout;
 import dev.fathom.render.Terminal;
 import dev.fathom.render.TerminalStyle;
 import dev.fathom.tensor.DType;

@@ -1,12 +1,12 @@
 import dev.fathom.arch.Models;
 import dev.fathom.data.Prompt;
 import dev.fathom.data.Target;
-import dev.fathom.explain.Attribution;
-import dev.fathom.explain.AttributionMethod;
-import dev.fathom.explain.Faithfulness;
-import dev.fathom.explain.Filler;
 import dev.fathom.explain.Metric;
 import dev.fathom.explain.Question;
+import dev.fathom.explain.attribute.Attribution;
+import dev.fathom.explain.attribute.AttributionMethod;
+import dev.fathom.explain.attribute.Faithfulness;
+import dev.fathom.explain.attribute.Filler;
 import dev.fathom.render.Terminal;
 import dev.fathom.render.TerminalStyle;
 import dev.fathom.tensor.DType;

@@ -1,6 +1,6 @@
 import dev.fathom.arch.Models;
 import dev.fathom.data.Prompt;
-import dev.fathom.explain.Dola;
+import dev.fathom.explain.lens.Dola;
 import dev.fathom.model.Decoding;
 import dev.fathom.model.Generator;
 import dev.fathom.tensor.DType;

@@ -2,7 +2,7 @@ import dev.fathom.arch.Models;
 import dev.fathom.data.Prompt;
 import dev.fathom.data.Target;
 import dev.fathom.explain.Question;
-import dev.fathom.explain.TokenDecomposition;
+import dev.fathom.explain.parts.TokenDecomposition;
 import dev.fathom.render.Terminal;
 import dev.fathom.render.TerminalStyle;
 import dev.fathom.tensor.DType;

@@ -1,8 +1,8 @@
 import dev.fathom.arch.Models;
 import dev.fathom.data.Prompt;
-import dev.fathom.explain.ExitProfile;
-import dev.fathom.explain.LensResult;
-import dev.fathom.explain.LogitLens;
+import dev.fathom.explain.lens.ExitProfile;
+import dev.fathom.explain.lens.LensResult;
+import dev.fathom.explain.lens.LogitLens;
 import dev.fathom.render.Terminal;
 import dev.fathom.render.TerminalStyle;
 import dev.fathom.tensor.DType;

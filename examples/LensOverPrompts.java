@@ -3,8 +3,8 @@ import dev.fathom.data.Prompt;
 import dev.fathom.data.PromptFile;
 import dev.fathom.data.Target;
 import dev.fathom.evaluate.ItemDirectory;
-import dev.fathom.explain.LensStatistics;
-import dev.fathom.explain.Reading;
+import dev.fathom.explain.lens.LensStatistics;
+import dev.fathom.explain.lens.Reading;
 import dev.fathom.tensor.DType;
 import dev.fathom.text.Tokenizers;
 

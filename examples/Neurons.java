@@ -1,9 +1,9 @@
 import dev.fathom.arch.Models;
 import dev.fathom.data.Prompt;
 import dev.fathom.data.Target;
-import dev.fathom.explain.NeuronContributions;
 import dev.fathom.explain.Question;
-import dev.fathom.explain.ValueVectors;
+import dev.fathom.explain.neurons.NeuronContributions;
+import dev.fathom.explain.neurons.ValueVectors;
 import dev.fathom.tensor.DType;
 import dev.fathom.text.Tokenizers;
 

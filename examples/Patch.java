@@ -1,10 +1,10 @@
 import dev.fathom.arch.Models;
 import dev.fathom.data.Prompt;
 import dev.fathom.data.Target;
-import dev.fathom.explain.AttributionPatching;
-import dev.fathom.explain.Patching;
-import dev.fathom.explain.Patching.Part;
 import dev.fathom.explain.Question;
+import dev.fathom.explain.causal.AttributionPatching;
+import dev.fathom.explain.causal.Patching;
+import dev.fathom.explain.causal.Patching.Part;
 import dev.fathom.render.Terminal;
 import dev.fathom.render.TerminalStyle;
 import dev.fathom.tensor.DType;

@@ -1,8 +1,8 @@
 import dev.fathom.arch.Models;
 import dev.fathom.data.Prompt;
 import dev.fathom.data.Target;
-import dev.fathom.explain.ComponentLens;
 import dev.fathom.explain.Question;
+import dev.fathom.explain.parts.ComponentLens;
 import dev.fathom.model.SiteAddress;
 import dev.fathom.render.Terminal;
 import dev.fathom.render.TerminalStyle;

@@ -1,8 +1,8 @@
 import dev.fathom.arch.Models;
 import dev.fathom.data.Prompt;
 import dev.fathom.data.Target;
-import dev.fathom.explain.Explanation;
 import dev.fathom.explain.Question;
+import dev.fathom.explain.report.Explanation;
 import dev.fathom.render.Html;
 import dev.fathom.tensor.DType;
 import dev.fathom.text.Tokenizers;

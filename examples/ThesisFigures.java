@@ -1,5 +1,5 @@
 import dev.fathom.arch.Models;
-import dev.fathom.explain.Figures;
+import dev.fathom.explain.report.Figures;
 import dev.fathom.tensor.DType;
 import dev.fathom.text.Tokenizers;
 

@@ -1,9 +1,9 @@
 import dev.fathom.arch.Models;
 import dev.fathom.data.Prompt;
 import dev.fathom.data.TextWindows;
-import dev.fathom.explain.LensComparison;
-import dev.fathom.explain.LogitLens;
-import dev.fathom.explain.TunedLensTraining;
+import dev.fathom.explain.lens.LensComparison;
+import dev.fathom.explain.lens.LogitLens;
+import dev.fathom.explain.lens.TunedLensTraining;
 import dev.fathom.render.Terminal;
 import dev.fathom.render.TerminalStyle;
 import dev.fathom.tensor.DType;

@@ -3,8 +3,8 @@ package dev.fathom.bench;
 import dev.fathom.arch.Models;
 import dev.fathom.data.Prompt;
 import dev.fathom.evaluate.Provenances;
-import dev.fathom.explain.Ablation;
 import dev.fathom.explain.Question;
+import dev.fathom.explain.causal.Ablation;
 import dev.fathom.model.Layout;
 import dev.fathom.model.Pass;
 import dev.fathom.model.Transformer;
@@ -73,9 +73,7 @@ public final class Growth {
         int layers = model.layers() * part / 5;
         Point point = growth.measure(lowest(model, layers), LENGTH_FOR_LAYERS);
         byLayers.add(
-            said(
-                "layers",
-                new Point(layers, point.cells, point.map, point.loop, point.peak)));
+            said("layers", new Point(layers, point.cells, point.map, point.loop, point.peak)));
       }
       Files.writeString(Path.of(words[1]), Html.render(report(model, byLength, byLayers)));
     }
@@ -110,8 +108,7 @@ public final class Growth {
     var config = Ablation.Config.standard().of(Ablation.Part.ATTENTION).atPositions(positions);
     Question question = Question.of(Prompt.ofIds(tokenizer, ids), 0);
     double map =
-        Timing.best(
-            length <= 32 ? 2 : 1, () -> Ablation.run(model, tokenizer, question, config));
+        Timing.best(length <= 32 ? 2 : 1, () -> Ablation.run(model, tokenizer, question, config));
     long peak = Memory.peakBytes();
     double pass = Timing.best(3, () -> pass(model, ids));
     int cells = model.layers() * positions.size();
@@ -133,8 +130,7 @@ public final class Growth {
   }
 
   private static Report report(Transformer model, List<Point> byLength, List<Point> byLayers) {
-    Provenance provenance =
-        Provenances.of(model, 0, "threads", Integer.toString(Threads.get()));
+    Provenance provenance = Provenances.of(model, 0, "threads", Integer.toString(Threads.get()));
     return new Report(
         "How an ablation map grows",
         "%s · f32 · %d threads · attention set to zero at each layer and position"

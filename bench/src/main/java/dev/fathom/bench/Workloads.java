@@ -3,18 +3,18 @@ package dev.fathom.bench;
 import dev.fathom.data.Prompt;
 import dev.fathom.data.TokenSpan;
 import dev.fathom.evaluate.Likelihood;
-import dev.fathom.explain.Ablation;
-import dev.fathom.explain.TokenDecomposition;
-import dev.fathom.explain.Filler;
-import dev.fathom.explain.AttributionMethod;
-import dev.fathom.explain.Attribution;
-import dev.fathom.explain.AblationResult;
-import dev.fathom.explain.CausalTracing;
-import dev.fathom.explain.LensResult;
-import dev.fathom.explain.LogitLens;
 import dev.fathom.explain.Metric;
-import dev.fathom.explain.Patching;
 import dev.fathom.explain.Question;
+import dev.fathom.explain.attribute.Attribution;
+import dev.fathom.explain.attribute.AttributionMethod;
+import dev.fathom.explain.attribute.Filler;
+import dev.fathom.explain.causal.Ablation;
+import dev.fathom.explain.causal.AblationResult;
+import dev.fathom.explain.causal.CausalTracing;
+import dev.fathom.explain.causal.Patching;
+import dev.fathom.explain.lens.LensResult;
+import dev.fathom.explain.lens.LogitLens;
+import dev.fathom.explain.parts.TokenDecomposition;
 import dev.fathom.model.Capture;
 import dev.fathom.model.Captured;
 import dev.fathom.model.Decoding;
@@ -237,8 +237,7 @@ final class Workloads {
     Question question =
         Question.of(subject.prompt(), subject.answerId()).measuredBy(Metric.LOG_PROB);
     var method =
-        new AttributionMethod.IntegratedGradients(
-            Filler.EOS, AttributionMethod.Path.MIDPOINT, 64);
+        new AttributionMethod.IntegratedGradients(Filler.EOS, AttributionMethod.Path.MIDPOINT, 64);
     return Timing.best(
         2,
         () ->
@@ -260,10 +259,7 @@ final class Workloads {
             requireFinite(
                 Task.DECOMPOSE,
                 TokenDecomposition.run(
-                        model,
-                        subject.tokenizer(),
-                        question,
-                        TokenDecomposition.Config.standard())
+                        model, subject.tokenizer(), question, TokenDecomposition.Config.standard())
                     .arrays()
                     .firstEntry()
                     .getValue()

@@ -3,15 +3,15 @@ package dev.fathom.cli;
 import dev.fathom.data.Prompt;
 import dev.fathom.data.PromptFile;
 import dev.fathom.evaluate.ItemDirectory;
-import dev.fathom.explain.Ablation;
-import dev.fathom.explain.AblationResult;
-import dev.fathom.explain.AblationStatistics;
-import dev.fathom.explain.AblationStatisticsResult;
 import dev.fathom.explain.Metric;
-import dev.fathom.explain.NeuronAblation;
-import dev.fathom.explain.NeuronAblationResult;
-import dev.fathom.explain.PromptSet;
 import dev.fathom.explain.Question;
+import dev.fathom.explain.causal.Ablation;
+import dev.fathom.explain.causal.AblationResult;
+import dev.fathom.explain.causal.AblationStatistics;
+import dev.fathom.explain.causal.AblationStatisticsResult;
+import dev.fathom.explain.causal.NeuronAblation;
+import dev.fathom.explain.causal.NeuronAblationResult;
+import dev.fathom.explain.causal.PromptSet;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -24,8 +24,8 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.IntStream;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -309,8 +309,7 @@ final class AblateCommand implements Callable<Integer> {
     var transformer = model.transformer();
     int heads = transformer.blocks().getFirst().attention().heads();
     return parts.stream()
-        .mapToInt(
-            part -> transformer.layers() * (part == Ablation.Part.HEAD ? heads : columns))
+        .mapToInt(part -> transformer.layers() * (part == Ablation.Part.HEAD ? heads : columns))
         .sum();
   }
 

@@ -1,13 +1,13 @@
 package dev.fathom.cli;
 
 import dev.fathom.data.Prompt;
-import dev.fathom.explain.Attribution;
-import dev.fathom.explain.AttributionMethod;
-import dev.fathom.explain.AttributionResult;
-import dev.fathom.explain.Faithfulness;
-import dev.fathom.explain.Filler;
 import dev.fathom.explain.Metric;
 import dev.fathom.explain.Question;
+import dev.fathom.explain.attribute.Attribution;
+import dev.fathom.explain.attribute.AttributionMethod;
+import dev.fathom.explain.attribute.AttributionResult;
+import dev.fathom.explain.attribute.Faithfulness;
+import dev.fathom.explain.attribute.Filler;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;

@@ -4,7 +4,7 @@ import dev.fathom.checkpoint.ArrayFile;
 import dev.fathom.data.Prompt;
 import dev.fathom.edit.Edit;
 import dev.fathom.edit.Edits;
-import dev.fathom.explain.Comparison;
+import dev.fathom.explain.report.Comparison;
 import dev.fathom.model.Transformer;
 import dev.fathom.render.Html;
 import dev.fathom.render.Json;

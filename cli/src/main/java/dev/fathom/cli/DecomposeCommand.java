@@ -2,9 +2,9 @@ package dev.fathom.cli;
 
 import dev.fathom.data.Prompt;
 import dev.fathom.explain.Question;
-import dev.fathom.explain.TokenDecomposition;
-import dev.fathom.explain.TokenDecomposition.Bias;
-import dev.fathom.explain.TokenDecomposition.Gated;
+import dev.fathom.explain.parts.TokenDecomposition;
+import dev.fathom.explain.parts.TokenDecomposition.Bias;
+import dev.fathom.explain.parts.TokenDecomposition.Gated;
 import dev.fathom.view.Result;
 import java.util.Arrays;
 import java.util.concurrent.Callable;

@@ -1,7 +1,7 @@
 package dev.fathom.cli;
 
 import dev.fathom.data.Prompt;
-import dev.fathom.explain.DirectLogitAttribution;
+import dev.fathom.explain.parts.DirectLogitAttribution;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;

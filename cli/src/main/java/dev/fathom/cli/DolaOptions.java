@@ -1,6 +1,6 @@
 package dev.fathom.cli;
 
-import dev.fathom.explain.Dola;
+import dev.fathom.explain.lens.Dola;
 import dev.fathom.model.Transformer;
 import java.util.Arrays;
 import java.util.Optional;

@@ -1,6 +1,6 @@
 package dev.fathom.cli;
 
-import dev.fathom.explain.Figures;
+import dev.fathom.explain.report.Figures;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;

@@ -2,8 +2,8 @@ package dev.fathom.cli;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import dev.fathom.data.Prompt;
-import dev.fathom.explain.Dola;
-import dev.fathom.explain.DolaResult;
+import dev.fathom.explain.lens.Dola;
+import dev.fathom.explain.lens.DolaResult;
 import dev.fathom.model.Decoding;
 import dev.fathom.model.Generation;
 import dev.fathom.model.Generator;

@@ -1,9 +1,9 @@
 package dev.fathom.cli;
 
 import dev.fathom.data.Prompt;
-import dev.fathom.explain.ComponentLens;
-import dev.fathom.explain.ComponentLens.Normalization;
 import dev.fathom.explain.Question;
+import dev.fathom.explain.parts.ComponentLens;
+import dev.fathom.explain.parts.ComponentLens.Normalization;
 import dev.fathom.model.SiteAddress;
 import dev.fathom.view.Result;
 import java.util.concurrent.Callable;

@@ -2,9 +2,9 @@ package dev.fathom.cli;
 
 import dev.fathom.data.Prompt;
 import dev.fathom.data.PromptFile;
-import dev.fathom.explain.NeuronContributions;
-import dev.fathom.explain.NeuronSigns;
-import dev.fathom.explain.ValueVectors;
+import dev.fathom.explain.neurons.NeuronContributions;
+import dev.fathom.explain.neurons.NeuronSigns;
+import dev.fathom.explain.neurons.ValueVectors;
 import dev.fathom.view.Result;
 import java.util.ArrayList;
 import java.util.List;

@@ -1,11 +1,11 @@
 package dev.fathom.cli;
 
 import dev.fathom.data.Prompt;
-import dev.fathom.explain.AttributionPatching;
 import dev.fathom.explain.Metric;
-import dev.fathom.explain.Patching;
-import dev.fathom.explain.PathPatching;
 import dev.fathom.explain.Question;
+import dev.fathom.explain.causal.AttributionPatching;
+import dev.fathom.explain.causal.Patching;
+import dev.fathom.explain.causal.PathPatching;
 import dev.fathom.view.Result;
 import java.util.Arrays;
 import java.util.EnumSet;

@@ -128,8 +128,8 @@ public sealed interface Change {
     }
   }
 
-  /// A low-rank step: `W[from…] += factor · B A` (LoRA: Hu et al. 2022, section 4.1, where the factor
-  /// is α/r). Axes are those of the map, whatever way its weight is stored.
+  /// A low-rank step: `W[from…] += factor · B A` (LoRA: Hu et al. 2022, section 4.1, where the
+  /// factor is α/r). Axes are those of the map, whatever way its weight is stored.
   ///
   /// @param from the first output, counted in the stored (perhaps fused) tensor
   /// @param a `[rank, in]`

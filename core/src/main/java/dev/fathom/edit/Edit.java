@@ -73,8 +73,7 @@ public record Edit(String name, Card card, List<Change> changes, double scale) {
     for (Change change : changes) {
       switch (change) {
         case Change.Rows rows -> {
-          update(
-              digest, "rows\t%s\t%d\t%s".formatted(rows.tensor(), rows.axis(), rows.indices()));
+          update(digest, "rows\t%s\t%d\t%s".formatted(rows.tensor(), rows.axis(), rows.indices()));
           update(digest, rows.values());
         }
         case Change.Bias bias -> {
@@ -83,8 +82,7 @@ public record Edit(String name, Card card, List<Change> changes, double scale) {
         }
         case Change.LowRank step -> {
           update(
-              digest,
-              "lowrank\t%s\t%d\t%s".formatted(step.tensor(), step.from(), step.factor()));
+              digest, "lowrank\t%s\t%d\t%s".formatted(step.tensor(), step.from(), step.factor()));
           update(digest, step.a());
           update(digest, step.b());
         }

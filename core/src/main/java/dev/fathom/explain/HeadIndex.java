@@ -34,7 +34,7 @@ public record HeadIndex(int layer, int head) implements Comparable<HeadIndex> {
   }
 
   /// Heads of each layer.
-  static int count(Transformer model) {
+  public static int count(Transformer model) {
     int[] counts =
         model.blocks().stream()
             .map(block -> block.attention())

@@ -36,7 +36,7 @@ public enum Metric {
   }
 
   /// What is measured, whatever is asked about.
-  String noun() {
+  public String noun() {
     return switch (this) {
       case LOGIT -> "logit";
       case LOGIT_DIFFERENCE -> "logit difference";
@@ -49,7 +49,7 @@ public enum Metric {
   /// What is measured, in words: `the logit of ' Mary' less that of ' John'`.
   ///
   /// @param parameters of a result, with its target and, where there is one, its foil
-  String words(Map<String, String> parameters) {
+  public String words(Map<String, String> parameters) {
     String target = "'%s'".formatted(parameters.getOrDefault("target", "the target"));
     String foil = "'%s'".formatted(parameters.getOrDefault("foil", "the foil"));
     return switch (this) {

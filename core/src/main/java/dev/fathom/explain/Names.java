@@ -8,16 +8,16 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /// What people call the tokens of a prompt and the outputs of a model.
-record Names(Transformer model, Tokenizer tokenizer) {
+public record Names(Transformer model, Tokenizer tokenizer) {
   /// The tokens of a prompt, whitespace made visible.
-  List<String> tokens(Prompt prompt) {
+  public List<String> tokens(Prompt prompt) {
     return IntStream.of(prompt.ids()).mapToObj(id -> TokenDisplay.of(tokenizer, id)).toList();
   }
 
   /// What a question about logits asks for, as text.
   ///
   /// @throws IllegalArgumentException if its metric is not a logit or a difference of two
-  String measured(Question question) {
+  public String measured(Question question) {
     return switch (question.metric()) {
       case LOGIT -> "logit of '%s'".formatted(output(question.target()));
       case LOGIT_DIFFERENCE ->
@@ -31,7 +31,7 @@ record Names(Transformer model, Tokenizer tokenizer) {
   }
 
   /// A column of the logits: a class of a classifier, else a token.
-  String output(int index) {
+  public String output(int index) {
     List<String> labels = model.card().labels();
     return labels.isEmpty() ? TokenDisplay.of(tokenizer, index) : labels.get(index);
   }

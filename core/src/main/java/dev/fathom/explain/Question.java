@@ -64,7 +64,7 @@ public record Question(Prompt prompt, int target, OptionalInt foil, int position
   }
 
   /// The same after the target has been said: is `next` said then?
-  Question then(Tokenizer tokenizer, int next) {
+  public Question then(Tokenizer tokenizer, int next) {
     return new Question(
         prompt.then(tokenizer, target), next, OptionalInt.empty(), position + 1, metric);
   }

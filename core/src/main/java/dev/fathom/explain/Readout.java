@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
 /// is noise; where it needs all, in chunks.
 ///
 /// Lives in the scope it is made in.
-final class Readout {
+public final class Readout {
   /// Logits held at a time.
   private static final long CHUNK_BYTES = 64 << 20;
 
@@ -23,7 +23,7 @@ final class Readout {
   private final double clean;
 
   /// @param stream of the unchanged run at the position in question, `[1, dModel]`
-  Readout(Transformer model, Question question, Tensor stream) {
+  public Readout(Transformer model, Question question, Tensor stream) {
     this.model = model;
     this.question = question;
     Scope home = Scope.current();
@@ -44,12 +44,12 @@ final class Readout {
   }
 
   /// The metric of the unchanged run.
-  double clean() {
+  public double clean() {
     return clean;
   }
 
   /// The metric of each stream, `[n, dModel] -> [n]`, in the graph of streams that have one.
-  Tensor of(Tensor streams) {
+  public Tensor of(Tensor streams) {
     Head head = model.head();
     Tensor weights = columns;
     if (weights != null) {
@@ -69,7 +69,7 @@ final class Readout {
   }
 
   /// The metric of each stream, `[n, dModel] -> n` numbers, a chunk of logits at a time.
-  double[] values(Tensor streams) {
+  public double[] values(Tensor streams) {
     int n = (int) streams.size(0);
     int chunk =
         columns != null ? n : (int) Math.max(1, CHUNK_BYTES / (3L * Float.BYTES * model.outputs()));

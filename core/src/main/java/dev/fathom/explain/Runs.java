@@ -21,7 +21,7 @@ import java.util.TreeSet;
 
 /// Whole runs of a model over rows of one length, kept layer by layer: what sweeps start from and
 /// take values from. Lives in the scope it is made in.
-final class Runs {
+public final class Runs {
   private final int rows;
   private final int length;
   private final List<Tensor> streams = new ArrayList<>(); // N + 1 of [rows · length, dModel]
@@ -34,7 +34,7 @@ final class Runs {
   }
 
   /// One unchanged run.
-  static Runs of(Transformer model, int[] ids, Kind... keep) {
+  public static Runs of(Transformer model, int[] ids, Kind... keep) {
     return of(model, List.of(ids), Tap.NONE, keep);
   }
 
@@ -43,7 +43,7 @@ final class Runs {
   /// @param rows ids, all of one length
   /// @param tap what changes the runs; its rows are numbered as `rows`
   /// @param keep sites of every layer whose values are kept, as they are after the tap
-  static Runs of(Transformer model, List<int[]> rows, Tap tap, Kind... keep) {
+  public static Runs of(Transformer model, List<int[]> rows, Tap tap, Kind... keep) {
     int length = rows.getFirst().length;
     for (int[] row : rows) {
       if (row.length != length) {
@@ -86,32 +86,32 @@ final class Runs {
   }
 
   /// How many runs.
-  int rows() {
+  public int rows() {
     return rows;
   }
 
   /// Tokens of each.
-  int length() {
+  public int length() {
     return length;
   }
 
   /// The stream that enters a block, or at `layers` leaves the last, `[rows · length, dModel]`.
-  Tensor stream(int layer) {
+  public Tensor stream(int layer) {
     return streams.get(layer);
   }
 
   /// The last block's stream of one run at a position, `[1, dModel]`.
-  Tensor last(int row, int position) {
+  public Tensor last(int row, int position) {
     return streams.getLast().narrow(0, (long) row * length + position, 1);
   }
 
   /// Keys and values of a layer, `[rows, kvHeads, length, width]`.
-  KvStore.Keys keys(int layer) {
+  public KvStore.Keys keys(int layer) {
     return keys.get(layer);
   }
 
   /// A kept value of one run, `[length, …]`; of one pairwise site `[heads, queries, keys]`.
-  Tensor at(Kind kind, int layer, int row) {
+  public Tensor at(Kind kind, int layer, int row) {
     Site site = Site.of(kind, layer);
     Tensor value =
         Objects.requireNonNull(kept.get(site), () -> site + " was not kept or does not exist");
@@ -119,7 +119,7 @@ final class Runs {
   }
 
   /// A kept value of one run at one position, `[1, …]`.
-  Tensor at(Kind kind, int layer, int row, int position) {
+  public Tensor at(Kind kind, int layer, int row, int position) {
     return at(kind, layer, row).narrow(0, position, 1);
   }
 }

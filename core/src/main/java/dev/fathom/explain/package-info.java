@@ -2,25 +2,27 @@
 /// `run` that takes a [dev.fathom.model.Transformer] of any family and returns a
 /// [dev.fathom.view.Result] of plain numbers.
 ///
-/// ```java
-/// var config = LogitLens.Config.standard().withTarget(target.id());
-/// LensResult lens = LogitLens.run(model, tokenizer, prompt, config);
-/// System.out.println(lens.targetProbability().at(model.layers(), prompt.length() - 1));
-/// ```
+/// | package | question |
+/// |---|---|
+/// | [dev.fathom.explain.lens] | what could be read off after each layer? |
+/// | [dev.fathom.explain.causal] | what happens when a part is changed? |
+/// | [dev.fathom.explain.parts] | which parts does a logit consist of? |
+/// | [dev.fathom.explain.attention] | where do heads look, and what do they move? |
+/// | [dev.fathom.explain.neurons] | what do MLP neurons say? |
+/// | [dev.fathom.explain.attribute] | which tokens of the prompt count? |
+/// | [dev.fathom.explain.report] | all of it on one page |
 ///
-/// Start at [dev.fathom.explain.Explanation], the report that has them all, or at
-/// [dev.fathom.explain.LogitLens].
+/// This package has what they share: the [dev.fathom.explain.Question] that is asked of a prompt,
+/// the [dev.fathom.explain.Metric] and its [dev.fathom.explain.Readout] off the last stream,
+/// [dev.fathom.explain.Runs] recorded layer by layer, and names of tokens.
+///
+/// ```java
+/// Question question = Question.of(prompt, target.id());
+/// AblationResult needed = Ablation.run(model, tokenizer, question, Ablation.Config.standard());
+/// ```
 ///
 /// Row 0 of a result by layer is the embedding, row l the stream after block l - 1: a model of N
 /// blocks has N + 1 rows, and row N is what the head reads.
-///
-/// What is linear once a run's divisors, patterns and slopes are held fixed is computed in one
-/// place: `FrozenRun` hands out `FrozenBlock`s and `FrozenHead`, over
-/// [dev.fathom.model.Norm#frozen] and [dev.fathom.model.Activation#slope]. Token decomposition,
-/// direct logit attribution and the component lens are readings of it.
-///
-/// [dev.fathom.explain.Figures] draws the thesis' figures; each is a line in a list. It says in
-/// `figure-ID.json` (`fathom.figure/1`, described there) that a figure is complete.
 ///
 /// Methods may run in several threads at once. Their results are immutable and hold no native
 /// memory. Nothing is null.

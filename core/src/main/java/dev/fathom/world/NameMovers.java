@@ -1,8 +1,8 @@
 package dev.fathom.world;
 
 import dev.fathom.evaluate.MeanInterval;
+import dev.fathom.evaluate.RankCorrelation;
 import dev.fathom.explain.HeadIndex;
-import dev.fathom.explain.RankCorrelation;
 import dev.fathom.view.Grid;
 import java.util.Comparator;
 import java.util.List;

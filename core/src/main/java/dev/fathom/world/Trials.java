@@ -3,14 +3,14 @@ package dev.fathom.world;
 import dev.fathom.data.TokenSpan;
 import dev.fathom.evaluate.MeanInterval;
 import dev.fathom.evaluate.Provenances;
-import dev.fathom.explain.Ablation;
-import dev.fathom.explain.Attribution;
-import dev.fathom.explain.AttributionMethod;
-import dev.fathom.explain.CausalTracing;
-import dev.fathom.explain.Filler;
 import dev.fathom.explain.HeadIndex;
-import dev.fathom.explain.PathPatching;
-import dev.fathom.explain.TokenAttribution;
+import dev.fathom.explain.attribute.Attribution;
+import dev.fathom.explain.attribute.AttributionMethod;
+import dev.fathom.explain.attribute.Filler;
+import dev.fathom.explain.attribute.TokenAttribution;
+import dev.fathom.explain.causal.Ablation;
+import dev.fathom.explain.causal.CausalTracing;
+import dev.fathom.explain.causal.PathPatching;
 import dev.fathom.model.Intervention;
 import dev.fathom.model.Kind;
 import dev.fathom.model.Layout;
@@ -207,16 +207,11 @@ public final class Trials {
   private FactTrial tracing() {
     var plain =
         CausalTracing.Config.standard(model).of(CausalTracing.State.MLP).withSamples(config.noise);
-    var random =
-        plain.inRandomDirections().withSamples(Math.min(config.noise, CONTROL_NOISE));
+    var random = plain.inRandomDirections().withSamples(Math.min(config.noise, CONTROL_NOISE));
     var cases = new ArrayList<FactTrial.Case>();
     for (var asked : facts(questions.facts(config.facts))) {
       cases.add(
-          top(
-              asked,
-              asked.decisive().first(),
-              traced(asked, plain),
-              () -> traced(asked, random)));
+          top(asked, asked.decisive().first(), traced(asked, plain), () -> traced(asked, random)));
     }
     return new FactTrial("causal tracing, MLPs", true, cases);
   }

@@ -2,8 +2,8 @@ package dev.fathom.world;
 
 import dev.fathom.data.Prompt;
 import dev.fathom.evaluate.Provenances;
-import dev.fathom.explain.LensResult;
-import dev.fathom.explain.LogitLens;
+import dev.fathom.explain.lens.LensResult;
+import dev.fathom.explain.lens.LogitLens;
 import dev.fathom.model.Layout;
 import dev.fathom.model.Pass;
 import dev.fathom.model.Transformer;

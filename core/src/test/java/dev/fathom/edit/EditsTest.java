@@ -439,7 +439,8 @@ class EditsTest {
       assertThatThrownBy(() -> Edits.apply(tiny.model(), List.of(edit)))
           .isInstanceOf(FathomException.class)
           .hasMessageContaining("rank 2 of " + linear.origin().tensor());
-      assertThatThrownBy(() -> new Change.LowRank("w", 0, Values.zeros(2, 4), Values.zeros(4, 3), 1))
+      assertThatThrownBy(
+              () -> new Change.LowRank("w", 0, Values.zeros(2, 4), Values.zeros(4, 3), 1))
           .hasMessageContaining("B is [outputs, rank] and A [rank, in]");
     }
   }

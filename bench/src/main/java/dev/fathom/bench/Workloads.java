@@ -244,9 +244,9 @@ final class Workloads {
             requireFinite(
                 Task.IG,
                 Attribution.run(model, subject.tokenizer(), question, List.of(method))
-                    .arrays()
-                    .firstEntry()
-                    .getValue()
+                    .attributions()
+                    .getFirst()
+                    .scores()
                     .values()[0]));
   }
 
@@ -260,10 +260,7 @@ final class Workloads {
                 Task.DECOMPOSE,
                 TokenDecomposition.run(
                         model, subject.tokenizer(), question, TokenDecomposition.Config.standard())
-                    .arrays()
-                    .firstEntry()
-                    .getValue()
-                    .values()[0]));
+                    .logit()));
   }
 
   /// Causal tracing of three kinds of state with ten noise samples.

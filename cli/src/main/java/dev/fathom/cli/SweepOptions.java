@@ -1,5 +1,6 @@
 package dev.fathom.cli;
 
+import dev.fathom.explain.causal.Ablation;
 import picocli.CommandLine.Option;
 
 /// How much memory a sweep over changed runs may take.
@@ -10,7 +11,7 @@ final class SweepOptions {
       description =
           "Memory for the changed runs that are computed together. Default: ${DEFAULT-VALUE} MB;"
               + " less is slower.")
-  private int megabytes = 512;
+  private int megabytes = (int) (Ablation.Config.standard().budget() >> 20);
 
   /// In bytes.
   ///

@@ -31,7 +31,7 @@ import org.jspecify.annotations.Nullable;
 /// both ways and shares nothing but equal rows.
 final class PrefixTree {
   /// Memory that activations may take, in bytes.
-  private static final long BUDGET = 512L << 20;
+  private static final long BUDGET = 256L << 20;
 
   /// In a row: no token, but the filler's vector.
   static final int FILLED = -1;

@@ -38,7 +38,7 @@ import org.jspecify.annotations.Nullable;
 /// An encoder reads both ways: its rows start at their layer, but at position 0.
 final class Sweep {
   /// Memory that activations may take, in bytes.
-  static final long BUDGET = 512L << 20;
+  static final long BUDGET = 384L << 20;
 
   private final Transformer model;
   private final Runs runs;
@@ -163,8 +163,9 @@ final class Sweep {
     return model.card().causal() ? row.position : 0;
   }
 
-  /// About what a row's activations take while a block is computed: everything that it makes on the
-  /// way, as its temporaries are freed at its end.
+  /// What a row's activations take while a block is computed: everything that it makes on the way,
+  /// as its temporaries are freed at its end. The factors are what was measured, kernels' own
+  /// buffers included.
   private long bytes(Row row) {
     var block = model.blocks().getFirst();
     var attention = block.attention();
@@ -172,8 +173,8 @@ final class Sweep {
     long heads = (long) attention.heads() * attention.width();
     long shared = 2L * attention.kvHeads() * attention.width();
     long tokens = runs.length() - start(row);
-    long each = 12L * model.dModel() + 5 * inner + 8 * heads + 4 * shared;
-    return model.card().dtype().bytes() * (tokens * each + 2 * runs.length() * shared);
+    long each = 40L * model.dModel() + 16 * inner + 26 * heads + 12 * shared;
+    return model.card().dtype().bytes() * (tokens * each + 6 * runs.length() * shared);
   }
 
   /// A row on its way down the layers.

@@ -11,9 +11,16 @@ public final class RankCorrelation {
   /// Over the places where both have a value; equal values share their mean rank. NaN if one of
   /// them is constant.
   public static double of(float[] a, float[] b) {
+    return of(
+        IntStream.range(0, a.length).mapToDouble(i -> a[i]).toArray(),
+        IntStream.range(0, b.length).mapToDouble(i -> b[i]).toArray());
+  }
+
+  /// The same.
+  public static double of(double[] a, double[] b) {
     int[] both =
         IntStream.range(0, a.length)
-            .filter(i -> !Float.isNaN(a[i]) && !Float.isNaN(b[i]))
+            .filter(i -> !Double.isNaN(a[i]) && !Double.isNaN(b[i]))
             .toArray();
     double[] x = ranks(Arrays.stream(both).mapToDouble(i -> a[i]).toArray());
     double[] y = ranks(Arrays.stream(both).mapToDouble(i -> b[i]).toArray());

@@ -1,17 +1,16 @@
 package dev.fathom.world;
 
+import dev.fathom.evaluate.RankCorrelation;
 import dev.fathom.view.Axis;
 import dev.fathom.view.Grid;
 import dev.fathom.view.Provenance;
 import dev.fathom.view.Result;
 import dev.fathom.view.View;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
 import java.util.function.ToDoubleFunction;
-import java.util.stream.IntStream;
 
 /// What a model knows of its world.
 ///
@@ -97,44 +96,10 @@ public record WorldReport(
         relation,
         of.size(),
         within,
-        correlation(ranks(of, share -> share.planted().rate()), ranks(of, Share::predicted)),
+        RankCorrelation.of(
+            of.stream().mapToDouble(share -> share.planted().rate()).toArray(),
+            of.stream().mapToDouble(Share::predicted).toArray()),
         of.stream().mapToDouble(Share::error).max().orElse(0));
-  }
-
-  /// Ranks with ties shared.
-  private static double[] ranks(List<Share> shares, ToDoubleFunction<Share> value) {
-    List<Integer> order =
-        IntStream.range(0, shares.size())
-            .boxed()
-            .sorted(Comparator.comparingDouble(i -> value.applyAsDouble(shares.get(i))))
-            .toList();
-    double[] ranks = new double[shares.size()];
-    for (int from = 0; from < order.size(); ) {
-      double here = value.applyAsDouble(shares.get(order.get(from)));
-      int to = from;
-      while (to < order.size() && value.applyAsDouble(shares.get(order.get(to))) == here) {
-        to++;
-      }
-      for (int i = from; i < to; i++) {
-        ranks[order.get(i)] = (from + to - 1) / 2.0;
-      }
-      from = to;
-    }
-    return ranks;
-  }
-
-  private static double correlation(double[] x, double[] y) {
-    double mx = IntStream.range(0, x.length).mapToDouble(i -> x[i]).average().orElse(0);
-    double my = IntStream.range(0, y.length).mapToDouble(i -> y[i]).average().orElse(0);
-    double xy = 0;
-    double xx = 0;
-    double yy = 0;
-    for (int i = 0; i < x.length; i++) {
-      xy += (x[i] - mx) * (y[i] - my);
-      xx += (x[i] - mx) * (x[i] - mx);
-      yy += (y[i] - my) * (y[i] - my);
-    }
-    return xy / Math.sqrt(xx * yy);
   }
 
   /// What the bundled models must reach and this one does not, a line each.

@@ -2,7 +2,6 @@ package dev.fathom.explain.causal;
 
 import dev.fathom.data.Prompt;
 import dev.fathom.evaluate.Provenances;
-import dev.fathom.explain.Metric;
 import dev.fathom.explain.Names;
 import dev.fathom.explain.Question;
 import dev.fathom.explain.Readout;
@@ -21,16 +20,11 @@ import dev.fathom.tensor.Tensor;
 import dev.fathom.text.Tokenizer;
 import dev.fathom.view.Axis;
 import dev.fathom.view.Grid;
-import dev.fathom.view.Provenance;
-import dev.fathom.view.Result;
-import dev.fathom.view.Scale;
-import dev.fathom.view.View;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.SequencedMap;
 import java.util.function.LongConsumer;
 
 /// By which route does a head act? The sender, a head, is given its corrupt output, but only the
@@ -71,51 +65,12 @@ public final class PathPatching {
     VALUE
   }
 
-  /// What each head as a sender does through the receivers.
-  ///
-  /// @param effect in the metric's unit, `[layer, head]`; 0 for senders that no receiver can hear
-  public record Outcome(
-      Provenance provenance, Metric metric, String receivers, double clean, Grid effect)
-      implements Result {
-    @Override
-    public String method() {
-      return "path";
-    }
-
-    @Override
-    public List<View> views() {
-      return List.of(
-          View.HeatMap.of(
-                  "Path patching to " + receivers,
-                  metric == Metric.KL
-                      ? "How far does the prediction move when only this route from the head is corrupt?"
-                      : String.format(
-                          Locale.ROOT,
-                          "How much does %s (%.2f) fall when only this route from the head is corrupt?",
-                          metric.words(provenance.parameters()),
-                          clean),
-                  effect,
-                  Scale.diverging(
-                      metric == Metric.KL
-                          ? "distance in " + metric.unit()
-                          : "loss in " + metric.unit()))
-              .bottomUp());
-    }
-
-    @Override
-    public SequencedMap<String, Grid> arrays() {
-      var arrays = new LinkedHashMap<String, Grid>();
-      arrays.put("path_patch_head", effect);
-      return arrays;
-    }
-  }
-
   /// @param question about the clean prompt
   /// @param receivers all of them notice at once; either the logits alone, or heads and MLPs
   /// @param budget memory that changed runs may take at a time, in bytes
   /// @throws IllegalArgumentException if the prompts cannot be compared, or the model has no stream
   ///   that senders add to
-  public static Outcome run(
+  public static PathPatchingResult run(
       Transformer model,
       Tokenizer tokenizer,
       Question question,
@@ -176,7 +131,7 @@ public final class PathPatching {
       }
     }
     String described = described(receivers);
-    return new Outcome(
+    return new PathPatchingResult(
         Provenances.of(
             model,
             question.prompt(),

@@ -19,6 +19,7 @@ import dev.fathom.explain.causal.CausalTracing;
 import dev.fathom.explain.causal.Patching;
 import dev.fathom.explain.causal.PatchingResult;
 import dev.fathom.explain.causal.PathPatching;
+import dev.fathom.explain.causal.PathPatchingResult;
 import dev.fathom.explain.causal.TracingResult;
 import dev.fathom.explain.lens.ExitProfile;
 import dev.fathom.explain.lens.LensResult;
@@ -402,7 +403,7 @@ final class Findings {
   }
 
   /// To queries, keys and values of the head that writes most, among those that others can reach.
-  PathPatching.Outcome path() {
+  PathPatchingResult path() {
     List<PathPatching.Receiver> receivers = new ArrayList<>();
     if (model.layers() == 1) {
       receivers.add(new PathPatching.Receiver.Logits());
@@ -414,7 +415,7 @@ final class Findings {
     }
     return once(
         Work.PATH,
-        PathPatching.Outcome.class,
+        PathPatchingResult.class,
         () ->
             PathPatching.run(
                 model,

@@ -391,7 +391,7 @@ class SweepMethodsTest {
     }
   }
 
-  private static PathPatching.Outcome paths(
+  private static PathPatchingResult paths(
       Transformer model, List<PathPatching.Receiver> receivers) {
     return PathPatching.run(
         model, new Numbers(50), question(model), corrupt(model), receivers, Sweep.BUDGET, _ -> {});

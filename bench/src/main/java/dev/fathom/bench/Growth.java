@@ -134,7 +134,7 @@ public final class Growth {
     return new Report(
         "How an ablation map grows",
         "%s · f32 · %d threads · attention set to zero at each layer and position"
-            .formatted(model.card().name(), Threads.get()),
+            .formatted(modelName(model), Threads.get()),
         List.of(),
         List.of(
             Section.of(
@@ -150,13 +150,18 @@ public final class Growth {
         provenance);
   }
 
+  /// The directory's own name, without where it lies.
+  private static String modelName(Transformer model) {
+    return String.valueOf(Path.of(model.card().name()).getFileName());
+  }
+
   private static View.Lines curves(String question, String axis, List<Point> points) {
     return View.Lines.over(
         "Time by " + axis,
         question,
         Grid.vector(Axis.index(axis, points.size()), values(points, Curve.X)),
         new View.Panel(
-            "seconds (log scale)",
+            "seconds",
             true,
             List.of(
                 View.Series.of("the map", vector(points, Curve.MAP)),

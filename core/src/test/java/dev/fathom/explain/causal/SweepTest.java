@@ -53,7 +53,7 @@ class SweepTest {
             .containsExactly(expected);
       }
       // neither the budget nor the order changes anything
-      Tensor split = new Sweep(model, runs, position).within(100 << 10).run(rows.reversed());
+      Tensor split = new Sweep(model, runs, position).within(1 << 20).run(rows.reversed());
       assertThat(split.flip(0).sub(streams).abs().max().item()).isLessThan(1e-10);
     }
   }

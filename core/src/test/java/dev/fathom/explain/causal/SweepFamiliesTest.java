@@ -95,7 +95,7 @@ class SweepFamiliesTest {
             }
           });
       var split =
-          Ablation.run(model, NUMBERS, question, Ablation.Config.standard().within(300 << 10));
+          Ablation.run(model, NUMBERS, question, Ablation.Config.standard().within(1 << 20));
       assertSame(swept, split, "the budget");
       assertSame(swept, onTwoThreads(model, question), "the number of threads");
     }

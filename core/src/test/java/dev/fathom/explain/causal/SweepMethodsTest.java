@@ -192,7 +192,7 @@ class SweepMethodsTest {
       }
       var noisy = CausalTracing.run(model, new Numbers(50), question, subject, config);
       var again =
-          CausalTracing.run(model, new Numbers(50), question, subject, config.within(200 << 10));
+          CausalTracing.run(model, new Numbers(50), question, subject, config.within(1 << 20));
       for (var state : CausalTracing.State.values()) {
         assertThat(largest(difference(noisy.indirectEffect(state), again.indirectEffect(state))))
             .as("the budget changes nothing")
@@ -294,13 +294,7 @@ class SweepMethodsTest {
               new PathPatching.Receiver.Head(PathPatching.Input.VALUE, 2, 1));
       var little =
           PathPatching.run(
-              model,
-              new Numbers(50),
-              question(model),
-              corrupt(model),
-              receivers,
-              300 << 10,
-              _ -> {});
+              model, new Numbers(50), question(model), corrupt(model), receivers, 1 << 20, _ -> {});
       assertThat(largest(difference(paths(model, receivers).effect(), little.effect())))
           .isLessThan(1e-6);
     }

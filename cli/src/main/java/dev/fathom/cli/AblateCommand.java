@@ -354,13 +354,13 @@ final class AblateCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "--instead resample needs --corrupt, the prompt whose values are taken.");
     }
-    if (reference != null && instead != Instead.mean && instead != Instead.globalMean) {
+    if (reference != null && place() != Instead.mean && place() != Instead.globalMean) {
       throw new IllegalArgumentException(
-          "--reference is for --instead mean and globalMean, not for %s.".formatted(instead));
+          "--reference is for --instead mean and globalMean, not for %s.".formatted(place()));
     }
-    if (corrupt != null && instead != Instead.resample) {
+    if (corrupt != null && place() != Instead.resample) {
       throw new IllegalArgumentException(
-          "--corrupt is for --instead resample, not for %s.".formatted(instead));
+          "--corrupt is for --instead resample, not for %s.".formatted(place()));
     }
   }
 

@@ -30,6 +30,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Random;
+import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
 
 /// How the time of an ablation map grows with the length of the prompt and with the number of
@@ -159,36 +160,23 @@ public final class Growth {
     return View.Lines.over(
         "Time by " + axis,
         question,
-        Grid.vector(Axis.index(axis, points.size()), values(points, Curve.X)),
+        Grid.vector(Axis.index(axis, points.size()), values(points, Point::x)),
         new View.Panel(
             "seconds",
             true,
             List.of(
-                View.Series.of("the map", vector(points, Curve.MAP)),
-                View.Series.of("a forward pass a cell", vector(points, Curve.LOOP)))));
+                View.Series.of("the map", vector(points, Point::map)),
+                View.Series.of("a forward pass a cell", vector(points, Point::loop)))));
   }
 
-  private enum Curve {
-    X,
-    MAP,
-    LOOP
-  }
-
-  private static Grid vector(List<Point> points, Curve curve) {
+  private static Grid vector(List<Point> points, ToDoubleFunction<Point> curve) {
     return Grid.vector(Axis.index("point", points.size()), values(points, curve));
   }
 
-  private static float[] values(List<Point> points, Curve curve) {
+  private static float[] values(List<Point> points, ToDoubleFunction<Point> curve) {
     float[] values = new float[points.size()];
     for (int i = 0; i < values.length; i++) {
-      Point point = points.get(i);
-      values[i] =
-          (float)
-              switch (curve) {
-                case X -> point.x;
-                case MAP -> point.map;
-                case LOOP -> point.loop;
-              };
+      values[i] = (float) curve.applyAsDouble(points.get(i));
     }
     return values;
   }

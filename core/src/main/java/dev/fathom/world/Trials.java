@@ -130,8 +130,10 @@ public final class Trials {
     facts.add(trials.tracing());
     facts.add(trials.ablation());
     facts.addAll(
-        trials.attribution("facts", trials.facts(trials.questions.rephrased(config.facts)), true));
-    facts.addAll(trials.attribution("stories", trials.questions.stories(config.stories), true));
+        trials.attribution(
+            "facts", trials.facts(trials.questions.rephrased(config.facts)), Filler.OTHER, true));
+    facts.addAll(
+        trials.attribution("stories", trials.questions.stories(config.stories), Filler.MEAN, true));
     facts.addAll(comparisons(model, tokenizer, world, config));
     NameMovers movers = trials.nameMovers();
     return new TrialsResult(
@@ -168,14 +170,15 @@ public final class Trials {
       Transformer model, Tokenizer tokenizer, World world, Config config) {
     var trials = new Trials(model, tokenizer, world, config);
     return trials.attribution(
-        "facts", trials.facts(trials.questions.rephrased(config.facts)), true);
+        "facts", trials.facts(trials.questions.rephrased(config.facts)), Filler.OTHER, true);
   }
 
   /// Do they put the receiver of a story first, where the mean embedding stands in?
   public static List<FactTrial> stories(
       Transformer model, Tokenizer tokenizer, World world, Config config) {
     var trials = new Trials(model, tokenizer, world, config);
-    return trials.attribution("stories", trials.questions.stories(config.stories), true);
+    return trials.attribution(
+        "stories", trials.questions.stories(config.stories), Filler.MEAN, true);
   }
 
   /// What the same questions give where the method is not asked what it can answer: zero in the
@@ -185,7 +188,8 @@ public final class Trials {
     var trials = new Trials(model, tokenizer, world, config);
     var found = new ArrayList<>(List.of(trials.zeroed()));
     found.addAll(
-        trials.attribution("facts", trials.facts(trials.questions.facts(config.facts)), false));
+        trials.attribution(
+            "facts", trials.facts(trials.questions.facts(config.facts)), Filler.MEAN, false));
     return found;
   }
 
@@ -287,9 +291,11 @@ public final class Trials {
     return best;
   }
 
-  private List<FactTrial> attribution(String what, List<TrialQuestions.Asked> all, boolean claim) {
-    boolean mean = !claim || what.equals("stories");
-    Filler filler = mean ? Filler.MEAN : Filler.OTHER;
+  /// @param filler what stands in for a token
+  /// @param claim whether the subject is meant to be found, or this is for comparison
+  private List<FactTrial> attribution(
+      String what, List<TrialQuestions.Asked> all, Filler filler, boolean claim) {
+    boolean mean = filler == Filler.MEAN;
     List<AttributionMethod> methods =
         List.of(
             new AttributionMethod.IntegratedGradients(
@@ -399,7 +405,7 @@ public final class Trials {
                 asked.question(),
                 asked.twin(),
                 List.of(new PathPatching.Receiver.Logits()),
-                Long.MAX_VALUE,
+                Ablation.Config.standard().budget(),
                 _ -> {})
             .effect());
   }

@@ -207,7 +207,7 @@ class EditsTest {
 
   private static void assertSame(Tensor found, Tensor expected) {
     assertThat(found.shape()).isEqualTo(expected.shape());
-    assertThat(found.sub(expected).abs().max().item()).isLessThan(1e-14);
+    assertThat(found.sub(expected).abs().max().item()).isLessThan(1e-15);
   }
 
   @ParameterizedTest

@@ -111,6 +111,7 @@ public final class TracingStatistics {
           head(line, item, names, said).put("counted", true);
           line.put("high", result.high());
           line.put("low", result.low());
+          line.put("total_effect", result.totalEffect());
           ObjectNode effects = line.putObject("indirect_effects");
           result
               .maps()
@@ -161,7 +162,7 @@ public final class TracingStatistics {
       if (item.path("counted").asBoolean()) {
         high.add(item.path("high").asDouble());
         low.add(item.path("low").asDouble());
-        total.add(item.path("high").asDouble() - item.path("low").asDouble());
+        total.add(item.path("total_effect").asDouble());
         sums.forEach((state, sum) -> sum.add(item.path("indirect_effects").path(state.text())));
       }
     });

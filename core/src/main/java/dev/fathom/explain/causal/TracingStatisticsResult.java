@@ -20,7 +20,7 @@ import java.util.stream.Stream;
 /// @param counted how many of them count
 /// @param high the metric of the clean runs
 /// @param low of the noisy ones, nothing put back
-/// @param totalEffect `high − low`
+/// @param totalEffect as [TracingResult#totalEffect]
 /// @param maps indirect effects, `score − low`, `[layer, token role]`
 public record TracingStatisticsResult(
     Provenance provenance,

@@ -33,6 +33,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// Ablation and causal tracing averaged over prompts.
@@ -175,11 +176,12 @@ class PromptSetTest {
     return DoubleStream.of(values).average().orElseThrow();
   }
 
-  @Test
-  void theMeanOfTracesIsThatOfSingleRunsWithTheSameNoise(@TempDir Path folder) {
+  @ParameterizedTest
+  @EnumSource(names = {"PROBABILITY", "KL"})
+  void theMeanOfTracesIsThatOfSingleRunsWithTheSameNoise(Metric metric, @TempDir Path folder) {
     try (var tiny = TinyModels.llama(DType.F64)) {
       Transformer model = tiny.model();
-      var prompts = differing(Metric.PROBABILITY);
+      var prompts = differing(metric);
       var found = trace(model, prompts, Counted.ALL, folder);
       double deviation =
           CausalTracing.deviation(
@@ -198,7 +200,7 @@ class PromptSetTest {
             CausalTracing.run(
                 model,
                 NUMBERS,
-                item.question(model, Metric.PROBABILITY),
+                item.question(model, metric),
                 item.subject().orElseThrow(),
                 tracing(model).withDeviation(deviation));
         total.add(single.totalEffect());

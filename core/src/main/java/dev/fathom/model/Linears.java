@@ -2,11 +2,59 @@ package dev.fathom.model;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BiConsumer;
 import java.util.function.UnaryOperator;
 
 /// All linear maps of a transformer: what edits change and adapters attach to.
 public final class Linears {
   private Linears() {}
+
+  /// What a map of a block is for. Where one matrix holds queries, keys and values in turn, it is
+  /// [#QKV]; an MLP without a gate has [#UP] and [#DOWN].
+  public enum Role {
+    Q,
+    K,
+    V,
+    QKV,
+    O,
+    GATE,
+    UP,
+    DOWN
+  }
+
+  /// A map of a block.
+  public record Place(int layer, Role role, Linear linear) {}
+
+  /// The maps of all blocks, from below, in the order of the forward pass.
+  public static List<Place> places(Transformer model) {
+    var places = new ArrayList<Place>();
+    for (int layer = 0; layer < model.layers(); layer++) {
+      int l = layer;
+      Block block = model.blocks().get(layer);
+      BiConsumer<Role, Linear> add = (role, linear) -> places.add(new Place(l, role, linear));
+      switch (block.attention().projections()) {
+        case Attention.Projections.Separate(Linear q, Linear k, Linear v) -> {
+          add.accept(Role.Q, q);
+          add.accept(Role.K, k);
+          add.accept(Role.V, v);
+        }
+        case Attention.Projections.Fused(Linear qkv, int _) -> add.accept(Role.QKV, qkv);
+      }
+      add.accept(Role.O, block.attention().out());
+      switch (block.mlp()) {
+        case Mlp.Plain(Linear in, Activation _, Linear out) -> {
+          add.accept(Role.UP, in);
+          add.accept(Role.DOWN, out);
+        }
+        case Mlp.Gated(Linear gate, Linear up, Activation _, Linear out) -> {
+          add.accept(Role.GATE, gate);
+          add.accept(Role.UP, up);
+          add.accept(Role.DOWN, out);
+        }
+      }
+    }
+    return places;
+  }
 
   /// The maps in the order of the forward pass, the head's last.
   public static List<Linear> of(Transformer model) {

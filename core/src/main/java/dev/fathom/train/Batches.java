@@ -17,6 +17,15 @@ final class Batches {
     return cut(rows, (int) Math.max(1, Math.round((double) tokens(rows) / tokens)));
   }
 
+  /// Neighbouring rows together, `each` of them, fewer in the last batch.
+  static List<List<Row>> ofRows(List<Row> rows, int each) {
+    var batches = new ArrayList<List<Row>>();
+    for (int from = 0; from < rows.size(); from += each) {
+      batches.add(rows.subList(from, Math.min(rows.size(), from + each)));
+    }
+    return batches;
+  }
+
   /// A batch sorted by length, in `pieces` of about as many tokens; fewer if it has fewer rows.
   static List<List<Row>> pieces(List<Row> batch, int pieces) {
     return cut(batch.stream().sorted(Comparator.comparingInt(Row::length)).toList(), pieces);

@@ -2,18 +2,15 @@ package dev.fathom.train;
 
 import dev.fathom.arch.Models;
 import dev.fathom.model.Head;
-import dev.fathom.model.Layout;
 import dev.fathom.model.Pass;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.SequencedMap;
-import java.util.stream.IntStream;
 import tools.jackson.databind.node.ObjectNode;
 
 /// Cross-entropy of the next token, `−Σ ln P(t_i | t_0 … t_{i−1})` over the tokens that count.
@@ -58,17 +55,18 @@ public final class NextToken implements Objective {
   }
 
   @Override
-  public double backward(SequencedMap<String, Tensor> leaves, List<Row> rows, double scale) {
+  public Sums backward(
+      SequencedMap<String, Tensor> leaves, List<Row> rows, double scale, long step) {
     try (var scope = Scope.withGradients();
         var model = blueprint.over(leaves)) {
-      Tensor stream = stream(model, rows); // [targets, dModel]
+      Packed packed = Packed.of(rows);
+      Tensor stream = stream(model, packed); // [targets, dModel]
       var gradients = new ArrayList<Tensor>();
       double sum = 0;
-      long[] targets = targets(rows);
-      for (Chunk chunk : chunks(targets.length, model.outputs())) {
+      for (Packed.Chunk chunk : packed.chunks(model.outputs(), CHUNK_ELEMENTS)) {
         try (var inner = Scope.withGradients()) {
           Tensor read = chunk.of(stream).detach().requireGradient();
-          Tensor loss = loss(model.head(), read, chunk.of(targets));
+          Tensor loss = loss(model.head(), read, chunk.of(packed.targets()));
           sum += loss.item();
           loss.mul(scale).backward();
           gradients.add(inner.escape(Objects.requireNonNull(read.gradient())));
@@ -77,81 +75,38 @@ public final class NextToken implements Objective {
       if (stream.requiresGradient()) { // not where only the head is trained
         stream.backward(Tensor.cat(gradients, 0));
       }
-      return sum;
+      return Sums.of(sum);
     }
   }
 
   @Override
-  public double loss(SequencedMap<String, Tensor> parameters, List<Row> rows) {
+  public Sums loss(SequencedMap<String, Tensor> parameters, List<Row> rows) {
     try (var scope = Scope.withoutGradients();
         var model = blueprint.over(parameters)) {
-      Tensor stream = stream(model, rows);
+      Packed packed = Packed.of(rows);
+      Tensor stream = stream(model, packed);
       double sum = 0;
-      long[] targets = targets(rows);
-      for (Chunk chunk : chunks(targets.length, model.outputs())) {
+      for (Packed.Chunk chunk : packed.chunks(model.outputs(), CHUNK_ELEMENTS)) {
         try (var inner = Scope.open()) {
-          sum += loss(model.head(), chunk.of(stream), chunk.of(targets)).item();
+          sum += loss(model.head(), chunk.of(stream), chunk.of(packed.targets())).item();
         }
       }
-      return sum;
+      return Sums.of(sum);
     }
   }
 
   /// The last block's stream at the positions before the tokens that count.
-  private static Tensor stream(Transformer model, List<Row> rows) {
+  private static Tensor stream(Transformer model, Packed packed) {
     if (!model.card().causal()) {
       throw new IllegalArgumentException(
           "%s is an encoder: it sees the next token, so predicting it teaches nothing"
               .formatted(model.card().name()));
     }
-    int[] ids = rows.stream().flatMapToInt(row -> IntStream.of(row.ids())).toArray();
-    var pass = Pass.over(Layout.rows(rows.stream().mapToInt(Row::length).toArray()));
-    Tensor x = model.stream(Tensor.of(ids, ids.length), pass);
-    return x.indexSelect(0, readers(rows));
-  }
-
-  /// The packed index of the token before each one that counts.
-  private static long[] readers(List<Row> rows) {
-    long[] readers = new long[Math.toIntExact(Batches.targets(rows))];
-    int n = 0;
-    int start = 0;
-    for (Row row : rows) {
-      for (int i = row.learnFrom(); i < row.length(); i++) {
-        readers[n++] = start + i - 1L;
-      }
-      start += row.length();
-    }
-    return readers;
-  }
-
-  private static long[] targets(List<Row> rows) {
-    return rows.stream()
-        .flatMapToLong(
-            row -> IntStream.range(row.learnFrom(), row.length()).mapToLong(i -> row.ids()[i]))
-        .toArray();
+    return packed.reading(model.stream(packed.tokens(), Pass.over(packed.layout())));
   }
 
   private static Tensor loss(Head head, Tensor read, Tensor targets) {
     Tensor logits = head.of(read);
     return (logits.dtype() == DType.F64 ? logits : logits.to(DType.F32)).crossEntropySum(targets);
-  }
-
-  private record Chunk(int from, int length) {
-    Tensor of(Tensor stream) {
-      return stream.narrow(0, from, length);
-    }
-
-    Tensor of(long[] targets) {
-      return Tensor.of(Arrays.copyOfRange(targets, from, from + length), length);
-    }
-  }
-
-  private static List<Chunk> chunks(int positions, int outputs) {
-    int most = (int) Math.max(16, CHUNK_ELEMENTS / outputs);
-    var chunks = new ArrayList<Chunk>();
-    for (int from = 0; from < positions; from += most) {
-      chunks.add(new Chunk(from, Math.min(most, positions - from)));
-    }
-    return chunks;
   }
 }

@@ -40,16 +40,19 @@ final class RunDirectory implements AutoCloseable {
 
   private final Path directory;
   private final FileChannel lock;
+  private final List<String> measures;
   private final List<TrainingLog.Step> steps = new ArrayList<>();
   private final List<TrainingLog.Evaluation> evaluations = new ArrayList<>();
   private @Nullable BufferedWriter writer;
 
-  private RunDirectory(Path directory, FileChannel lock) {
+  private RunDirectory(Path directory, FileChannel lock, List<String> measures) {
     this.directory = directory;
     this.lock = lock;
+    this.measures = List.copyOf(measures);
   }
 
-  static RunDirectory open(Path directory, RunSettings settings) {
+  /// @param measures names of what the objective measures
+  static RunDirectory open(Path directory, RunSettings settings, List<String> measures) {
     try {
       Files.createDirectories(directory);
       FileChannel lock = locked(directory);
@@ -59,7 +62,7 @@ final class RunDirectory implements AutoCloseable {
         lock.close();
         throw e;
       }
-      return new RunDirectory(directory, lock);
+      return new RunDirectory(directory, lock, measures);
     } catch (IOException | JacksonException e) {
       throw new FathomException(
           "%s: cannot be used as a training directory (%s)".formatted(directory, e.getMessage()),
@@ -202,35 +205,57 @@ final class RunDirectory implements AutoCloseable {
   void log(RunState state, Trainer.Step step) {
     var line =
         new TrainingLog.Step(
-            state.step(), step.loss(), step.rate(), step.norm(), state.tokens(), state.seconds());
+            state.step(),
+            step.loss(),
+            step.rate(),
+            step.norm(),
+            state.tokens(),
+            state.seconds(),
+            step.measures());
     steps.add(line);
     append(line(line));
   }
 
-  void logEvaluation(RunState state) {
-    var line = new TrainingLog.Evaluation(state.step(), state.heldOut().orElseThrow());
+  void logEvaluation(RunState state, List<Double> means) {
+    var line =
+        new TrainingLog.Evaluation(state.step(), state.heldOut().orElseThrow(), means);
     evaluations.add(line);
     append(line(line));
   }
 
-  private static String line(TrainingLog.Step s) {
+  private String line(TrainingLog.Step s) {
     return String.format(
         Locale.ROOT,
-        "{\"step\":%d,\"loss\":%s,\"rate\":%.6g,\"norm\":%.5g,\"tokens\":%d,\"seconds\":%.2f}%n",
+        "{\"step\":%d,\"loss\":%s,\"rate\":%.6g,\"norm\":%.5g,\"tokens\":%d,\"seconds\":%.2f%s}%n",
         s.step(),
         s.loss(),
         s.rate(),
         s.norm(),
         s.tokens(),
-        s.seconds());
+        s.seconds(),
+        measured(s.measures()));
   }
 
-  private static String line(TrainingLog.Evaluation e) {
-    return String.format(Locale.ROOT, "{\"step\":%d,\"held_out\":%s}%n", e.step(), e.loss());
+  private String line(TrainingLog.Evaluation e) {
+    return String.format(Locale.ROOT, "{\"step\":%d,\"held_out\":%s%s}%n", e.step(), e.loss(), measured(e.measures()));
+  }
+
+  /// What was measured, as further fields of a line.
+  private String measured(List<Double> means) {
+    var fields = new StringBuilder();
+    for (int i = 0; i < means.size(); i++) {
+      String value = Double.isFinite(means.get(i)) ? Double.toString(means.get(i)) : "null";
+      fields.append(",\"").append(measures.get(i)).append("\":").append(value);
+    }
+    return fields.toString();
+  }
+
+  private List<Double> measured(JsonNode json) {
+    return measures.stream().map(name -> json.path(name).asDouble(Double.NaN)).toList();
   }
 
   TrainingLog log() {
-    return new TrainingLog(steps, evaluations);
+    return new TrainingLog(measures, steps, evaluations);
   }
 
   private void append(String line) {
@@ -274,7 +299,9 @@ final class RunDirectory implements AutoCloseable {
         if (json.has("held_out")) {
           evaluations.add(
               new TrainingLog.Evaluation(
-                  json.path("step").asLong(), json.path("held_out").asDouble()));
+                  json.path("step").asLong(),
+                  json.path("held_out").asDouble(),
+                  measured(json)));
         } else {
           steps.add(
               new TrainingLog.Step(
@@ -283,7 +310,8 @@ final class RunDirectory implements AutoCloseable {
                   json.path("rate").asDouble(),
                   json.path("norm").asDouble(),
                   json.path("tokens").asLong(),
-                  json.path("seconds").asDouble()));
+                  json.path("seconds").asDouble(),
+                  measured(json)));
         }
         kept.append(line).append('\n');
       }

@@ -16,7 +16,11 @@ record RunSettings(
     json.put("data", data);
     json.put("held_out", heldOut);
     json.put("parameters", parameters);
-    json.put("batch_tokens", config.batchTokens());
+    if (config.batchRows() > 0) {
+      json.put("batch_rows", config.batchRows());
+    } else {
+      json.put("batch_tokens", config.batchTokens());
+    }
     json.put("piece_tokens", config.pieceTokens());
     json.put("workers", config.workers());
     json.put("steps", config.schedule().steps());

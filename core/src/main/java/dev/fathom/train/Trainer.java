@@ -35,7 +35,8 @@ public final class Trainer {
 
   /// How to train: [#standard] and changes to it.
   ///
-  /// @param batchTokens tokens of a step
+  /// @param batchRows rows of a step; 0 to go by tokens
+  /// @param batchTokens tokens of a step, about, where `batchRows` is 0
   /// @param pieceTokens tokens whose graph a worker holds at a time; larger batches add up pieces
   /// @param workers threads that share a step
   /// @param schedule learning rate and number of steps
@@ -45,6 +46,7 @@ public final class Trainer {
   /// @param patience evaluations without a new best before the run stops early; 0 for never
   /// @param saveEvery steps between saved states
   public record Config(
+      int batchRows,
       int batchTokens,
       int pieceTokens,
       int workers,
@@ -55,6 +57,9 @@ public final class Trainer {
       int patience,
       int saveEvery) {
     public Config {
+      if (batchRows < 0) {
+        throw new IllegalArgumentException("a batch has at least 1 row, found " + batchRows);
+      }
       if (batchTokens < 2 || pieceTokens < 2 || workers < 1) {
         throw new IllegalArgumentException(
             "batches need at least 2 tokens, their pieces too, and 1 worker, found %d, %d and %d"
@@ -72,6 +77,7 @@ public final class Trainer {
     /// clipped at 1; evaluated and saved every 200 steps, to the end of the schedule.
     public static Config standard(Schedule schedule) {
       return new Config(
+          0,
           4096,
           4096,
           Runtime.getRuntime().availableProcessors(),
@@ -86,8 +92,24 @@ public final class Trainer {
     /// The same with batches of this size.
     public Config withBatch(int tokens) {
       return new Config(
+          0,
           tokens,
           Math.min(pieceTokens, tokens),
+          workers,
+          schedule,
+          adam,
+          clip,
+          evaluateEvery,
+          patience,
+          saveEvery);
+    }
+
+    /// The same with batches of so many rows.
+    public Config withBatchRows(int rows) {
+      return new Config(
+          rows,
+          batchTokens,
+          pieceTokens,
           workers,
           schedule,
           adam,
@@ -100,11 +122,12 @@ public final class Trainer {
     /// The same with graphs of at most so many tokens.
     public Config withPieces(int tokens) {
       return new Config(
-          batchTokens, tokens, workers, schedule, adam, clip, evaluateEvery, patience, saveEvery);
+          batchRows, batchTokens, tokens, workers, schedule, adam, clip, evaluateEvery, patience, saveEvery);
     }
 
     public Config withWorkers(int count) {
       return new Config(
+          batchRows,
           batchTokens,
           pieceTokens,
           count,
@@ -118,6 +141,7 @@ public final class Trainer {
 
     public Config withAdam(AdamW.Config other) {
       return new Config(
+          batchRows,
           batchTokens,
           pieceTokens,
           workers,
@@ -131,6 +155,7 @@ public final class Trainer {
 
     public Config withClip(double norm) {
       return new Config(
+          batchRows,
           batchTokens,
           pieceTokens,
           workers,
@@ -144,13 +169,14 @@ public final class Trainer {
 
     public Config evaluatingEvery(int steps) {
       return new Config(
-          batchTokens, pieceTokens, workers, schedule, adam, clip, steps, patience, saveEvery);
+          batchRows, batchTokens, pieceTokens, workers, schedule, adam, clip, steps, patience, saveEvery);
     }
 
     /// The same, stopping after so many evaluations in a row without a new lowest loss; the
     /// parameters then end as those of the lowest.
     public Config withPatience(int evaluations) {
       return new Config(
+          batchRows,
           batchTokens,
           pieceTokens,
           workers,
@@ -164,7 +190,7 @@ public final class Trainer {
 
     public Config savingEvery(int steps) {
       return new Config(
-          batchTokens, pieceTokens, workers, schedule, adam, clip, evaluateEvery, patience, steps);
+          batchRows, batchTokens, pieceTokens, workers, schedule, adam, clip, evaluateEvery, patience, steps);
     }
   }
 
@@ -203,7 +229,7 @@ public final class Trainer {
   /// @throws FathomException if the directory holds a run with other settings or data, or the loss
   ///   stops being a number (the last saved state then remains)
   public TrainingLog run(Path directory, Consumer<Progress> listener) {
-    try (var run = RunDirectory.open(directory, settings());
+    try (var run = RunDirectory.open(directory, settings(), objective.measures());
         var optimiser = new AdamW(parameters, config.adam);
         var workers = new Workers(config.workers);
         var scope = Scope.withoutGradients()) {
@@ -213,7 +239,7 @@ public final class Trainer {
               .mapToObj(_ -> Tensor.zeros(parameters.dtype(), parameters.elements()))
               .toList();
       var speed = new Speed(config.schedule.steps());
-      var batches = new Cursor(data, config.batchTokens, state);
+      var batches = new Cursor(data, config, state);
       while (state.step() < config.schedule.steps() && !state.stopped(config.patience)) {
         long began = System.nanoTime();
         List<Row> batch = batches.next();
@@ -242,7 +268,12 @@ public final class Trainer {
   ///
   /// @param loss mean over its targets, nats
   /// @param norm the gradient's, before clipping
-  record Step(double loss, double rate, double norm, long tokens) {}
+  /// @param measures means over its targets
+  record Step(double loss, double rate, double norm, long tokens, List<Double> measures) {}
+
+  private static List<Double> means(Objective.Sums sums, long targets) {
+    return sums.measures().stream().map(sum -> sum / targets).toList();
+  }
 
   private Step step(
       List<Row> batch,
@@ -255,7 +286,8 @@ public final class Trainer {
       RunDirectory run) {
     long targets = Batches.targets(batch);
     long tokens = Batches.tokens(batch);
-    double sum = gradients(batch, gradients, workers, 1.0 / targets);
+    Objective.Sums sums = gradients(batch, gradients, workers, 1.0 / targets, number);
+    double sum = sums.loss();
     try (var scope = Scope.open()) {
       Tensor gradient = gradients.getFirst();
       gradients.stream().skip(1).forEach(gradient::addInPlace);
@@ -271,17 +303,18 @@ public final class Trainer {
         gradient.mulInPlace(config.clip / norm);
       }
       optimiser.step(gradient, number, rate);
-      return new Step(sum / targets, rate, norm, tokens);
+      return new Step(sum / targets, rate, norm, tokens, means(sums, targets));
     }
   }
 
   /// Fills `gradients`, one a worker, with those of their shares of the batch.
-  private double gradients(List<Row> batch, List<Tensor> gradients, Workers workers, double scale) {
+  private Objective.Sums gradients(
+      List<Row> batch, List<Tensor> gradients, Workers workers, double scale, long step) {
     int each =
         Math.ceilDiv(
             Math.ceilDiv((int) Batches.tokens(batch), workers.count()), config.pieceTokens);
     List<List<Row>> pieces = Batches.pieces(batch, each * workers.count());
-    var tasks = new ArrayList<Callable<Double>>();
+    var tasks = new ArrayList<Callable<Objective.Sums>>();
     for (int w = 0; w < workers.count(); w++) {
       Tensor gradient = gradients.get(w);
       List<List<Row>> share =
@@ -291,15 +324,19 @@ public final class Trainer {
         try (var scope = Scope.withGradients()) {
           gradient.zeroInPlace();
           var leaves = parameters.leaves(gradient);
-          double sum = 0;
+          Objective.Sums sums = none();
           for (List<Row> piece : share) {
-            sum += objective.backward(leaves, piece, scale);
+            sums = sums.plus(objective.backward(leaves, piece, scale, step));
           }
-          return sum;
+          return sums;
         }
       });
     }
-    return workers.all(tasks).stream().mapToDouble(Double::doubleValue).sum();
+    return workers.all(tasks).stream().reduce(none(), Objective.Sums::plus);
+  }
+
+  private Objective.Sums none() {
+    return Objective.Sums.none(objective.measures().size());
   }
 
   private RunState evaluated(RunState state, RunDirectory run, Workers workers) {
@@ -308,7 +345,7 @@ public final class Trainer {
     }
     List<List<Row>> pieces =
         Batches.pieces(heldOut, Math.ceilDiv((int) Batches.tokens(heldOut), config.pieceTokens));
-    var tasks = new ArrayList<Callable<Double>>();
+    var tasks = new ArrayList<Callable<Objective.Sums>>();
     for (List<Row> piece : pieces) {
       tasks.add(() -> {
         try (var scope = Scope.withoutGradients()) {
@@ -316,15 +353,17 @@ public final class Trainer {
         }
       });
     }
-    double sum = workers.all(tasks).stream().mapToDouble(Double::doubleValue).sum();
+    Objective.Sums sums = workers.all(tasks).stream().reduce(none(), Objective.Sums::plus);
+    double sum = sums.loss();
     if (!Double.isFinite(sum)) {
       throw new FathomException(
           ("step %d: the loss on held-out rows is %s, so training stopped. %s: try a lower rate or a"
                   + " longer warm-up")
               .formatted(state.step(), sum / Batches.targets(heldOut), run.saved()));
     }
-    RunState after = state.evaluated(sum / Batches.targets(heldOut));
-    run.logEvaluation(after);
+    long targets = Batches.targets(heldOut);
+    RunState after = state.evaluated(sum / targets);
+    run.logEvaluation(after, means(sums, targets));
     if (config.patience > 0 && after.sinceBest() == 0) {
       run.saveBest(parameters);
     }

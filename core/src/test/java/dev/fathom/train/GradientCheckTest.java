@@ -57,17 +57,18 @@ class GradientCheckTest {
       var random = new Random(17);
       List<Row> rows = List.of(row(7, outputs, random), row(4, outputs, random));
       Tensor gradient = Tensor.zeros(DType.F64, parameters.elements());
-      double loss = objective.backward(parameters.leaves(gradient), rows, 1);
-      assertThat(objective.loss(parameters.tensors(), rows)).isCloseTo(loss, within(1e-9 * loss));
+      double loss = objective.backward(parameters.leaves(gradient), rows, 1, 1).loss();
+      assertThat(objective.loss(parameters.tensors(), rows).loss())
+          .isCloseTo(loss, within(1e-9 * loss));
       SequencedMap<String, Tensor> slopes = parameters.parts(gradient);
       for (String name : parameters.shapes().keySet()) {
         Tensor weight = Objects.requireNonNull(parameters.tensors().get(name));
         double[] direction = random.doubles(weight.elements(), -1, 1).toArray();
         Tensor along = Tensor.of(direction, weight.shape());
         weight.addInPlace(along.mul(STEP));
-        double above = objective.loss(parameters.tensors(), rows);
+        double above = objective.loss(parameters.tensors(), rows).loss();
         weight.addInPlace(along.mul(-2 * STEP));
-        double below = objective.loss(parameters.tensors(), rows);
+        double below = objective.loss(parameters.tensors(), rows).loss();
         weight.addInPlace(along.mul(STEP));
         double numeric = (above - below) / (2 * STEP);
         double analytic = Objects.requireNonNull(slopes.get(name)).mul(along).sum().item();
@@ -86,20 +87,21 @@ class GradientCheckTest {
   /// Cross-entropy at every token, for models that read both ways.
   private record EveryToken(NextToken.Blueprint blueprint, int outputs) implements Objective {
     @Override
-    public double backward(SequencedMap<String, Tensor> leaves, List<Row> rows, double scale) {
+    public Sums backward(
+        SequencedMap<String, Tensor> leaves, List<Row> rows, double scale, long step) {
       try (var scope = Scope.withGradients();
           Transformer model = blueprint.over(leaves)) {
         Tensor loss = loss(model, rows);
         loss.mul(scale).backward();
-        return loss.item();
+        return Sums.of(loss.item());
       }
     }
 
     @Override
-    public double loss(SequencedMap<String, Tensor> parameters, List<Row> rows) {
+    public Sums loss(SequencedMap<String, Tensor> parameters, List<Row> rows) {
       try (var scope = Scope.withoutGradients();
           Transformer model = blueprint.over(parameters)) {
-        return loss(model, rows).item();
+        return Sums.of(loss(model, rows).item());
       }
     }
 

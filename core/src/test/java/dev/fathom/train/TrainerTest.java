@@ -158,11 +158,11 @@ class TrainerTest {
         var scope = Scope.withoutGradients()) {
       Tensor whole = Tensor.zeros(DType.F32, parameters.elements());
       Tensor parts = Tensor.zeros(DType.F32, parameters.elements());
-      double loss = objective(DType.F32).backward(parameters.leaves(whole), rows, 0.01);
+      double loss = objective(DType.F32).backward(parameters.leaves(whole), rows, 0.01, 1).loss();
       var leaves = parameters.leaves(parts);
       double sum = 0;
       for (List<Row> piece : Batches.pieces(rows, 5)) {
-        sum += objective(DType.F32).backward(leaves, piece, 0.01);
+        sum += objective(DType.F32).backward(leaves, piece, 0.01, 1).loss();
       }
       assertThat(sum).isCloseTo(loss, within(1e-3));
       assertThat(parts.sub(whole).abs().max().item()).isLessThan(1e-5);
@@ -174,10 +174,10 @@ class TrainerTest {
     int[] ids = {1, 2, 3, 4, 5, 6};
     try (var parameters = fresh();
         var scope = Scope.withoutGradients()) {
-      double all = objective(DType.F32).loss(parameters.tensors(), List.of(Row.of(ids)));
-      double end = objective(DType.F32).loss(parameters.tensors(), List.of(new Row(ids, 4)));
+      double all = objective(DType.F32).loss(parameters.tensors(), List.of(Row.of(ids))).loss();
+      double end = objective(DType.F32).loss(parameters.tensors(), List.of(new Row(ids, 4))).loss();
       double start =
-          objective(DType.F32).loss(parameters.tensors(), List.of(Row.of(new int[] {1, 2, 3, 4})));
+          objective(DType.F32).loss(parameters.tensors(), List.of(Row.of(new int[] {1, 2, 3, 4}))).loss();
       assertThat(start + end).isCloseTo(all, within(1e-4));
     }
   }
@@ -189,8 +189,8 @@ class TrainerTest {
         var scope = Scope.withoutGradients()) {
       Tensor wide = Tensor.zeros(DType.F32, parameters.elements());
       Tensor narrow = Tensor.zeros(DType.F32, parameters.elements());
-      objective(DType.F32).backward(parameters.leaves(wide), rows, 0.01);
-      objective(DType.BF16).backward(parameters.leaves(narrow), rows, 0.01);
+      objective(DType.F32).backward(parameters.leaves(wide), rows, 0.01, 1);
+      objective(DType.BF16).backward(parameters.leaves(narrow), rows, 0.01, 1);
       double apart = narrow.sub(wide).norm(0, false).item() / wide.norm(0, false).item();
       assertThat(apart).isBetween(1e-5, 0.05);
     }
@@ -213,9 +213,9 @@ class TrainerTest {
                 return Models.over(config(), "tiny", together, DType.F32);
               };
           Tensor gradient = Tensor.zeros(DType.F32, some.elements());
-          new NextToken(blueprint, trained).backward(some.leaves(gradient), counting(10, 3), 0.01);
+          new NextToken(blueprint, trained).backward(some.leaves(gradient), counting(10, 3), 0.01, 1);
           Tensor whole = Tensor.zeros(DType.F32, all.elements());
-          objective(DType.F32).backward(all.leaves(whole), counting(10, 3), 0.01);
+          objective(DType.F32).backward(all.leaves(whole), counting(10, 3), 0.01, 1);
           Tensor expected = Objects.requireNonNull(all.parts(whole).get(trained)).flatten(0, -1);
           assertThat(gradient.sub(expected).abs().max().item()).isLessThan(1e-6);
           assertThat(expected.abs().max().item()).isGreaterThan(1e-5);
@@ -245,14 +245,17 @@ class TrainerTest {
           private int calls;
 
           @Override
-          public double backward(
-              java.util.SequencedMap<String, Tensor> leaves, List<Row> rows, double scale) {
-            double loss = objective(DType.F32).backward(leaves, rows, scale);
-            return ++calls > 7 ? Double.NaN : loss;
+          public Sums backward(
+              java.util.SequencedMap<String, Tensor> leaves,
+              List<Row> rows,
+              double scale,
+              long step) {
+            Sums sums = objective(DType.F32).backward(leaves, rows, scale, step);
+            return ++calls > 7 ? Sums.of(Double.NaN) : sums;
           }
 
           @Override
-          public double loss(java.util.SequencedMap<String, Tensor> p, List<Row> rows) {
+          public Sums loss(java.util.SequencedMap<String, Tensor> p, List<Row> rows) {
             return objective(DType.F32).loss(p, rows);
           }
 
@@ -293,7 +296,7 @@ class TrainerTest {
       double best =
           log.evaluations().stream().mapToDouble(TrainingLog.Evaluation::loss).min().orElseThrow();
       try (var scope = Scope.withoutGradients()) {
-        assertThat(objective(DType.F32).loss(parameters.tensors(), others) / 39)
+        assertThat(objective(DType.F32).loss(parameters.tensors(), others).loss() / 39)
             .isCloseTo(best, within(1e-5));
       }
     }
@@ -305,12 +308,14 @@ class TrainerTest {
         var first =
             RunDirectory.open(
                 folder,
-                new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", "1"))) {
+                new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", "1"),
+                List.of())) {
       assertThat(first).isNotNull();
       assertThatThrownBy(() ->
               RunDirectory.open(
                   folder,
-                  new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", "1")))
+                  new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", "1"),
+                List.of()))
           .hasMessageContaining("another process is training");
     }
   }

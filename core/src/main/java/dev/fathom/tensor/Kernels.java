@@ -25,6 +25,18 @@ final class Kernels {
     return prepacked.linear(x, weight.packed(prepacked::pack), bias);
   }
 
+  /// `y W`. Without kernels for BF16, in F32 and rounded at the end.
+  static Tensor back(Tensor y, Weight weight) {
+    if (weight.dtype() == DType.BF16 && !Weight.isNative(DType.BF16)) {
+      return y.to(DType.F32).matmul(weight.values().to(DType.F32)).to(DType.BF16);
+    }
+    if (weight.dtype() != DType.F32 || !packable(y, weight)) {
+      return y.matmul(weight.values());
+    }
+    Prepacked prepacked = Prepacked.instance().orElseThrow();
+    return prepacked.linear(y.contiguous(), weight.packedBack(prepacked::pack), null);
+  }
+
   /// BF16 on a processor without kernels for it: products of the same numbers in F32, which are
   /// many times faster there, rounded at the end.
   private static Tensor widened(Tensor x, Weight weight, @Nullable Tensor bias) {

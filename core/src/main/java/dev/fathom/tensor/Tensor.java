@@ -11,6 +11,7 @@ import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.BoolOptional;
+import org.bytedeco.pytorch.GeneratorOptional;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Scalar;
@@ -120,6 +121,16 @@ public final class Tensor {
   public static Tensor full(double value, DType dtype, long... shape) {
     try (var options = options(dtype)) {
       return wrap(torch.full(shape, new Scalar(value), options));
+    }
+  }
+
+  /// Ones and zeros drawn at random, the same for a seed: F32, 1 with probability `p`.
+  public static Tensor bernoulli(double p, long seed, long... shape) {
+    try (var generator = torch.createCPUGenerator(seed);
+        var optional = new GeneratorOptional(generator)) {
+      Tensor drawn = empty(DType.F32, shape);
+      drawn.pointer.bernoulli_(p, optional);
+      return drawn;
     }
   }
 
@@ -615,6 +626,22 @@ public final class Tensor {
     return this;
   }
 
+  public Tensor subInPlace(Tensor other) {
+    pointer.sub_(other.pointer);
+    return this;
+  }
+
+  public Tensor expInPlace() {
+    pointer.exp_();
+    return this;
+  }
+
+  /// `this += values` at the given places along `dim`, which are all different.
+  public Tensor scatterAddInPlace(long dim, Tensor index, Tensor values) {
+    pointer.scatter_add_(dim, index.pointer, values.pointer);
+    return this;
+  }
+
   public Tensor mulInPlace(Tensor other) {
     pointer.mul_(other.pointer);
     return this;
@@ -673,6 +700,12 @@ public final class Tensor {
   /// The same from a given gradient of some scalar with respect to this tensor.
   public void backward(Tensor gradient) {
     pointer.backward(gradient.pointer, new BoolOptional(), false, new TensorArrayRefOptional());
+  }
+
+  /// The same, keeping the graph for another way through it.
+  public void backwardKeeping(Tensor gradient) {
+    pointer.backward(
+        gradient.pointer, new BoolOptional(true), false, new TensorArrayRefOptional());
   }
 
   /// The gradient gathered so far, or null when none has been.

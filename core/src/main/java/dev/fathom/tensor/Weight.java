@@ -12,6 +12,7 @@ public final class Weight {
   private final long elements;
   private final @Nullable MemorySegment mapped;
   private volatile @Nullable Tensor packed;
+  private volatile @Nullable Tensor packedBack;
 
   private Weight(Tensor values, @Nullable MemorySegment mapped) {
     this.values = values;
@@ -59,6 +60,11 @@ public final class Weight {
     return Kernels.linear(x, this, bias);
   }
 
+  /// `y W` for `y [tokens, out]`: how gradients go back through the map, `[tokens, in]`.
+  public Tensor back(Tensor y) {
+    return Kernels.back(y, this);
+  }
+
   DType dtype() {
     return dtype;
   }
@@ -85,18 +91,44 @@ public final class Weight {
     return known;
   }
 
-  /// Frees the prepared copy; it is made again when it is needed.
+  /// The same of the transposed matrix.
+  Tensor packedBack(UnaryOperator<Tensor> pack) {
+    Tensor known = packedBack;
+    return known == null ? prepareBack(pack) : known;
+  }
+
+  private synchronized Tensor prepareBack(UnaryOperator<Tensor> pack) {
+    Tensor known = packedBack;
+    if (known == null) {
+      try (var scope = Scope.withoutGradients()) {
+        known = pack.apply(values.transpose(0, 1));
+      }
+      packedBack = known;
+      if (mapped != null) {
+        mapped.unload();
+      }
+    }
+    return known;
+  }
+
+  /// Frees the prepared copies; they are made again when they are needed.
   public synchronized void unpack() {
     Tensor known = packed;
     if (known != null) {
       known.free();
       packed = null;
     }
+    Tensor back = packedBack;
+    if (back != null) {
+      back.free();
+      packedBack = null;
+    }
   }
 
-  /// Bytes of the prepared copy, 0 when there is none.
+  /// Bytes of the prepared copies, 0 when there is none.
   public long packedBytes() {
-    return packed == null ? 0 : elements * preparedBytes(dtype);
+    long copies = (packed == null ? 0 : 1) + (packedBack == null ? 0 : 1);
+    return copies * elements * preparedBytes(dtype);
   }
 
   /// Bytes of one number in a prepared copy of a weight of this type, on this machine.

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 /// Row r is the stream after r blocks: row 0 is the embedding, the last row what the head reads.
 ///
 /// ```java
-/// var ascent = Ascent.of(model, ids, () -> Pass.over(layout), route);
+/// var ascent = Ascent.of(model, ids, () -> Pass.over(layout), route, null);
 /// Tensor loss = … ascent.row(model.layers()) …
 /// ascent.descend(Map.of(model.layers(), gradient));
 /// ```
@@ -28,9 +28,11 @@ public final class Ascent {
   private final Transformer model;
   private final Supplier<Pass> passes;
   private final Route route;
+  private final @Nullable Tape tape;
   private final Tensor embedded;
   private final List<Tensor> rows = new ArrayList<>(); // cut off; those in the graph are leaves
   private final List<Tensor> outs = new ArrayList<>(); // with the graph of their block
+  private final List<Integer> marks = new ArrayList<>(); // where each block begins on the tape
 
   /// Which part of a model is climbed, and how.
   ///
@@ -57,10 +59,16 @@ public final class Ascent {
     }
   }
 
-  private Ascent(Transformer model, Supplier<Pass> passes, Route route, Tensor embedded) {
+  private Ascent(
+      Transformer model,
+      Supplier<Pass> passes,
+      Route route,
+      @Nullable Tape tape,
+      Tensor embedded) {
     this.model = model;
     this.passes = passes;
     this.route = route;
+    this.tape = tape;
     this.embedded = embedded;
   }
 
@@ -69,10 +77,16 @@ public final class Ascent {
   /// @param ids I64 `[tokens]`
   /// @param passes makes a pass over them that wants all queries; asked once, and again for each
   ///   block that is computed again
-  public static Ascent of(Transformer model, Tensor ids, Supplier<Pass> passes, Route route) {
+  /// @param tape on which the model's maps record themselves; null where they do not
+  public static Ascent of(
+      Transformer model,
+      Tensor ids,
+      Supplier<Pass> passes,
+      Route route,
+      @Nullable Tape tape) {
     Pass pass = passes.get();
     Tensor embedded = model.embed(ids, pass);
-    var ascent = new Ascent(model, passes, route, embedded);
+    var ascent = new Ascent(model, passes, route, tape, embedded);
     ascent.climb(pass);
     return ascent;
   }
@@ -82,6 +96,7 @@ public final class Ascent {
     rows.add(x);
     outs.add(embedded);
     for (int layer = 0; layer < route.top; layer++) {
+      marks.add(tape == null ? 0 : tape.mark());
       Tensor out = learns(layer) && !route.recompute ? block(layer, x, pass) : seen(layer, x, pass);
       Tensor next = cut(layer + 1, out);
       if (layer < route.keepFrom && !learns(layer)) {
@@ -97,13 +112,22 @@ public final class Ascent {
     return layer >= route.graphFrom;
   }
 
+  /// A block whose graph is kept.
   private Tensor block(int layer, Tensor x, Pass pass) {
-    return model.block(layer, x, pass);
+    if (tape == null) {
+      return model.block(layer, x, pass);
+    }
+    tape.record(true);
+    try {
+      return model.block(layer, x, pass);
+    } finally {
+      tape.record(false);
+    }
   }
 
   private Tensor seen(int layer, Tensor x, Pass pass) {
     try (var scope = Scope.withoutGradients()) {
-      return scope.escape(block(layer, x, pass));
+      return scope.escape(model.block(layer, x, pass));
     }
   }
 
@@ -136,8 +160,11 @@ public final class Ascent {
       try (var scope = Scope.withGradients()) {
         Tensor x = rows.get(row - 1);
         Tensor out = route.recompute ? block(row - 1, x, passes.get()) : outs.get(row);
-        if (out.requiresGradient()) {
+        if (out.requiresGradient() && tape == null) {
           out.backward(gradient);
+        } else if (out.requiresGradient()) {
+          out.backwardKeeping(gradient); // the tape goes through parts of it again
+          tape.unwind(marks.get(row - 1));
         }
         gradient = x.requiresGradient() ? escaped(scope, x) : null;
       }

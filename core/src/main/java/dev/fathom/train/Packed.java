@@ -11,7 +11,7 @@ import java.util.stream.IntStream;
 ///
 /// @param ids of all tokens
 /// @param layout the rows
-/// @param readers the packed index of the token before each one that counts, ascending
+/// @param readers the packed index of the token before each one that counts
 /// @param targets the tokens that count, as many
 public record Packed(int[] ids, Layout layout, long[] readers, long[] targets) {
   public static Packed of(List<Row> rows) {
@@ -33,6 +33,15 @@ public record Packed(int[] ids, Layout layout, long[] readers, long[] targets) {
         targets);
   }
 
+  /// The same with the targets in another order.
+  public Packed ordered(int... order) {
+    return new Packed(
+        ids,
+        layout,
+        Arrays.stream(order).mapToLong(i -> readers[i]).toArray(),
+        Arrays.stream(order).mapToLong(i -> targets[i]).toArray());
+  }
+
   /// The ids as a tensor, I64 `[tokens]`.
   public Tensor tokens() {
     return Tensor.of(ids, ids.length);
@@ -40,14 +49,11 @@ public record Packed(int[] ids, Layout layout, long[] readers, long[] targets) {
 
   /// The part of `x [tokens, …]` that predicts what counts, `[targets, …]`.
   public Tensor reading(Tensor x) {
-    return readers.length == ids.length ? x : x.indexSelect(0, readers);
+    return x.indexSelect(0, readers);
   }
 
   /// The other way: zeros where nothing is predicted, `[targets, …] -> [tokens, …]`.
   public Tensor spread(Tensor gradient) {
-    if (readers.length == ids.length) {
-      return gradient;
-    }
     long[] shape = gradient.shape();
     shape[0] = ids.length;
     return Tensor.zeros(gradient.dtype(), shape)
@@ -70,10 +76,18 @@ public record Packed(int[] ids, Layout layout, long[] readers, long[] targets) {
   /// The targets, so many at a time that logits over `outputs` columns have no more than `most`
   /// numbers, but at least 16.
   public List<Chunk> chunks(int outputs, long most) {
+    return chunks(0, outputs, most);
+  }
+
+  /// The same, none of them across the target `border`.
+  public List<Chunk> chunks(int border, int outputs, long most) {
     int each = (int) Math.max(16, most / outputs);
     var chunks = new ArrayList<Chunk>();
-    for (int from = 0; from < targets.length; from += each) {
-      chunks.add(new Chunk(from, Math.min(each, targets.length - from)));
+    int from = 0;
+    while (from < targets.length) {
+      int end = from < border ? border : targets.length;
+      chunks.add(new Chunk(from, Math.min(each, end - from)));
+      from += chunks.getLast().length();
     }
     return chunks;
   }

@@ -13,6 +13,7 @@ import java.util.Objects;
 /// Arrays computed by independent software, from the fixtures on the class path.
 public final class References implements AutoCloseable {
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+  private static final ValueLayout.OfDouble DOUBLE = ValueLayout.JAVA_DOUBLE_UNALIGNED;
   private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
 
   private final WeightFile file;
@@ -43,6 +44,18 @@ public final class References implements AutoCloseable {
     return Objects.requireNonNull(file.tensors().get(name), name).shape().stream()
         .mapToLong(Long::longValue)
         .toArray();
+  }
+
+  /// Numbers of F32 or F64.
+  public double[] doubles(String name) {
+    var info = Objects.requireNonNull(file.tensors().get(name), name);
+    var bytes = file.bytes(name);
+    double[] values = new double[(int) (info.bytes() / (info.type() == TensorType.F64 ? 8 : 4))];
+    for (int i = 0; i < values.length; i++) {
+      values[i] =
+          info.type() == TensorType.F64 ? bytes.getAtIndex(DOUBLE, i) : bytes.getAtIndex(FLOAT, i);
+    }
+    return values;
   }
 
   public float[] floats(String name) {

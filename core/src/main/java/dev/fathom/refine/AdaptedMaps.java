@@ -104,7 +104,7 @@ final class AdaptedMaps {
       }
       Tensor read = step.dropped(input);
       Tensor h = read.linear(step.a, null); // [n, r]
-      y = y.add(step.step(h).to(y.dtype()));
+      y = added(y, h, step.b.transpose(0, 1), step.lora.factor());
       Learning learning = new Learning(linear, step, read.keep(), h.keep());
       return scope.escape(tape.cut(x, y, learning));
     }
@@ -115,20 +115,20 @@ final class AdaptedMaps {
     @Override
     public @Nullable Tensor of(Tensor gradient, boolean wanted) {
       Tensor wide = gradient.to(step.a.dtype());
-      Tensor scaled = wide.mul(step.lora.factor());
-      Tensor dh = scaled.matmul(step.b.detach()); // [n, r]
-      add(step.b, scaled.transpose(0, 1).matmul(h));
-      add(step.a, dh.transpose(0, 1).matmul(read));
+      double factor = step.lora.factor();
+      Tensor dh = wide.matmul(step.b.detach().mul(factor)); // [n, r]
+      var _ = gathered(step.b).addMatmulInPlace(wide.transpose(0, 1), h, factor);
+      var _ = gathered(step.a).addMatmulInPlace(dh.transpose(0, 1), read, 1);
       if (!wanted) {
         return null;
       }
-      Tensor through = dh.matmul(step.a.detach());
-      if (step.dropout != null && step.lora.dropout() > 0) {
-        Tensor mask = step.dropout.mask(step.lora.dropout(), step.number, through);
-        through = through.mul(mask.to(through.dtype()));
-      }
       Tensor whole = linear.weight().back(gradient);
-      return whole.add(through.to(whole.dtype()));
+      if (step.dropout == null || step.lora.dropout() == 0) {
+        return added(whole, dh, step.a.detach(), 1);
+      }
+      Tensor through = dh.matmul(step.a.detach());
+      Tensor mask = step.dropout.mask(step.lora.dropout(), step.number, through);
+      return whole.add(through.mul(mask.to(through.dtype())).to(whole.dtype()));
     }
 
     @Override
@@ -137,8 +137,15 @@ final class AdaptedMaps {
       h.free();
     }
 
-    private static void add(Tensor leaf, Tensor gradient) {
-      Objects.requireNonNull(leaf.gradient(), "leaves gather gradients").addInPlace(gradient);
+    private static Tensor gathered(Tensor leaf) {
+      return Objects.requireNonNull(leaf.gradient(), "leaves gather gradients");
     }
+  }
+
+  /// `y + factor · a b`, in place where types allow.
+  private static Tensor added(Tensor y, Tensor a, Tensor b, double factor) {
+    return y.dtype() == a.dtype()
+        ? y.addMatmulInPlace(a, b, factor)
+        : y.add(a.matmul(b).mul(factor).to(y.dtype()));
   }
 }

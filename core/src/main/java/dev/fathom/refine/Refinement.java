@@ -29,8 +29,9 @@ import org.jspecify.annotations.Nullable;
 /// Blocks below the lowest that learns are computed without a graph. Where nothing below the late
 /// layers learns, their streams may come from a [CachedStreams], and no step computes a block.
 public final class Refinement implements Objective {
-  /// Logits held at a time, for each of the few arrays over them.
-  private static final long CHUNK_ELEMENTS = 2 << 20;
+  /// Logits held at a time, for each of the few arrays over them: enough tokens to keep the head's
+  /// products efficient.
+  private static final long CHUNK_ELEMENTS = 4 << 20;
 
   /// A weight below this counts as 0 in routing statistics (thesis, section 5.1.3).
   private static final double SPARSE = 1e-5;

@@ -626,6 +626,12 @@ public final class Tensor {
     return this;
   }
 
+  /// `this += factor · a b` for matrices.
+  public Tensor addMatmulInPlace(Tensor a, Tensor b, double factor) {
+    pointer.addmm_(a.pointer, b.pointer, new Scalar(1), new Scalar(factor));
+    return this;
+  }
+
   public Tensor subInPlace(Tensor other) {
     pointer.sub_(other.pointer);
     return this;

@@ -67,8 +67,7 @@ public final class Tape implements AutoCloseable {
         Tensor own = cut.leaf.gradient();
         Tensor back = own == null ? null : cut.back.of(own, wanted);
         if (back != null && wanted) {
-          Tensor sum = gradient == null ? back : gradient.add(back);
-          gradient = scope.escape(sum);
+          gradient = gradient == null ? scope.escape(back) : gradient.addInPlace(back);
         }
       }
       if (isFirstOfInput(i, mark) && gradient != null) {

@@ -1,26 +1,27 @@
 package dev.fathom.evaluate.reasoning;
 
+import static dev.fathom.evaluate.reasoning.Scripts.END;
+import static dev.fathom.evaluate.reasoning.Scripts.LETTERS;
+import static dev.fathom.evaluate.reasoning.Scripts.SUMS;
+import static dev.fathom.evaluate.reasoning.Scripts.TOKENIZER;
+import static dev.fathom.evaluate.reasoning.Scripts.saying;
+import static dev.fathom.evaluate.reasoning.Scripts.test;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.fathom.FathomException;
-import dev.fathom.data.Instruction;
 import dev.fathom.data.PromptTemplate.Wording;
 import dev.fathom.evaluate.ItemDirectory;
 import dev.fathom.evaluate.reasoning.ReasoningEvaluation.Config;
 import dev.fathom.evaluate.reasoning.ReasoningResult.Score;
-import dev.fathom.text.Tokenizer;
-import dev.fathom.text.Tokenizers;
 import java.io.IOException;
-import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -30,56 +31,9 @@ import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.json.JsonMapper;
 
 class ReasoningEvaluationTest {
-  private static final Tokenizer TOKENIZER = tokenizer();
-  private static final int END = TOKENIZER.id("<|endoftext|>").orElseThrow();
   private static final Config GREEDY = Config.standard(Wording.CLEAN, Set.of(END));
-  private static final ReasoningTask SUMS =
-      new ReasoningTask("sums", "Sums", "sums", AnswerKind.NUMBER, 40, 0);
-  private static final ReasoningTask LETTERS =
-      new ReasoningTask("letters", "Letters", "letters", AnswerKind.LETTER, 40, 3);
 
   @TempDir private Path folder = Path.of("");
-
-  private static Tokenizer tokenizer() {
-    try {
-      return Tokenizers.load(
-          Path.of(
-              Objects.requireNonNull(
-                      ReasoningEvaluationTest.class.getResource(
-                          "/fixtures/tokenizers/byte_bpe_gpt2/tokenizer.json"))
-                  .toURI()));
-    } catch (URISyntaxException e) {
-      throw new IllegalStateException(e);
-    }
-  }
-
-  private static TestSet test(ReasoningTask task, String... questionsAndAnswers) {
-    return new TestSet(
-        task,
-        IntStream.range(0, questionsAndAnswers.length / 2)
-            .mapToObj(i ->
-                new TestSet.Item(
-                    i + 1,
-                    new Instruction(
-                        questionsAndAnswers[2 * i], "", "", questionsAndAnswers[2 * i + 1])))
-            .toList(),
-        questionsAndAnswers.length / 2);
-  }
-
-  /// Says what the map has for the question in the prompt.
-  private static ScriptedModel saying(int context, Map<String, String> responses) {
-    return new ScriptedModel(
-        TOKENIZER,
-        END,
-        context,
-        "### Response:\n",
-        prompt ->
-            responses.entrySet().stream()
-                .filter(entry -> prompt.contains("\n" + entry.getKey() + "\n"))
-                .map(Map.Entry::getValue)
-                .findFirst()
-                .orElse(""));
-  }
 
   private static List<Answered> read(ItemDirectory items) {
     var all = new ArrayList<Answered>();

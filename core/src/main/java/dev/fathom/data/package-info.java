@@ -10,6 +10,10 @@
 /// int id = target.id();
 /// ```
 ///
+/// Tasks in words and their answers are [Instruction]s: [InstructionFile] reads them,
+/// [PromptTemplate] makes prompts of them, and [LeakCheck] finds test items that are among those
+/// for training.
+///
 /// Everything public is immutable and safe for use by many threads. No null is accepted or
 /// returned.
 @NullMarked

@@ -2,7 +2,6 @@ package dev.fathom.evaluate;
 
 import dev.fathom.FathomException;
 import java.io.BufferedInputStream;
-import java.io.BufferedReader;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -17,6 +16,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.SequencedMap;
 import java.util.Set;
@@ -180,6 +180,11 @@ public final class ItemDirectory implements AutoCloseable {
   }
 
   private FathomException malformed(int number, @Nullable Exception cause) {
+    return malformed(directory, number, cause);
+  }
+
+  private static FathomException malformed(
+      Path directory, int number, @Nullable Exception cause) {
     String message =
         "%s, line %d: not an item of a run; remove the line, or choose another directory"
             .formatted(directory.resolve(ITEMS), number);
@@ -222,26 +227,57 @@ public final class ItemDirectory implements AutoCloseable {
 
   /// Hands on every item that is done, in the order in which they were written, one at a time.
   public void forEach(Consumer<JsonNode> each) {
-    try (var reader = Files.newBufferedReader(directory.resolve(ITEMS), StandardCharsets.UTF_8)) {
-      forEach(reader, each);
+    forEach(directory, each);
+  }
+
+  /// The same of a directory in which another process may be working; what is being written at the
+  /// end is left out.
+  ///
+  /// @throws FathomException if it holds no run
+  public static void forEach(Path directory, Consumer<JsonNode> each) {
+    Path file = directory.resolve(ITEMS);
+    try (var in = FileChannel.open(file, StandardOpenOption.READ)) {
+      var reader = new LineReader(in);
+      int number = 0;
+      for (String line = reader.next(); line != null; line = reader.next()) {
+        number++;
+        JsonNode item;
+        try {
+          item = JsonMapper.shared().readTree(line);
+        } catch (JacksonException e) {
+          throw malformed(directory, number, e);
+        }
+        each.accept(item);
+      }
     } catch (IOException e) {
-      throw new FathomException(
-          directory.resolve(ITEMS) + ": cannot be read (" + e.getMessage() + ")", e);
+      throw unreadable(file, e);
     }
   }
 
-  private void forEach(BufferedReader reader, Consumer<JsonNode> each) throws IOException {
-    int number = 0;
-    for (String line = reader.readLine(); line != null; line = reader.readLine()) {
-      number++;
-      JsonNode item;
-      try {
-        item = JsonMapper.shared().readTree(line);
-      } catch (JacksonException e) {
-        throw malformed(number, e);
-      }
-      each.accept(item);
+  /// The settings of the run in a directory.
+  ///
+  /// @throws FathomException if it holds no run
+  public static SequencedMap<String, String> settings(Path directory) {
+    Path file = directory.resolve(SETTINGS);
+    try {
+      var settings = new LinkedHashMap<String, String>();
+      JsonMapper.shared()
+          .readTree(Files.readString(file))
+          .forEachEntry((name, value) -> settings.put(name, value.asString("")));
+      return settings;
+    } catch (JacksonException e) {
+      throw new FathomException(file + ": not JSON: " + e.getOriginalMessage(), e);
+    } catch (IOException e) {
+      throw unreadable(file, e);
     }
+  }
+
+  private static FathomException unreadable(Path file, IOException e) {
+    return new FathomException(
+        Files.exists(file)
+            ? "%s: cannot be read (%s)".formatted(file, e.getMessage())
+            : "%s: there is no such file, so this is no directory of a run".formatted(file),
+        e);
   }
 
   /// Ends writing; the directory stays.

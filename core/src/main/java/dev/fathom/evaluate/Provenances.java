@@ -2,6 +2,7 @@ package dev.fathom.evaluate;
 
 import dev.fathom.Version;
 import dev.fathom.data.Prompt;
+import dev.fathom.model.LanguageModel;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.Memory;
 import dev.fathom.view.Provenance;
@@ -29,7 +30,7 @@ public final class Provenances {
   /// Of a method that reads many prompts of its own.
   ///
   /// @param parameters names and values in turn
-  public static Provenance of(Transformer model, double seconds, String... parameters) {
+  public static Provenance of(LanguageModel model, double seconds, String... parameters) {
     return of(model, List.of(), List.of(), seconds, named(parameters));
   }
 
@@ -42,7 +43,7 @@ public final class Provenances {
   }
 
   private static Provenance of(
-      Transformer model,
+      LanguageModel model,
       List<Integer> ids,
       List<String> tokens,
       double seconds,

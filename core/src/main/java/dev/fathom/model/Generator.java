@@ -27,6 +27,9 @@ import org.jspecify.annotations.Nullable;
 /// that is computed, prompt first, then token by token, each at its true position: what it sees and
 /// does is the same as in one pass over the finished text.
 public final class Generator {
+  /// Common tokens of prompts that are read once; for fewer a pass of their own is no gain.
+  private static final int FEWEST_SHARED = 12;
+
   private final LanguageModel model;
   private final @Nullable Tokenizer tokenizer;
   private final Tap tap;
@@ -84,12 +87,39 @@ public final class Generator {
       var open = new ArrayList<>(rows.stream().filter(row -> row.stop == null).toList());
       open.sort(Comparator.comparingInt(row -> row.prompt.length));
       if (!open.isEmpty()) {
-        try (var session = model.session(open.size(), tap)) {
-          step(session, open, open.stream().map(row -> row.prompt).toList(), decoding);
-        }
+        start(open, decoding);
       }
     }
     return rows.stream().map(Row::result).toList();
+  }
+
+  private void start(List<Row> open, Decoding decoding) {
+    int shared = shared(open);
+    try (var session = model.session(shared > 0 ? 1 : open.size(), tap)) {
+      if (shared > 0) {
+        try (var scope = Scope.withoutGradients()) {
+          session.append(List.of(Arrays.copyOf(open.getFirst().prompt, shared)));
+        }
+        session.select(new int[open.size()]);
+      }
+      List<int[]> rest =
+          open.stream()
+              .map(row -> Arrays.copyOfRange(row.prompt, shared, row.prompt.length))
+              .toList();
+      step(session, open, rest, decoding);
+    }
+  }
+
+  /// How many tokens all prompts begin with that are worth reading once for all; each keeps one of
+  /// its own. With a tap none: it is to see every token of every row.
+  private int shared(List<Row> open) {
+    int[] first = open.getFirst().prompt; // the shortest
+    int shared = open.size() == 1 || tap != Tap.NONE ? 0 : first.length - 1;
+    for (Row row : open) {
+      int differs = Arrays.mismatch(first, 0, shared, row.prompt, 0, shared);
+      shared = differs < 0 ? shared : differs;
+    }
+    return shared < FEWEST_SHARED ? 0 : shared;
   }
 
   /// Continues a prompt in a session of one row, of which it reads only what the session does not

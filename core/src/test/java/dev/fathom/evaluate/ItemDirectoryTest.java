@@ -109,4 +109,21 @@ class ItemDirectoryTest {
     assertThat(mean.high()).isCloseTo(4 + 2.776445 * Math.sqrt(2.5), within(1e-2));
     assertThat(mean.count()).isEqualTo(5);
   }
+
+  @Test
+  void aRunCanBeReadWhileItIsWritten() throws IOException {
+    try (var items = open("model", "a")) {
+      items.append("b", item -> item.put("x", 1));
+      Files.writeString(
+          folder.resolve("items.jsonl"), "{\"key\": \"half", StandardOpenOption.APPEND);
+      var found = new ArrayList<String>();
+      ItemDirectory.forEach(folder, item -> found.add(item.get("key").asString()));
+      assertThat(found).containsExactly("b");
+      assertThat(ItemDirectory.settings(folder)).containsExactly(Map.entry("model", "a"));
+    }
+    Path none = folder.resolve("none");
+    assertThatThrownBy(() -> ItemDirectory.settings(none))
+        .isInstanceOf(FathomException.class)
+        .hasMessageContaining("no directory of a run");
+  }
 }

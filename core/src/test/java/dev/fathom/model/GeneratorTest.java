@@ -56,6 +56,106 @@ class GeneratorTest {
 
   @ParameterizedTest
   @MethodSource("decoders")
+  void promptsThatBeginAlikeAreEachAlone(Variant variant) {
+    int[] beginning = TinyModel.idArray(20, 5);
+    var prompts =
+        IntStream.of(21, 29, 25, 21, 40)
+            .mapToObj(n -> joined(beginning, TinyModel.idArray(n - 20, n)))
+            .toList();
+    try (var tiny = TinyModels.of(variant)) {
+      var generator = Generator.of(tiny.model());
+      var together = generator.run(prompts, TEN, Generator.Listener.NONE);
+      for (int i = 0; i < prompts.size(); i++) {
+        assertThat(together.get(i)).isEqualTo(generator.run(prompts.get(i), TEN));
+      }
+    }
+  }
+
+  private static int[] joined(int[] a, int[] b) {
+    return IntStream.concat(IntStream.of(a), IntStream.of(b)).toArray();
+  }
+
+  @Test
+  void whatPromptsBeginWithIsReadOnceButATapSeesItInEveryRow() {
+    int[] beginning = TinyModel.idArray(20, 5);
+    var prompts = List.of(joined(beginning, new int[] {1, 2}), joined(beginning, new int[] {3}));
+    try (var tiny = TinyModels.llama(DType.F32)) {
+      var read = new ArrayList<Integer>();
+      var counting = new CountingModel(tiny.model(), read);
+      Generator.of(counting).run(prompts, Decoding.greedy(2), Generator.Listener.NONE);
+      assertThat(read).containsExactly(20, 2 + 1, 1 + 1);
+      read.clear();
+      Tap sees =
+          Taps.capture(Set.of(Site.of(Kind.EMBED)), (_, value, _) -> read.add((int) value.size(0)));
+      Generator.of(tiny.model())
+          .with(sees)
+          .run(prompts, Decoding.greedy(2), Generator.Listener.NONE);
+      assertThat(read).containsExactly(22 + 21, 1 + 1);
+    }
+  }
+
+  /// Notes how many tokens each append reads.
+  private record CountingModel(LanguageModel model, List<Integer> read) implements LanguageModel {
+    @Override
+    public Transformer.Card card() {
+      return model.card();
+    }
+
+    @Override
+    public int outputs() {
+      return model.outputs();
+    }
+
+    @Override
+    public Tensor logits(Tensor ids, Layout layout, Wanted wanted) {
+      return model.logits(ids, layout, wanted);
+    }
+
+    @Override
+    public Session session(int rows, Tap tap) {
+      Session session = model.session(rows, tap);
+      return new Session() {
+        @Override
+        public int rows() {
+          return session.rows();
+        }
+
+        @Override
+        public int[] tokens(int row) {
+          return session.tokens(row);
+        }
+
+        @Override
+        public Tensor append(List<int[]> tokens) {
+          read.add(tokens.stream().mapToInt(row -> row.length).sum());
+          return session.append(tokens);
+        }
+
+        @Override
+        public void select(int... rows) {
+          session.select(rows);
+        }
+
+        @Override
+        public void truncate(int row, int length) {
+          session.truncate(row, length);
+        }
+
+        @Override
+        public long bytes() {
+          return session.bytes();
+        }
+
+        @Override
+        public void close() {
+          session.close();
+        }
+      };
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("decoders")
   void promptsOfDifferentLengthsTogetherAreEachAlone(Variant variant) {
     var prompts = IntStream.of(3, 9, 1, 3, 5).mapToObj(n -> TinyModel.idArray(n, n)).toList();
     try (var tiny = TinyModels.of(variant)) {

@@ -305,12 +305,12 @@ class TrainerTest {
         var first =
             RunDirectory.open(
                 folder,
-                new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", "1"))) {
+                new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", "1", 1))) {
       assertThat(first).isNotNull();
       assertThatThrownBy(() ->
               RunDirectory.open(
                   folder,
-                  new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", "1")))
+                  new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", "1", 1)))
           .hasMessageContaining("another process is training");
     }
   }

@@ -69,11 +69,13 @@ final class CompareCommand implements Callable<Integer> {
               ? "Nothing to compare with: give --model twice, or --edit."
               : "Give --model twice, or one --model and --edit: two sides can be compared.");
     }
-    List<Edit> wanted = edits.read();
+    List<EditOptions.Wanted> wanted = edits.read();
     String first = models.isEmpty() ? ModelLocation.DEFAULT : models.getFirst();
-    try (var a = LoadedModel.open(console, first, compute, List.of())) {
+    try (var a = LoadedModel.open(console, first, compute)) {
       show(
-          models.size() == 2 ? withModel(a, models.getLast(), parts) : withEdits(a, wanted, parts));
+          models.size() == 2
+              ? withModel(a, models.getLast(), parts)
+              : withEdits(a, EditOptions.of(a.transformer(), wanted), parts));
     }
     return Main.DONE;
   }
@@ -112,7 +114,7 @@ final class CompareCommand implements Callable<Integer> {
   private Report withModel(LoadedModel a, String second, List<Comparison.Part> parts) {
     String text = text();
     Prompt prompt = a.prompt(text, questions.reading().promptOptions());
-    try (var b = LoadedModel.open(console, second, compute, List.of())) {
+    try (var b = LoadedModel.open(console, second, compute)) {
       Comparison.requireSameTokens(
           a.transformer(),
           a.tokenizer(),

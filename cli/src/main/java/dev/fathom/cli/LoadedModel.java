@@ -39,11 +39,12 @@ final class LoadedModel implements AutoCloseable {
       Console console,
       Checkpoint checkpoint,
       Transformer base,
-      List<Edit> edits,
+      List<EditOptions.Wanted> wanted,
       Optional<Tokenizer> tokenizer) {
     this.console = console;
     this.checkpoint = checkpoint;
     this.base = base;
+    List<Edit> edits = EditOptions.of(base, wanted);
     this.transformer = edits.isEmpty() ? base : Edits.apply(base, edits);
     this.tokenizer = tokenizer;
     say(Edits.notes(base, edits));
@@ -59,17 +60,21 @@ final class LoadedModel implements AutoCloseable {
 
   /// The same in another number format than the options say.
   static LoadedModel open(Console console, ModelOptions options, DType dtype) {
-    List<Edit> edits = options.edits().read(); // fails sooner than a model loads
+    List<EditOptions.Wanted> edits = options.edits().read(); // fails sooner than a model loads
     return open(console, options.model(), options.compute(), dtype, edits);
   }
 
   /// A model by its name.
-  static LoadedModel open(Console console, String model, ComputeOptions options, List<Edit> edits) {
-    return open(console, model, options, dtype(options.dtype()), edits);
+  static LoadedModel open(Console console, String model, ComputeOptions options) {
+    return open(console, model, options, dtype(options.dtype()), List.of());
   }
 
   private static LoadedModel open(
-      Console console, String model, ComputeOptions options, DType dtype, List<Edit> edits) {
+      Console console,
+      String model,
+      ComputeOptions options,
+      DType dtype,
+      List<EditOptions.Wanted> edits) {
     requireDevice(options.device());
     Checkpoint checkpoint = ModelLocation.of(model).open(console);
     try {

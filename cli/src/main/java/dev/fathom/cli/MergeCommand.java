@@ -1,8 +1,11 @@
 package dev.fathom.cli;
 
+import dev.fathom.arch.Models;
 import dev.fathom.checkpoint.TensorType;
 import dev.fathom.edit.Edit;
 import dev.fathom.edit.Merge;
+import dev.fathom.model.Transformer;
+import dev.fathom.tensor.DType;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -21,6 +24,7 @@ import picocli.CommandLine.Option;
       "Examples:",
       "  fathom merge -m DIR --edit fair.safetensors --out merged",
       "  fathom merge -m model.gguf --edit a.safetensors:0.5 --edit b.safetensors --out merged",
+      "  fathom merge -m DIR --edit adapter --out merged    (a LoRA of PEFT)",
     })
 final class MergeCommand implements Callable<Integer> {
   /// Number formats that can be written.
@@ -70,7 +74,7 @@ final class MergeCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "No edit given: --edit names one; fathom convert writes a model as it is.");
     }
-    List<Edit> wanted = edits.read();
+    List<Edit> wanted = wanted();
     try (var checkpoint = ModelLocation.of(model).open(console);
         var bar = output.progress(console, "merging", ConvertCommand.written(checkpoint))) {
       var type = Optional.ofNullable(to).map(target -> TensorType.valueOf(target.name()));
@@ -89,5 +93,18 @@ final class MergeCommand implements Callable<Integer> {
     }
     if (output.showsText()) console.out().println(out);
     return Main.DONE;
+  }
+
+  private List<Edit> wanted() {
+    List<EditOptions.Wanted> wanted = edits.read();
+    boolean ready = wanted.stream().allMatch(EditOptions.Ready.class::isInstance);
+    try (var checkpoint = ModelLocation.of(model).open(console);
+        var base = ready ? Models.describe(checkpoint) : loaded()) {
+      return EditOptions.of(base, wanted);
+    }
+  }
+
+  private Transformer loaded() {
+    return Models.load(ModelLocation.of(model).open(console), DType.F32);
   }
 }

@@ -2,8 +2,17 @@ package dev.fathom.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.fathom.arch.Models;
+import dev.fathom.checkpoint.Bundled;
 import dev.fathom.checkpoint.SafetensorsFile;
+import dev.fathom.edit.Change;
+import dev.fathom.edit.Edit;
+import dev.fathom.edit.EditFile;
+import dev.fathom.edit.Values;
+import dev.fathom.tensor.DType;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -123,6 +132,51 @@ class EditCommandsTest {
             "-");
     assertThat(compared.toString()).contains("merged").contains("tidepool");
     refused(1, "was made from tidepool", "lens", "-m", merged, "--edit", edit, PROMPT);
+  }
+
+  @Test
+  void anAdapterOfPeftIsAnEditAndAnEditCanBeOne() {
+    var lora = file("lora.safetensors");
+    var adapter = file("adapter");
+    try (var model = Models.load(Bundled.TIDEPOOL.directory(Bundled.userCache()), DType.F32)) {
+      var map = model.blocks().get(2).mlp().out();
+      float[] a = new float[Math.toIntExact(map.in())];
+      float[] b = new float[Math.toIntExact(map.out())];
+      Arrays.fill(a, 0.125f);
+      Arrays.fill(b, 0.5f);
+      var step =
+          new Change.LowRank(
+              map.origin().tensor(), 0, Values.of(a, 1, a.length), Values.of(b, b.length, 1), 2);
+      EditFile.write(Path.of(lora), Edit.of(model, "by hand", List.of(step)));
+    }
+    assertThat(run("edit", "export", lora + ":0.5", "--out", adapter).out())
+        .contains("rank 1 of model.layers.2.mlp.down_proj.weight", adapter);
+    assertThat(Path.of(adapter)).isDirectoryContaining("glob:**/adapter_model.safetensors");
+
+    var again = file("again.safetensors");
+    assertThat(run("edit", "import", adapter, "--save", again).out()).contains("rank 1 of", again);
+    assertThat(run("inspect", again).out()).contains("peft", "base_model_name_or_path", "tidepool");
+    var half = json("lens", "--edit", lora + ":0.5", PROMPT, "--json", "-").path("arrays");
+    assertThat(half)
+        .isNotEqualTo(json("lens", PROMPT, "--json", "-").path("arrays"))
+        .isEqualTo(json("lens", "--edit", again, PROMPT, "--json", "-").path("arrays"))
+        .isEqualTo(json("lens", "--edit", adapter, PROMPT, "--json", "-").path("arrays"));
+    assertThat(json("lens", "--edit", adapter + ":2", PROMPT, "--json", "-").path("arrays"))
+        .isEqualTo(json("lens", "--edit", lora, PROMPT, "--json", "-").path("arrays"));
+    var merged = file("merged");
+    var _ = run("merge", "--edit", adapter, "--to", "F32", "--out", merged);
+    assertThat(json("lens", "-m", merged, PROMPT, "--json", "-").path("arrays")).isEqualTo(half);
+
+    refused(1, "low-rank steps only", "edit", "export", edit, "--out", file("no"));
+    refused(1, "no adapter of PEFT is in it", "lens", "--edit", folder.toString(), PROMPT);
+    refused(
+        1,
+        "adapter_config.json: no such file",
+        "edit",
+        "import",
+        merged,
+        "--save",
+        file("no.safetensors"));
   }
 
   @Test

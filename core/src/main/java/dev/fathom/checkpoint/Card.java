@@ -116,12 +116,17 @@ public record Card(
     return metadata;
   }
 
+  /// Whether there is a card among a file's metadata.
+  public static boolean isIn(Map<String, ?> metadata) {
+    return metadata.containsKey(FORMAT);
+  }
+
   /// The card among a file's metadata.
   ///
   /// @param file the file, for messages
   /// @throws FathomException if there is none, or one that is not understood
   public static Card fromMetadata(Map<String, ?> metadata, Path file) {
-    if (!metadata.containsKey(FORMAT)) {
+    if (!isIn(metadata)) {
       throw new FathomException(
           file + ": has no card that says which model it belongs to, so Fathom did not write it");
     }

@@ -60,7 +60,8 @@ public record Edit(String name, Card card, List<Change> changes, double scale) {
     return scale == 1 ? name : name + ":" + plain(scale);
   }
 
-  private static String plain(double scale) {
+  /// Without a fraction where it is whole.
+  static String plain(double scale) {
     return scale == Math.rint(scale) && Math.abs(scale) < 1e9
         ? Long.toString((long) scale)
         : Double.toString(scale);

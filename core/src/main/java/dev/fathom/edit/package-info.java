@@ -1,7 +1,8 @@
 /// Edits: changes of a model's weights as values, with a card that says what they belong to.
 ///
 /// Start with [Edit] and its [Change]s; [Edits] applies them as a scope, [EditFile] keeps them,
-/// [Merge] writes an ordinary checkpoint, [Zeroing] makes simple ones.
+/// [Merge] writes an ordinary checkpoint, [PeftDirectory] reads and writes LoRA adapters, [Zeroing]
+/// makes simple edits.
 ///
 /// ```java
 /// Edit edit = Zeroing.of(model, List.of(Slice.of(Kind.MLP_ACT, 3).neurons(17)));

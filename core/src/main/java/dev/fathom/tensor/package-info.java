@@ -12,7 +12,8 @@
 /// ```
 ///
 /// Shapes are written `[tokens, dModel]`, outermost axis first. Negative dimensions count from the
-/// end. Nothing is global but the thread count of the kernels ([Threads]).
+/// end. Nothing is global but the thread count of the kernels ([Threads]). Several processes add up
+/// their tensors by a [ProcessGroup].
 ///
 /// Threads: scopes and tensors belong to the thread that made them; [Weight]s may be read by
 /// several.

@@ -39,13 +39,13 @@ final class RunDirectory implements AutoCloseable {
   private static final String LOG = "log.jsonl";
 
   private final Path directory;
-  private final FileChannel lock;
+  private final @Nullable FileChannel lock; // null where another process keeps the files
   private final List<String> measures;
   private final List<TrainingLog.Step> steps = new ArrayList<>();
   private final List<TrainingLog.Evaluation> evaluations = new ArrayList<>();
   private @Nullable BufferedWriter writer;
 
-  private RunDirectory(Path directory, FileChannel lock, List<String> measures) {
+  private RunDirectory(Path directory, @Nullable FileChannel lock, List<String> measures) {
     this.directory = directory;
     this.lock = lock;
     this.measures = List.copyOf(measures);
@@ -68,6 +68,11 @@ final class RunDirectory implements AutoCloseable {
           "%s: cannot be used as a training directory (%s)".formatted(directory, e.getMessage()),
           e);
     }
+  }
+
+  /// A run whose files another process keeps: nothing is read or written here.
+  static RunDirectory elsewhere(Path directory, List<String> measures) {
+    return new RunDirectory(directory, null, measures);
   }
 
   /// Writes the settings of a new run, or makes sure that those of an old one are the same.
@@ -115,6 +120,9 @@ final class RunDirectory implements AutoCloseable {
   RunState load(Parameters parameters, AdamW optimiser) {
     Path file = directory.resolve(STATE);
     RunState state = RunState.START;
+    if (lock == null) {
+      return state;
+    }
     if (Files.exists(file)) {
       try (var scope = Scope.withoutGradients();
           var saved = SafetensorsFile.open(file)) {
@@ -158,6 +166,9 @@ final class RunDirectory implements AutoCloseable {
   }
 
   void save(RunState state, Parameters parameters, AdamW optimiser) {
+    if (lock == null) {
+      return;
+    }
     var specs = new ArrayList<TensorSpec>();
     List.of("parameter.", "mean.", "square.")
         .forEach(prefix -> specs.addAll(parameters.specs(prefix)));
@@ -182,6 +193,9 @@ final class RunDirectory implements AutoCloseable {
   }
 
   void saveBest(Parameters parameters) {
+    if (lock == null) {
+      return;
+    }
     try (var scope = Scope.withoutGradients();
         var file =
             SafetensorsWriter.create(directory.resolve(BEST), parameters.specs(""), Map.of())) {
@@ -191,7 +205,7 @@ final class RunDirectory implements AutoCloseable {
   }
 
   void loadBest(Parameters parameters) {
-    if (!Files.exists(directory.resolve(BEST))) {
+    if (lock == null || !Files.exists(directory.resolve(BEST))) {
       return;
     }
     try (var scope = Scope.withoutGradients();
@@ -259,6 +273,9 @@ final class RunDirectory implements AutoCloseable {
   }
 
   private void append(String line) {
+    if (lock == null) {
+      return;
+    }
     try {
       if (writer == null) {
         writer =

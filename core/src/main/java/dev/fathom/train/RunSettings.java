@@ -8,8 +8,15 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
 /// Everything that decides the numbers of a run: a run is continued only under the same.
+///
+/// @param processes that share each step
 record RunSettings(
-    Trainer.Config config, String objective, String data, String heldOut, String parameters) {
+    Trainer.Config config,
+    String objective,
+    String data,
+    String heldOut,
+    String parameters,
+    int processes) {
   ObjectNode toJson() {
     ObjectNode json = JsonMapper.shared().createObjectNode();
     json.put("objective", objective);
@@ -22,7 +29,11 @@ record RunSettings(
       json.put("batch_tokens", config.batchTokens());
     }
     json.put("piece_tokens", config.pieceTokens());
-    json.put("workers", config.workers());
+    if (processes == 1) {
+      json.put("workers", config.workers());
+    } else {
+      json.put("workers", "%d in each of %d processes".formatted(config.workers(), processes));
+    }
     json.put("steps", config.schedule().steps());
     json.put("learning_rate", config.schedule().peak());
     json.put("warmup", config.schedule().warmup());
@@ -49,6 +60,17 @@ record RunSettings(
                     + " or choose another directory")
                 .formatted(directory, entry.getKey(), there, here));
       }
+    }
+  }
+
+  /// Refuses to share steps with a process of other settings.
+  void requireShared(Peers peers) {
+    int own = toJson().toString().hashCode();
+    double first = peers.ofFirst(own)[0];
+    if (peers.sum(Objective.Sums.of(own == first ? 0 : 1)).loss() > 0) {
+      throw new FathomException(
+          "process %d of %d: the processes have different settings, data or parameters, so they cannot share steps; start all with the same"
+              .formatted(peers.rank(), peers.size()));
     }
   }
 }

@@ -52,4 +52,35 @@ record RunState(
   boolean stopped(int patience) {
     return patience > 0 && sinceBest >= patience;
   }
+
+  /// All of it, for other processes.
+  double[] numbers() {
+    return new double[] {
+      step,
+      epoch,
+      batch,
+      tokens,
+      seconds,
+      heldOut.orElse(Double.NaN),
+      best.orElse(Double.NaN),
+      sinceBest
+    };
+  }
+
+  /// From its [#numbers()].
+  static RunState of(double[] numbers) {
+    return new RunState(
+        (long) numbers[0],
+        (int) numbers[1],
+        (int) numbers[2],
+        (long) numbers[3],
+        numbers[4],
+        optional(numbers[5]),
+        optional(numbers[6]),
+        (int) numbers[7]);
+  }
+
+  private static OptionalDouble optional(double number) {
+    return Double.isNaN(number) ? OptionalDouble.empty() : OptionalDouble.of(number);
+  }
 }

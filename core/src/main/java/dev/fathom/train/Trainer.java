@@ -25,13 +25,15 @@ import java.util.stream.IntStream;
 /// ```
 ///
 /// The workers' gradients are added in a fixed order, so a run gives the same numbers each time on
-/// one machine with one number of workers.
+/// one machine with one number of workers. Several processes share a step the same way ([#with]):
+/// `n` processes of one worker compute what one process of `n` workers does.
 public final class Trainer {
   private final Parameters parameters;
   private final Objective objective;
   private final TrainingSet data;
   private final List<Row> heldOut;
   private final Config config;
+  private final Peers peers;
 
   /// How to train: [#standard] and changes to it.
   ///
@@ -216,11 +218,29 @@ public final class Trainer {
       TrainingSet data,
       List<Row> heldOut,
       Config config) {
+    this(parameters, objective, data, heldOut, config, Peers.ALONE);
+  }
+
+  private Trainer(
+      Parameters parameters,
+      Objective objective,
+      TrainingSet data,
+      List<Row> heldOut,
+      Config config,
+      Peers peers) {
     this.parameters = parameters;
     this.objective = objective;
     this.data = data;
     this.heldOut = List.copyOf(heldOut);
     this.config = config;
+    this.peers = peers;
+  }
+
+  /// The same, sharing each batch with other processes that run a trainer of the same settings and
+  /// data. The first one's parameters and directory count; the others' are not read, and they write
+  /// nothing. Their logs begin where they join.
+  public Trainer with(Peers peers) {
+    return new Trainer(parameters, objective, data, heldOut, config, peers);
   }
 
   /// Trains to the end of the schedule, or from where an earlier run in this directory left off.
@@ -229,11 +249,14 @@ public final class Trainer {
   /// @throws FathomException if the directory holds a run with other settings or data, or the loss
   ///   stops being a number (the last saved state then remains)
   public TrainingLog run(Path directory, Consumer<Progress> listener) {
-    try (var run = RunDirectory.open(directory, settings(), objective.measures());
+    try (var run =
+            peers.first()
+                ? RunDirectory.open(directory, settings(), objective.measures())
+                : RunDirectory.elsewhere(directory, objective.measures());
         var optimiser = new AdamW(parameters, config.adam);
         var workers = new Workers(config.workers);
         var scope = Scope.withoutGradients()) {
-      RunState state = run.load(parameters, optimiser);
+      RunState state = shared(run.load(parameters, optimiser), optimiser);
       var gradients =
           IntStream.range(0, config.workers)
               .mapToObj(_ -> Tensor.zeros(parameters.dtype(), parameters.elements()))
@@ -259,9 +282,22 @@ public final class Trainer {
       run.save(state, parameters, optimiser);
       if (config.patience > 0) {
         run.loadBest(parameters);
+        peers.copyFirst(parameters.flat());
       }
       return run.log();
     }
+  }
+
+  /// Starts all processes from where the first one is.
+  private RunState shared(RunState state, AdamW optimiser) {
+    if (peers.size() == 1) {
+      return state;
+    }
+    settings().requireShared(peers);
+    peers.copyFirst(parameters.flat());
+    peers.copyFirst(optimiser.mean());
+    peers.copyFirst(optimiser.square());
+    return RunState.of(peers.ofFirst(state.numbers()));
   }
 
   /// What one step showed.
@@ -286,11 +322,13 @@ public final class Trainer {
       RunDirectory run) {
     long targets = Batches.targets(batch);
     long tokens = Batches.tokens(batch);
-    Objective.Sums sums = gradients(batch, gradients, workers, 1.0 / targets, number);
+    Objective.Sums sums =
+        peers.sum(gradients(batch, gradients, workers, 1.0 / targets, number));
     double sum = sums.loss();
     try (var scope = Scope.open()) {
       Tensor gradient = gradients.getFirst();
       gradients.stream().skip(1).forEach(gradient::addInPlace);
+      peers.sumInPlace(gradient);
       double norm = gradient.norm(0, false).item();
       if (!Double.isFinite(sum) || !Double.isFinite(norm)) {
         throw new FathomException(
@@ -310,16 +348,15 @@ public final class Trainer {
   /// Fills `gradients`, one a worker, with those of their shares of the batch.
   private Objective.Sums gradients(
       List<Row> batch, List<Tensor> gradients, Workers workers, double scale, long step) {
-    int each =
-        Math.ceilDiv(
-            Math.ceilDiv((int) Batches.tokens(batch), workers.count()), config.pieceTokens);
-    List<List<Row>> pieces = Batches.pieces(batch, each * workers.count());
+    int all = workers.count() * peers.size();
+    int each = Math.ceilDiv(Math.ceilDiv((int) Batches.tokens(batch), all), config.pieceTokens);
+    List<List<Row>> pieces = Batches.pieces(batch, each * all);
     var tasks = new ArrayList<Callable<Objective.Sums>>();
     for (int w = 0; w < workers.count(); w++) {
       Tensor gradient = gradients.get(w);
+      int from = (peers.rank() * workers.count() + w) * each;
       List<List<Row>> share =
-          pieces.subList(
-              Math.min(pieces.size(), w * each), Math.min(pieces.size(), (w + 1) * each));
+          pieces.subList(Math.min(pieces.size(), from), Math.min(pieces.size(), from + each));
       tasks.add(() -> {
         try (var scope = Scope.withGradients()) {
           gradient.zeroInPlace();
@@ -346,14 +383,16 @@ public final class Trainer {
     List<List<Row>> pieces =
         Batches.pieces(heldOut, Math.ceilDiv((int) Batches.tokens(heldOut), config.pieceTokens));
     var tasks = new ArrayList<Callable<Objective.Sums>>();
-    for (List<Row> piece : pieces) {
+    for (int i = peers.rank(); i < pieces.size(); i += peers.size()) {
+      List<Row> piece = pieces.get(i);
       tasks.add(() -> {
         try (var scope = Scope.withoutGradients()) {
           return objective.loss(parameters.tensors(), piece);
         }
       });
     }
-    Objective.Sums sums = workers.all(tasks).stream().reduce(none(), Objective.Sums::plus);
+    Objective.Sums sums =
+        peers.sum(workers.all(tasks).stream().reduce(none(), Objective.Sums::plus));
     double sum = sums.loss();
     if (!Double.isFinite(sum)) {
       throw new FathomException(
@@ -376,6 +415,7 @@ public final class Trainer {
         objective.fingerprint(),
         data.fingerprint(),
         Batches.digest(heldOut),
-        parameters.fingerprint());
+        parameters.fingerprint(),
+        peers.size());
   }
 }

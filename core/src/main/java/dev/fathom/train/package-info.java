@@ -15,6 +15,8 @@
 /// Masters are F32; the model of each step is a function of them ([dev.fathom.arch.Models#over]),
 /// in F32 or BF16. What is not among the [Parameters] is frozen and builds no graph.
 ///
+/// Several processes can share a run: [Peers], [LocalWorkers].
+///
 /// Threads: a trainer uses its own worker threads; its objects are for one thread at a time.
 @org.jspecify.annotations.NullMarked
 package dev.fathom.train;

@@ -308,14 +308,14 @@ class TrainerTest {
         var first =
             RunDirectory.open(
                 folder,
-                new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", "1"),
+                new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", "1", 1),
                 List.of())) {
       assertThat(first).isNotNull();
       assertThatThrownBy(() ->
               RunDirectory.open(
                   folder,
-                  new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", "1"),
-                List.of()))
+                  new RunSettings(config(12, 1), "tiny F32", data().fingerprint(), "", "1", 1),
+                  List.of()))
           .hasMessageContaining("another process is training");
     }
   }

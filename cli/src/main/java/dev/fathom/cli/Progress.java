@@ -57,6 +57,12 @@ final class Progress implements AutoCloseable {
     done.addAndGet(steps);
   }
 
+  /// Advances, and shows what is being done.
+  void say(String doing, long steps) {
+    what = doing;
+    done.addAndGet(steps);
+  }
+
   /// Shows what is being done, and how much of the whole, of [#SHARES], is done.
   void show(String doing, double share) {
     what = doing;

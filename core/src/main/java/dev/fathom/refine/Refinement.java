@@ -174,7 +174,7 @@ public final class Refinement implements Objective {
   }
 
   /// Layers whose own loss is measured.
-  private int late() {
+  int late() {
     return mixed.late() > 1 ? mixed.late() : watched;
   }
 

@@ -33,6 +33,7 @@ final class Speed {
         state.step(),
         steps,
         step.loss(),
+        step.measures(),
         state.heldOut(),
         step.rate(),
         speed,

@@ -202,10 +202,12 @@ public final class Trainer {
   /// @param heldOut the newest mean on held-out rows
   /// @param tokensPerSecond over the last few steps
   /// @param secondsLeft at that speed
+  /// @param measures what the objective measured in the last step
   public record Progress(
       long step,
       long steps,
       double loss,
+      List<Double> measures,
       OptionalDouble heldOut,
       double rate,
       double tokensPerSecond,

@@ -1,0 +1,372 @@
+package dev.fathom.cli;
+
+import dev.fathom.FathomException;
+import dev.fathom.data.Instruction;
+import dev.fathom.data.InstructionFile;
+import dev.fathom.data.LeakCheck;
+import dev.fathom.data.PromptTemplate;
+import dev.fathom.evaluate.reasoning.ReasoningTask;
+import dev.fathom.refine.InstructionRows;
+import dev.fathom.refine.Refinement;
+import dev.fathom.refine.RefinementReport;
+import dev.fathom.refine.Refiner;
+import dev.fathom.tensor.ProcessGroup;
+import dev.fathom.train.LocalWorkers;
+import dev.fathom.train.Peers;
+import dev.fathom.train.Row;
+import dev.fathom.train.Trainer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Random;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/// Tunes a model with few numbers.
+@Command(
+    name = "refine",
+    description = "Tunes a model with few numbers: LoRA, a mixture of late layers, or both.",
+    footer = {
+      "",
+      "The folder given by --out-dir keeps the run; a killed one goes on when the command is given",
+      "again. At its end lora.safetensors is an edit (use it with --edit, or merge it) and",
+      "mod.safetensors the mixture (--mod).",
+      "",
+      "DATA is a JSON array or JSON lines of objects with \"instruction\" and \"output\".",
+      "",
+      "Examples:",
+      "  fathom refine -m DIR --data train.json --method lora --out-dir tuned",
+      "  fathom refine -m DIR --data train.json --method lora+mod --late 3 --out-dir tuned --html run.html",
+      "  fathom refine -m DIR --data train.json --method mod --late 4 --top-k 2 --out-dir mixed",
+      "  fathom refine -m DIR --data train.json --method lora --workers 2 --out-dir tuned",
+      "  fathom generate -m DIR --edit tuned/lora.safetensors \"Once upon a time\"",
+    })
+final class RefineCommand implements Callable<Integer> {
+  private static final Duration PATIENCE = Duration.ofMinutes(10);
+
+  private final Console console;
+
+  @Spec private @Nullable CommandSpec spec;
+  @Mixin private final ModelOptions modelOptions = new ModelOptions();
+  @Mixin private final RefinementOptions method = new RefinementOptions();
+  @Mixin private final SeedOption seed = new SeedOption();
+  @Mixin private final OutputOptions output = new OutputOptions();
+
+  @Option(
+      names = "--data",
+      required = true,
+      split = ",",
+      paramLabel = "FILE",
+      description = "What to learn from; several with commas.")
+  private List<Path> data = List.of();
+
+  @Option(
+      names = "--out-dir",
+      required = true,
+      paramLabel = "DIR",
+      description = "Folder of the run and of what it learns.")
+  private @Nullable Path directory;
+
+  @Option(
+      names = "--limit",
+      paramLabel = "N",
+      description = "Learn from N of the rows only, drawn with --seed.")
+  private @Nullable Integer limit;
+
+  @Option(
+      names = "--held-out",
+      paramLabel = "N",
+      description = "Rows that are only evaluated, not learnt. Default: ${DEFAULT-VALUE}.")
+  private int heldOut = 32;
+
+  @Option(
+      names = "--epochs",
+      paramLabel = "X",
+      description = "Times each row is learnt. Default: ${DEFAULT-VALUE}.")
+  private double epochs = 2;
+
+  @Option(
+      names = "--batch",
+      paramLabel = "ROWS",
+      description = "Rows of a step. Default: ${DEFAULT-VALUE}.")
+  private int batch = 16;
+
+  @Option(
+      names = "--piece",
+      paramLabel = "TOKENS",
+      description =
+          "Tokens whose graph a thread holds at a time: fewer take less memory. Default:"
+              + " ${DEFAULT-VALUE}.")
+  private int piece = 1024;
+
+  @Option(
+      names = "--rate",
+      paramLabel = "X",
+      description = "Highest learning rate. Default: ${DEFAULT-VALUE}.")
+  private double rate = 3e-4;
+
+  @Option(
+      names = "--max-tokens",
+      paramLabel = "N",
+      description = "Longer rows are cut. Default: ${DEFAULT-VALUE}.")
+  private int maxTokens = 256;
+
+  @Option(
+      names = "--template",
+      paramLabel = "NAME",
+      description =
+          "What stands around instructions: clean, upstreamTrain, upstreamEval or chat. Default:"
+              + " ${DEFAULT-VALUE}.")
+  private String template = "clean";
+
+  @Option(
+      names = "--responses-only",
+      description = "Learn responses, not the prompts before them.")
+  private boolean responsesOnly;
+
+  @Option(
+      names = "--evaluate-every",
+      paramLabel = "STEPS",
+      description = "Steps between losses on held-out rows. Default: an eighth of the run.")
+  private @Nullable Integer evaluateEvery;
+
+  @Option(
+      names = "--save-every",
+      paramLabel = "STEPS",
+      description = "Steps between saved states: what a kill can lose. Default: ${DEFAULT-VALUE}.")
+  private int saveEvery = 50;
+
+  @Option(
+      names = "--tests",
+      paramLabel = "DIR",
+      description =
+          "Folder of test sets that --data must have nothing of. Default: the folder above that of"
+              + " the first file, where it holds any.")
+  private @Nullable Path tests;
+
+  @Option(
+      names = "--allow-leaks",
+      description = "Learn even where items of a test set are among the data.")
+  private boolean allowLeaks;
+
+  @Option(
+      names = "--workers",
+      paramLabel = "N",
+      description =
+          "Processes that share each step, started on this machine. Default: ${DEFAULT-VALUE}.")
+  private int workers = 1;
+
+  @Option(
+      names = "--rendezvous",
+      paramLabel = "HOST:PORT",
+      description =
+          "Where processes on several machines meet: give it with --workers and --rank to each.")
+  private @Nullable String rendezvous;
+
+  @Option(names = "--rank", paramLabel = "R", description = "With --rendezvous: this one, from 0.")
+  private @Nullable Integer rank;
+
+  RefineCommand(Console console) {
+    this.console = console;
+  }
+
+  @Override
+  public Integer call() {
+    method.check();
+    check();
+    List<Instruction> instructions = new ArrayList<>();
+    data.forEach(file -> instructions.addAll(InstructionFile.forTraining(file)));
+    requireNoLeaks(instructions);
+    try (var model = LoadedModel.open(console, modelOptions)) {
+      Refinement.Config refinement = method.config(model.transformer(), seed.seed());
+      List<Row> rows = rows(model, instructions);
+      List<Row> held = rows.subList(0, heldOut);
+      List<Row> learnt = rows.subList(heldOut, rows.size());
+      Trainer.Config training = training(learnt.size());
+      var refiner = Refiner.of(model.transformer(), refinement, training);
+      return together(refiner, learnt, held, training.schedule().steps());
+    }
+  }
+
+  private void check() {
+    if (workers < 1 || heldOut < 0 || (limit != null && limit < 1)) {
+      throw new IllegalArgumentException(
+          "--workers and --limit are at least 1, --held-out at least 0.");
+    }
+    if ((rendezvous == null) != (rank == null)) {
+      throw new IllegalArgumentException(
+          "--rendezvous and --rank belong together: give both, or neither.");
+    }
+    if (rank != null && (rank < 0 || rank >= workers)) {
+      throw new IllegalArgumentException(
+          "--rank is one of 0 to %d with --workers %d, not %d."
+              .formatted(workers - 1, workers, rank));
+    }
+  }
+
+  // ---------------------------------------------------------------- data
+
+  private void requireNoLeaks(List<Instruction> instructions) {
+    var sets = new LinkedHashMap<String, List<Instruction>>();
+    Path folder = tests != null ? tests : guessedTests();
+    for (ReasoningTask task : ReasoningTask.ALL) {
+      if (folder != null && Files.isRegularFile(task.file(folder))) {
+        sets.put(task.title(), InstructionFile.forTesting(task.file(folder)));
+      }
+    }
+    if (tests != null && sets.isEmpty()) {
+      throw new FathomException(
+          tests + ": holds no test set that is known, such as ARC-Easy/test.json");
+    }
+    List<LeakCheck.Leak> leaks =
+        LeakCheck.of(instructions, sets).stream().filter(leak -> leak.leaked() > 0).toList();
+    for (LeakCheck.Leak leak : leaks) {
+      String sentence =
+          "%d of the %d items of %s are among the data, such as: %s"
+              .formatted(leak.leaked(), leak.items(), leak.set(), leak.examples().getFirst());
+      if (!allowLeaks) {
+        throw new FathomException(
+            sentence + "; remove them, or learn from them all the same with --allow-leaks");
+      }
+      console.err().println("note: " + sentence);
+    }
+  }
+
+  private @Nullable Path guessedTests() {
+    Path parent = data.getFirst().toAbsolutePath().getParent();
+    return parent == null ? null : parent.getParent();
+  }
+
+  /// All rows, in an order drawn with the seed.
+  private List<Row> rows(LoadedModel model, List<Instruction> instructions) {
+    var drawn = new ArrayList<>(instructions);
+    Collections.shuffle(drawn, new Random(seed.seed()));
+    var whole = PromptTemplate.of(template, model.tokenizer());
+    var how = InstructionRows.standard(whole, model.tokenizer()).withMaxTokens(maxTokens);
+    List<Row> rows =
+        (responsesOnly ? how.onResponses() : how).of(model.tokenizer(), drawn);
+    int wanted = limit == null ? rows.size() : Math.min(rows.size(), limit + heldOut);
+    if (wanted <= heldOut) {
+      throw new FathomException(
+          ("%d rows are left of %d items (others have prompts of %d tokens or more), and %d of them"
+                  + " are held out: give more data, a larger --max-tokens, or a smaller --held-out")
+              .formatted(rows.size(), instructions.size(), maxTokens, heldOut));
+    }
+    if (rows.size() < instructions.size()) {
+      console
+          .err()
+          .printf(
+              Locale.ROOT,
+              "note: %d of %d items are left out: their prompts have %d tokens or more.%n",
+              instructions.size() - rows.size(),
+              instructions.size(),
+              maxTokens);
+    }
+    return rows.subList(0, wanted);
+  }
+
+  private Trainer.Config training(int rows) {
+    Trainer.Config config =
+        Refiner.training(rows, epochs, batch, rate)
+            .withPieces(piece)
+            .savingEvery(saveEvery)
+            .withWorkers(
+                modelOptions.threads().orElse(Runtime.getRuntime().availableProcessors()));
+    return evaluateEvery == null ? config : config.evaluatingEvery(evaluateEvery);
+  }
+
+  // ---------------------------------------------------------------- running
+
+  private int together(Refiner refiner, List<Row> rows, List<Row> held, long steps) {
+    if (workers == 1) {
+      return run(refiner, rows, held, steps, true);
+    }
+    if (rendezvous != null && rank != null) {
+      if (rank > 0) {
+        LocalWorkers.endWithParent();
+      }
+      String[] place = place(rendezvous);
+      try (var group =
+          ProcessGroup.join(place[0], Integer.parseInt(place[1]), rank, workers, PATIENCE)) {
+        return run(refiner.with(Peers.of(group)), rows, held, steps, rank == 0);
+      }
+    }
+    List<String> arguments =
+        spec == null ? List.of() : spec.root().commandLine().getParseResult().originalArgs();
+    try (var copies = LocalWorkers.start(workers, Main.class, arguments);
+        var group = copies.join(PATIENCE)) {
+      return run(refiner.with(Peers.of(group)), rows, held, steps, true);
+    }
+  }
+
+  private static String[] place(String rendezvous) {
+    int colon = rendezvous.lastIndexOf(':');
+    String port = rendezvous.substring(colon + 1);
+    if (colon < 1 || !port.matches("[0-9]{1,5}")) {
+      throw new IllegalArgumentException(
+          "--rendezvous is HOST:PORT, such as 192.168.0.7:29500, not %s.".formatted(rendezvous));
+    }
+    return new String[] {rendezvous.substring(0, colon), port};
+  }
+
+  private int run(Refiner refiner, List<Row> rows, List<Row> held, long steps, boolean first) {
+    if (directory == null) {
+      throw new IllegalStateException("--out-dir is required");
+    }
+    Refiner.Outcome outcome;
+    try (var progress = first ? Progress.start(console, "learning", steps) : Progress.invisible()) {
+      long[] told = {0};
+      outcome =
+          refiner.run(
+              rows,
+              held,
+              directory,
+              now -> {
+                progress.say(living(now), now.step() - told[0]);
+                told[0] = now.step();
+              });
+    }
+    if (first) {
+      show(refiner, outcome);
+    }
+    return Main.DONE;
+  }
+
+  private static String living(Trainer.Progress now) {
+    return String.format(
+        Locale.ROOT, "loss %.3f  %.0f tokens/s", now.loss(), now.tokensPerSecond());
+  }
+
+  private void show(Refiner refiner, Refiner.Outcome outcome) {
+    RefinementReport report = refiner.report(outcome);
+    ResultOutput.show(
+        console,
+        output,
+        "Refined: " + report.provenance().model(),
+        "Refinement",
+        "Curves are means over three neighbouring steps. A late layer's own loss is that of its"
+            + " stream read by the head, as the logit lens reads it.",
+        report);
+    if (output.json().showsText()) {
+      outcome.lora().ifPresent(_ -> written(Refiner.LORA));
+      outcome.mod().ifPresent(_ -> written(Refiner.MOD));
+    }
+  }
+
+  private void written(String file) {
+    if (directory != null) {
+      console.err().println("written: " + directory.resolve(file));
+    }
+  }
+}

@@ -155,10 +155,20 @@ final class RefineCommand implements Callable<Integer> {
               + " the first file, where it holds any.")
   private @Nullable Path tests;
 
+  /// What to do with items of test sets among the data.
+  enum Leaks {
+    refuse,
+    drop,
+    allow
+  }
+
   @Option(
-      names = "--allow-leaks",
-      description = "Learn even where items of a test set are among the data.")
-  private boolean allowLeaks;
+      names = "--leaks",
+      paramLabel = "WHAT",
+      description =
+          "What to do with items of a test set among the data: ${COMPLETION-CANDIDATES}. Default:"
+              + " ${DEFAULT-VALUE}.")
+  private Leaks leaks = Leaks.refuse;
 
   @Option(
       names = "--workers",
@@ -185,9 +195,7 @@ final class RefineCommand implements Callable<Integer> {
   public Integer call() {
     method.check();
     check();
-    List<Instruction> instructions = new ArrayList<>();
-    data.forEach(file -> instructions.addAll(InstructionFile.forTraining(file)));
-    requireNoLeaks(instructions);
+    List<Instruction> instructions = checked(instructions());
     try (var model = LoadedModel.open(console, modelOptions)) {
       Refinement.Config refinement = method.config(model.transformer(), seed.seed());
       List<Row> rows = rows(model, instructions);
@@ -217,7 +225,14 @@ final class RefineCommand implements Callable<Integer> {
 
   // ---------------------------------------------------------------- data
 
-  private void requireNoLeaks(List<Instruction> instructions) {
+  private List<Instruction> instructions() {
+    var instructions = new ArrayList<Instruction>();
+    data.forEach(file -> instructions.addAll(InstructionFile.forTraining(file)));
+    return instructions;
+  }
+
+  /// The items that may be learnt.
+  private List<Instruction> checked(List<Instruction> instructions) {
     var sets = new LinkedHashMap<String, List<Instruction>>();
     Path folder = tests != null ? tests : guessedTests();
     for (ReasoningTask task : ReasoningTask.ALL) {
@@ -229,17 +244,29 @@ final class RefineCommand implements Callable<Integer> {
       throw new FathomException(
           tests + ": holds no test set that is known, such as ARC-Easy/test.json");
     }
-    List<LeakCheck.Leak> leaks =
-        LeakCheck.of(instructions, sets).stream().filter(leak -> leak.leaked() > 0).toList();
-    for (LeakCheck.Leak leak : leaks) {
-      String sentence =
-          "%d of the %d items of %s are among the data, such as: %s"
-              .formatted(leak.leaked(), leak.items(), leak.set(), leak.examples().getFirst());
-      if (!allowLeaks) {
-        throw new FathomException(
-            sentence + "; remove them, or learn from them all the same with --allow-leaks");
+    for (LeakCheck.Leak leak : LeakCheck.of(instructions, sets)) {
+      if (leak.leaked() > 0) {
+        tell(leak);
       }
-      console.err().println("note: " + sentence);
+    }
+    return leaks == Leaks.drop ? LeakCheck.without(instructions, sets.values()) : instructions;
+  }
+
+  private void tell(LeakCheck.Leak leak) {
+    String example = leak.examples().getFirst().replaceAll("\\s+", " ");
+    String sentence =
+        "%d of the %d items of %s are among the data, such as \"%s\""
+            .formatted(
+                leak.leaked(),
+                leak.items(),
+                leak.set(),
+                example.length() > 120 ? example.substring(0, 119) + "…" : example);
+    switch (leaks) {
+      case refuse ->
+          throw new FathomException(
+              sentence + "; leave them out with --leaks drop, or learn them with --leaks allow");
+      case drop -> console.err().println("note: " + sentence + "; they are left out.");
+      case allow -> console.err().println("note: " + sentence + ".");
     }
   }
 

@@ -1,7 +1,9 @@
 package dev.fathom.data;
 
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -56,6 +58,14 @@ public final class LeakCheck {
               leaked.subList(0, Math.min(EXAMPLES, leaked.size()))));
     });
     return List.copyOf(leaks);
+  }
+
+  /// The training items that are in no test set.
+  public static List<Instruction> without(
+      List<Instruction> training, Collection<List<Instruction>> tests) {
+    var asked = new HashSet<String>();
+    tests.forEach(items -> items.forEach(item -> asked.add(normalized(item))));
+    return training.stream().filter(item -> !asked.contains(normalized(item))).toList();
   }
 
   /// Only letters and digits, in lower case.

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
@@ -49,7 +50,7 @@ public final class InstructionFile {
   private static final ObjectReader ELEMENT =
       JSON.reader().without(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
 
-  /// What the instructions are read for, and so which fields they cannot do without.
+  /// What the instructions are read for, and so which field they cannot do without.
   private enum Use {
     TRAINING("output"),
     TESTING("answer");
@@ -59,9 +60,17 @@ public final class InstructionFile {
     Use(String needed) {
       this.needed = needed;
     }
+  }
 
-    private String of(Instruction instruction) {
-      return this == TRAINING ? instruction.output() : instruction.answer();
+  /// Instructions to learn from.
+  ///
+  /// @param items each with an output
+  /// @param silent those whose output is empty, as a few are in published files: there is nothing
+  ///   to learn from them but to say nothing
+  public record Training(List<Instruction> items, List<Instruction> silent) {
+    public Training {
+      items = List.copyOf(items);
+      silent = List.copyOf(silent);
     }
   }
 
@@ -74,11 +83,19 @@ public final class InstructionFile {
     this.use = use;
   }
 
-  /// Instructions to learn from: each has an output. The answer may be missing.
+  /// Instructions to learn from: each has an output, if an empty one. The answer may be missing.
   ///
-  /// @throws FathomException naming the file and the element or line that is not understood
-  public static List<Instruction> forTraining(Path file) {
-    return new InstructionFile(file, Use.TRAINING).read();
+  /// @throws FathomException naming the file and the element or line that is not understood, or if
+  ///   there is no output to learn from
+  public static Training forTraining(Path file) {
+    var bySaying =
+        new InstructionFile(file, Use.TRAINING)
+            .read().stream().collect(Collectors.partitioningBy(i -> !i.output().isBlank()));
+    var training = new Training(bySaying.get(true), bySaying.get(false));
+    if (training.items.isEmpty()) {
+      throw new FathomException(file + ": every output in it is empty.");
+    }
+    return training;
   }
 
   /// Instructions to be tested with: each has an answer. The output may be missing.
@@ -185,12 +202,14 @@ public final class InstructionFile {
     if (!(node instanceof ObjectNode object)) {
       throw malformed(where, "expected a JSON object");
     }
-    Instruction instruction =
-        object.has("original_text") ? mawps(where, object) : plain(where, object);
-    if (use.of(instruction).isBlank()) {
+    if (object.has("original_text")) {
+      return mawps(where, object);
+    }
+    Optional<String> needed = text(where, object, use.needed);
+    if (needed.isEmpty() || (use == Use.TESTING && needed.get().isBlank())) {
       throw malformed(where, "it has no \"%s\"".formatted(use.needed));
     }
-    return instruction;
+    return plain(where, object);
   }
 
   private Instruction plain(String where, ObjectNode object) {

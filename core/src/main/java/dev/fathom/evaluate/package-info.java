@@ -10,7 +10,9 @@
 /// ```
 ///
 /// [Likelihood] gives the log-probability of every token of many rows, which scores of sentences
-/// and perplexity are sums of.
+/// and perplexity are sums of; [Continuations] that of several continuations of each prompt. Tests
+/// of reasoning are in [dev.fathom.evaluate.reasoning]; [Share] and [McNemar] say how sure a share
+/// of right answers and a difference of two are.
 ///
 /// ## Runs that go on after a kill
 ///

@@ -47,11 +47,25 @@ class InstructionFileTest {
   @Test
   void trainingNeedsAnOutputAndTestsNeedAnAnswer() throws IOException {
     Path learned = file("[{\"instruction\": \"a\", \"output\": \"b\"}]");
-    assertThat(InstructionFile.forTraining(learned)).containsExactly(Instruction.of("a", "b"));
+    assertThat(InstructionFile.forTraining(learned).items())
+        .containsExactly(Instruction.of("a", "b"));
     isRefused("[{\"instruction\": \"a\", \"output\": \"b\"}]", "element 1: it has no \"answer\"");
-    Path asked = file("{\"instruction\": \"a\", \"output\": \" \", \"answer\": \"b\"}");
+    isRefused("{\"instruction\": \"a\", \"answer\": \" \"}", "line 1: it has no \"answer\"");
+    Path asked = file("{\"instruction\": \"a\", \"answer\": \"b\"}");
     assertThatThrownBy(() -> InstructionFile.forTraining(asked))
         .hasMessageContaining("line 1: it has no \"output\"");
+  }
+
+  @Test
+  void emptyOutputsAreSetApart() throws IOException {
+    String silent = "{\"instruction\": \"a\", \"output\": \" \"}";
+    String says = "{\"instruction\": \"b\", \"output\": \"c\"}";
+    var both = InstructionFile.forTraining(file("[" + silent + "," + says + "]"));
+    assertThat(both.items()).containsExactly(Instruction.of("b", "c"));
+    assertThat(both.silent()).containsExactly(Instruction.of("a", " "));
+    Path none = file("[" + silent + "]");
+    assertThatThrownBy(() -> InstructionFile.forTraining(none))
+        .hasMessageContaining("every output in it is empty");
   }
 
   @ParameterizedTest
@@ -80,7 +94,7 @@ class InstructionFileTest {
       throws IOException {
     String field = equation == null ? "" : ", \"equation\": \"" + equation + "\"";
     Path file = file("[{\"id\": 3, \"original_text\": \"How ?\", \"ans\": " + answer + field + "}]");
-    assertThat(InstructionFile.forTraining(file))
+    assertThat(InstructionFile.forTraining(file).items())
         .containsExactly(new Instruction("How ?", "", output, answer));
   }
 

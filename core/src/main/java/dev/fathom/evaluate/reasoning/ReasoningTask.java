@@ -3,6 +3,7 @@ package dev.fathom.evaluate.reasoning;
 import dev.fathom.FathomException;
 import dev.fathom.data.Instruction;
 import dev.fathom.data.InstructionFile;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -70,6 +71,11 @@ public record ReasoningTask(
   /// @throws FathomException if they cannot be read, or an answer is not of the task's kind
   public TestSet read(Path data) {
     Path file = file(data);
+    if (!Files.exists(file)) {
+      throw new FathomException(
+          "%s: there is no such file; the folder of all data should hold %s/test.json for %s."
+              .formatted(file, folder, title));
+    }
     List<Instruction> instructions = InstructionFile.forTesting(file);
     var items = new ArrayList<TestSet.Item>();
     for (Instruction instruction : instructions) {

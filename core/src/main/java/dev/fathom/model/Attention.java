@@ -89,6 +89,36 @@ public record Attention(
     return pass.at(ATTN_RAW, layer, output(layer, z, pass)); // [queries, dModel]
   }
 
+  /// Keys and values alone, `x [tokens, dModel]`, for the store of the pass.
+  void remember(int layer, Tensor x, Pass pass) {
+    Qkv qkv = keysAndValues(x);
+    Tensor k = norms == null ? qkv.k : normed(norms.k, qkv.k, norms.perHead);
+    if (rotary != null && !pass.kv().turnedAtUse()) {
+      k = rotary.turn(k, pass.rotary(rotary, k.dtype()));
+    }
+    Layout layout = pass.layout();
+    int[] at = layout.offsets();
+    for (List<Integer> group : Layout.alike(layout, layout)) {
+      List<Segment> segments = group.stream().map(layout.segments()::get).toList();
+      int length = segments.getFirst().length();
+      pass.kv()
+          .extend(
+              layer,
+              segments,
+              rows(k, group, at).view(group.size(), length, kvHeads, width).transpose(1, 2),
+              rows(qkv.v, group, at).view(group.size(), length, kvHeads, width).transpose(1, 2));
+    }
+  }
+
+  /// Where queries have a map of their own, it is left out, and keys stand in their place.
+  private Qkv keysAndValues(Tensor x) {
+    if (!(projections instanceof Projections.Separate(Linear _, Linear keys, Linear values))) {
+      return project(x, vectors -> vectors);
+    }
+    Tensor k = keys.of(x).view(x.size(0), kvHeads, width);
+    return new Qkv(k, k, values.of(x).view(x.size(0), kvHeads, width));
+  }
+
   /// What vectors of the kind that attention reads (`attn_in`, `[tokens, dModel]`) ask for, offer
   /// and hold: with query and key norms, and where `turned`, rotated as one row from position 0.
   public Qkv read(Tensor x, boolean turned) {

@@ -156,6 +156,16 @@ public final class Transformer implements LanguageModel, AutoCloseable {
     }
   }
 
+  /// Gives the pass' store a block's keys and values of tokens that do not pass the block, from
+  /// vectors of the stream that stand for what would enter it, `x [tokens, dModel]`. No site of the
+  /// block fires.
+  public void remember(int layer, Tensor x, Pass pass) {
+    try (var scope = Scope.open()) {
+      Block block = blocks.get(layer);
+      block.attention().remember(layer, block.steps().attentionReads(x), pass);
+    }
+  }
+
   /// Final norm and head: `[queries, dModel] -> [queries, columns]`.
   public Tensor unembed(Tensor x, Pass pass) {
     try (var scope = Scope.open()) {
@@ -180,7 +190,7 @@ public final class Transformer implements LanguageModel, AutoCloseable {
   }
 
   /// Beyond this many tokens a row is computed anew from its start: the shortest of its layers'.
-  long longContext() {
+  public long longContext() {
     return blocks.stream()
         .map(block -> block.attention().rotary())
         .filter(Objects::nonNull)

@@ -11,6 +11,7 @@ import dev.fathom.model.Head;
 import dev.fathom.model.Norm;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
+import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.train.Parameters;
 import java.nio.file.Path;
@@ -40,13 +41,19 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Layers are counted from 0: with n layers, route i is that of layer n − k + i.
 ///
+/// ```java
+/// try (var mod = Mod.open(path, model)) {
+///   Generator.of(MixtureModel.of(model, mod), tokenizer).run(ids, Decoding.greedy(64));
+/// }
+/// ```
+///
 /// ## File
 ///
 /// A safetensors file with a [Card] of kind `mod`: `router.weight`, `[dModel, k]`, and for each
 /// route with a norm of its own `norm.<i>.weight` (and `norm.<i>.bias` where the final norm has
 /// one), `[dModel]`; the configuration is on the card. Its base is the model that was trained,
 /// adapters included. History: version 1 is the first.
-public final class Mod {
+public final class Mod implements AutoCloseable {
   /// The kind on its card.
   public static final String KIND = "mod";
 
@@ -56,6 +63,7 @@ public final class Mod {
   private final int layers;
   private final @Nullable Tensor router;
   private final List<Norm> norms;
+  private final List<Tensor> owned;
 
   /// @param late k, the layers that are mixed
   /// @param topK K, the routes that count for a token; k for all
@@ -153,16 +161,27 @@ public final class Mod {
     }
   }
 
-  private Mod(Config config, int layers, @Nullable Tensor router, List<Norm> norms) {
+  private Mod(
+      Config config,
+      int layers,
+      @Nullable Tensor router,
+      List<Norm> norms,
+      List<Tensor> owned) {
     this.config = config;
     this.layers = layers;
     this.router = router;
     this.norms = List.copyOf(norms);
+    this.owned = List.copyOf(owned);
   }
 
   /// A mixture over tensors that outlive it, by the names of [#shapes]; in the graph of those that
   /// require gradients.
   static Mod over(Transformer model, Config config, Map<String, Tensor> tensors) {
+    return over(model, config, tensors, List.of());
+  }
+
+  private static Mod over(
+      Transformer model, Config config, Map<String, Tensor> tensors, List<Tensor> owned) {
     require(model, config);
     Norm last = finalNorm(model);
     var norms = new ArrayList<Norm>();
@@ -171,7 +190,27 @@ public final class Mod {
       norms.add(gain == null ? last : like(last, gain, tensors.get(norm(i, "bias"))));
     }
     Tensor router = config.uniform ? null : Objects.requireNonNull(tensors.get(ROUTER));
-    return new Mod(config, model.layers(), router, norms);
+    return new Mod(config, model.layers(), router, norms, owned);
+  }
+
+  /// Reads a mixture that was made for this model. Its memory belongs to no scope; close it.
+  ///
+  /// @param model the model it was learnt on, adapters included
+  /// @throws FathomException if the file is no mixture, or one for another model
+  public static Mod open(Path path, Transformer model) {
+    try (var scope = Scope.withoutGradients()) {
+      Stored stored = load(path, model);
+      var kept = new LinkedHashMap<String, Tensor>();
+      stored.tensors.forEach((name, tensor) -> kept.put(name, tensor.keep()));
+      return over(model, stored.config, kept, List.copyOf(kept.values()));
+    }
+  }
+
+  /// The same mixture, counting only the best `topK` routes; it lives no longer than this one.
+  ///
+  /// @throws IllegalArgumentException if there are not so many routes, or they all count the same
+  public Mod withTopK(int topK) {
+    return new Mod(config.withTopK(topK), layers, router, norms, List.of());
   }
 
   /// @throws IllegalArgumentException if a model cannot be mixed so
@@ -265,6 +304,11 @@ public final class Mod {
     return layers - config.late + 1 + route;
   }
 
+  /// Layers of the model it was made for.
+  int layers() {
+    return layers;
+  }
+
   /// The layer of a route.
   public int layer(int route) {
     return layers - config.late + route;
@@ -326,6 +370,12 @@ public final class Mod {
       sum = sum == null ? part : sum.add(part);
     }
     return Objects.requireNonNull(sum);
+  }
+
+  /// Frees what was read from a file; does nothing to tensors of others.
+  @Override
+  public void close() {
+    owned.forEach(Tensor::free);
   }
 
   // ---------------------------------------------------------------- files

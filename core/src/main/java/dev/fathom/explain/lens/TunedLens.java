@@ -152,8 +152,9 @@ public final class TunedLens implements Reading, AutoCloseable {
     }
   }
 
-  /// One layer's stream `[n, dModel]`, translated, in the current scope.
-  Tensor of(int layer, Tensor stream) {
+  /// One layer's stream `[n, dModel]`, translated, in the current scope; the last one has no
+  /// translator.
+  public Tensor of(int layer, Tensor stream) {
     Translator own = translators.get(layer);
     return Translator.of(own.weight, own.bias, stream.to(own.bias.dtype())).to(stream.dtype());
   }

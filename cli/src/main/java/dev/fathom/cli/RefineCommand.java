@@ -13,17 +13,14 @@ import dev.fathom.refine.Refiner;
 import dev.fathom.tensor.ProcessGroup;
 import dev.fathom.train.LocalWorkers;
 import dev.fathom.train.Peers;
-import dev.fathom.train.Row;
 import dev.fathom.train.Trainer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Random;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 
@@ -198,12 +195,10 @@ final class RefineCommand implements Callable<Integer> {
     List<Instruction> instructions = checked(instructions());
     try (var model = LoadedModel.open(console, modelOptions)) {
       Refinement.Config refinement = method.config(model.transformer(), seed.seed());
-      List<Row> rows = rows(model, instructions);
-      List<Row> held = rows.subList(0, heldOut);
-      List<Row> learnt = rows.subList(heldOut, rows.size());
-      Trainer.Config training = training(learnt.size());
+      InstructionRows.Drawn rows = rows(model, instructions);
+      Trainer.Config training = training(rows.learnt().size());
       var refiner = Refiner.of(model.transformer(), refinement, training);
-      return together(refiner, learnt, held, training.schedule().steps());
+      return together(refiner, rows, training.schedule().steps());
     }
   }
 
@@ -275,32 +270,27 @@ final class RefineCommand implements Callable<Integer> {
     return parent == null ? null : parent.getParent();
   }
 
-  /// All rows, in an order drawn with the seed.
-  private List<Row> rows(LoadedModel model, List<Instruction> instructions) {
-    var drawn = new ArrayList<>(instructions);
-    Collections.shuffle(drawn, new Random(seed.seed()));
+  private InstructionRows.Drawn rows(LoadedModel model, List<Instruction> instructions) {
     var whole = PromptTemplate.of(template, model.tokenizer());
-    var how = InstructionRows.standard(whole, model.tokenizer()).withMaxTokens(maxTokens);
-    List<Row> rows =
-        (responsesOnly ? how.onResponses() : how).of(model.tokenizer(), drawn);
-    int wanted = limit == null ? rows.size() : Math.min(rows.size(), limit + heldOut);
-    if (wanted <= heldOut) {
-      throw new FathomException(
-          ("%d rows are left of %d items (others have prompts of %d tokens or more), and %d of them"
-                  + " are held out: give more data, a larger --max-tokens, or a smaller --held-out")
-              .formatted(rows.size(), instructions.size(), maxTokens, heldOut));
-    }
-    if (rows.size() < instructions.size()) {
+    var standard = InstructionRows.standard(whole, model.tokenizer()).withMaxTokens(maxTokens);
+    var how = responsesOnly ? standard.onResponses() : standard;
+    int fitting = how.of(model.tokenizer(), instructions).size();
+    if (fitting < instructions.size()) {
       console
           .err()
           .printf(
               Locale.ROOT,
               "note: %d of %d items are left out: their prompts have %d tokens or more.%n",
-              instructions.size() - rows.size(),
+              instructions.size() - fitting,
               instructions.size(),
               maxTokens);
     }
-    return rows.subList(0, wanted);
+    return how.draw(
+        model.tokenizer(),
+        instructions,
+        limit == null ? Integer.MAX_VALUE : limit,
+        heldOut,
+        seed.seed());
   }
 
   private Trainer.Config training(int rows) {
@@ -315,9 +305,9 @@ final class RefineCommand implements Callable<Integer> {
 
   // ---------------------------------------------------------------- running
 
-  private int together(Refiner refiner, List<Row> rows, List<Row> held, long steps) {
+  private int together(Refiner refiner, InstructionRows.Drawn rows, long steps) {
     if (workers == 1) {
-      return run(refiner, rows, held, steps, true);
+      return run(refiner, rows, steps, true);
     }
     if (rendezvous != null && rank != null) {
       if (rank > 0) {
@@ -326,14 +316,14 @@ final class RefineCommand implements Callable<Integer> {
       String[] place = place(rendezvous);
       try (var group =
           ProcessGroup.join(place[0], Integer.parseInt(place[1]), rank, workers, PATIENCE)) {
-        return run(refiner.with(Peers.of(group)), rows, held, steps, rank == 0);
+        return run(refiner.with(Peers.of(group)), rows, steps, rank == 0);
       }
     }
     List<String> arguments =
         spec == null ? List.of() : spec.root().commandLine().getParseResult().originalArgs();
     try (var copies = LocalWorkers.start(workers, Main.class, arguments);
         var group = copies.join(PATIENCE)) {
-      return run(refiner.with(Peers.of(group)), rows, held, steps, true);
+      return run(refiner.with(Peers.of(group)), rows, steps, true);
     }
   }
 
@@ -347,7 +337,8 @@ final class RefineCommand implements Callable<Integer> {
     return new String[] {rendezvous.substring(0, colon), port};
   }
 
-  private int run(Refiner refiner, List<Row> rows, List<Row> held, long steps, boolean first) {
+  private int run(
+      Refiner refiner, InstructionRows.Drawn rows, long steps, boolean first) {
     if (directory == null) {
       throw new IllegalStateException("--out-dir is required");
     }
@@ -356,8 +347,8 @@ final class RefineCommand implements Callable<Integer> {
       long[] told = {0};
       outcome =
           refiner.run(
-              rows,
-              held,
+              rows.learnt(),
+              rows.heldOut(),
               directory,
               now -> {
                 progress.say(living(now), now.step() - told[0]);

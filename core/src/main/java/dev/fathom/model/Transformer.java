@@ -52,6 +52,18 @@ public final class Transformer implements LanguageModel, AutoCloseable {
     return card;
   }
 
+  /// The model as if it ended after some of its blocks, its head reading their stream. Shares
+  /// everything with this one, which must outlive it.
+  ///
+  /// @throws IllegalArgumentException if there are not as many blocks, or none are left
+  public Transformer upTo(int layers) {
+    if (layers < 1 || layers > blocks.size()) {
+      throw new IllegalArgumentException(
+          "a model of %d blocks cannot end after %d".formatted(blocks.size(), layers));
+    }
+    return new Transformer(card, embedding, blocks.subList(0, layers), head, () -> {});
+  }
+
   public Embedding embedding() {
     return embedding;
   }

@@ -5,9 +5,12 @@ import dev.fathom.data.PromptTemplate;
 import dev.fathom.text.SpecialTokens;
 import dev.fathom.text.Tokenizer;
 import dev.fathom.train.Row;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.Random;
 
 /// Instructions as token rows to learn from: prompt, response, end of text. Prompt and response are
 /// tokenised apart, so that a model is asked later with the very ids it learnt.
@@ -46,6 +49,27 @@ public record InstructionRows(
         .filter(row -> row.ids().length > 0)
         .map(row -> new Row(row.ids(), onPrompt ? 1 : row.prompt()))
         .toList();
+  }
+
+  /// Rows to learn from and rows to be held out, in an order drawn with a seed.
+  public record Drawn(List<Row> learnt, List<Row> heldOut) {}
+
+  /// Draws `limit` rows to learn from, or as many as there are, and `heldOut` others.
+  ///
+  /// @throws IllegalArgumentException if there are no more rows than are to be held out
+  public Drawn draw(
+      Tokenizer tokenizer, List<Instruction> instructions, int limit, int heldOut, long seed) {
+    var drawn = new ArrayList<>(instructions);
+    Collections.shuffle(drawn, new Random(seed));
+    List<Row> rows = of(tokenizer, drawn);
+    if (rows.size() <= heldOut) {
+      throw new IllegalArgumentException(
+          ("%d rows are left of %d items (others have prompts of %d tokens or more), and %d of them"
+                  + " are to be held out: give more data, more tokens a row, or hold out fewer")
+              .formatted(rows.size(), instructions.size(), maxTokens, heldOut));
+    }
+    int end = (int) Math.min(rows.size(), (long) limit + heldOut);
+    return new Drawn(rows.subList(heldOut, end), rows.subList(0, heldOut));
   }
 
   private record Ids(int[] ids, int prompt) {}

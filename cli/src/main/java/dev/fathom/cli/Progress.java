@@ -57,6 +57,12 @@ final class Progress implements AutoCloseable {
     done.addAndGet(steps);
   }
 
+  /// Shows what is being done.
+  void tell(String doing) {
+    what = doing;
+    done.incrementAndGet();
+  }
+
   /// Advances, and shows what is being done.
   void say(String doing, long steps) {
     what = doing;

@@ -222,7 +222,19 @@ final class RefineCommand implements Callable<Integer> {
 
   private List<Instruction> instructions() {
     var instructions = new ArrayList<Instruction>();
-    data.forEach(file -> instructions.addAll(InstructionFile.forTraining(file)));
+    for (Path file : data) {
+      InstructionFile.Training training = InstructionFile.forTraining(file);
+      instructions.addAll(training.items());
+      if (!training.silent().isEmpty()) {
+        console
+            .err()
+            .printf(
+                Locale.ROOT,
+                "note: %s: %d items have no output and are left out.%n",
+                file,
+                training.silent().size());
+      }
+    }
     return instructions;
   }
 

@@ -5,6 +5,7 @@ import dev.fathom.checkpoint.SafetensorsFile;
 import dev.fathom.checkpoint.SafetensorsWriter;
 import dev.fathom.checkpoint.TensorSpec;
 import dev.fathom.checkpoint.TensorType;
+import dev.fathom.checkpoint.WeightWriter;
 import dev.fathom.model.Pass;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
@@ -13,6 +14,7 @@ import dev.fathom.tensor.Tensor;
 import dev.fathom.train.Packed;
 import dev.fathom.train.Row;
 import dev.fathom.train.TrainingSet;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -94,6 +96,7 @@ public final class CachedStreams implements AutoCloseable {
           case F64 -> TensorType.F64;
           default -> TensorType.BF16;
         };
+    createFolder(path);
     int streams = model.layers() - firstRow + 1;
     var specs = new ArrayList<TensorSpec>();
     for (int r = 0; r < rows.size(); r++) {
@@ -124,12 +127,23 @@ public final class CachedStreams implements AutoCloseable {
     }
   }
 
+  private static void createFolder(Path path) {
+    Path folder = path.toAbsolutePath().getParent();
+    try {
+      if (folder != null) {
+        Files.createDirectories(folder);
+      }
+    } catch (IOException e) {
+      throw new FathomException(folder + ": cannot be made (" + e.getMessage() + ")", e);
+    }
+  }
+
   private static void append(
       Transformer model,
       List<Row> rows,
       int firstRow,
       int number,
-      dev.fathom.checkpoint.WeightWriter writer) {
+      WeightWriter writer) {
     Packed packed = Packed.of(rows);
     try (var scope = Scope.withoutGradients()) {
       var kept = new ArrayList<Tensor>();

@@ -1,7 +1,7 @@
 package dev.fathom.refine;
 
+import dev.fathom.train.Curves;
 import dev.fathom.train.TrainingLog;
-import dev.fathom.view.Axis;
 import dev.fathom.view.Grid;
 import dev.fathom.view.Provenance;
 import dev.fathom.view.Result;
@@ -11,15 +11,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.SequencedMap;
-import java.util.function.ToDoubleFunction;
 
 /// How a refinement went: its loss, what each late layer alone would lose, what the router chose,
 /// and how many numbers learnt.
 public record RefinementReport(Provenance provenance, TrainingLog log, ParameterCount counts)
     implements Result {
-  /// Curves are means over this many points around each (thesis, section 5.1.3).
-  private static final int WINDOW = 3;
-
   @Override
   public String method() {
     return "refinement";
@@ -28,7 +24,7 @@ public record RefinementReport(Provenance provenance, TrainingLog log, Parameter
   @Override
   public List<View> views() {
     var views = new ArrayList<View>();
-    Grid steps = steps(TrainingLog.Step::step);
+    Grid steps = Curves.of(log, TrainingLog.Step::step);
     views.add(
         View.Lines.over(
             "Loss while learning",
@@ -40,7 +36,7 @@ public record RefinementReport(Provenance provenance, TrainingLog log, Parameter
           View.Lines.over(
               "Loss on held-out rows",
               "Does it hold on rows that are not learnt, and what would each late layer say alone?",
-              held(TrainingLog.Evaluation::step),
+              Curves.held(log, TrainingLog.Evaluation::step),
               View.Panel.of("nats a token", heldCurves())));
     }
     List<String> layers = named("loss.");
@@ -63,10 +59,10 @@ public record RefinementReport(Provenance provenance, TrainingLog log, Parameter
             "Was the run steady?",
             steps,
             View.Panel.of(
-                "learning rate", View.Series.of("rate", steps(TrainingLog.Step::rate))),
+                "learning rate", View.Series.of("rate", Curves.of(log, TrainingLog.Step::rate))),
             View.Panel.logarithmic(
-                "gradient norm", View.Series.of("norm", steps(TrainingLog.Step::norm))),
-            View.Panel.of("tokens a second", View.Series.of("speed", speed()))));
+                "gradient norm", View.Series.of("norm", Curves.of(log, TrainingLog.Step::norm))),
+            View.Panel.of("tokens a second", View.Series.of("speed", Curves.speed(log)))));
     views.add(counted());
     return views;
   }
@@ -81,7 +77,9 @@ public record RefinementReport(Provenance provenance, TrainingLog log, Parameter
       String name = "layer " + layer;
       share.add(curve(name, gate));
       variance.add(
-          View.Series.of(name, smooth(variances(gate, "gate_square." + layer))));
+          View.Series.of(name, Curves.smooth(
+                  Curves.variance(
+                      Curves.of(log, gate), Curves.of(log, "gate_square." + layer)))));
       sparsity.add(curve(name, "sparse." + layer));
       best.add(curve(name, "best." + layer));
     }
@@ -128,94 +126,38 @@ public record RefinementReport(Provenance provenance, TrainingLog log, Parameter
     return String.format(Locale.ROOT, "%.4f %%", 100 * share);
   }
 
-  // ---------------------------------------------------------------- curves
-
   private static String layer(String measure) {
     return measure.substring(measure.lastIndexOf('.') + 1);
   }
 
   private List<String> named(String prefix) {
-    return log.measures().stream().filter(name -> name.startsWith(prefix)).toList();
+    return Curves.named(log, prefix);
   }
 
   private View.Series curve(String name, String measure) {
-    return View.Series.of(name, smooth(steps(measured(measure))));
-  }
-
-  private ToDoubleFunction<TrainingLog.Step> measured(String measure) {
-    int i = log.measures().indexOf(measure);
-    return step -> step.measures().get(i);
-  }
-
-  private Grid variances(String mean, String square) {
-    var of = measured(mean);
-    var squares = measured(square);
-    return steps(
-        step -> squares.applyAsDouble(step) - Math.pow(of.applyAsDouble(step), 2));
+    return View.Series.of(name, Curves.smooth(Curves.of(log, measure)));
   }
 
   private View.Series[] heldCurves() {
     var series = new ArrayList<View.Series>();
-    series.add(View.Series.of("as used", held(e -> e.measures().getFirst())));
+    series.add(View.Series.of("as used", Curves.held(log, e -> e.measures().getFirst())));
     for (String name : named("loss.")) {
       int i = log.measures().indexOf(name);
-      series.add(View.Series.of("layer " + layer(name), held(e -> e.measures().get(i))));
+      series.add(View.Series.of("layer " + layer(name), Curves.held(log, e -> e.measures().get(i))));
     }
     return series.toArray(View.Series[]::new);
-  }
-
-  private Grid steps(ToDoubleFunction<TrainingLog.Step> value) {
-    float[] values = new float[log.steps().size()];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = (float) value.applyAsDouble(log.steps().get(i));
-    }
-    return Grid.vector(Axis.index("step", values.length), values);
-  }
-
-  private Grid held(ToDoubleFunction<TrainingLog.Evaluation> value) {
-    float[] values = new float[log.evaluations().size()];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = (float) value.applyAsDouble(log.evaluations().get(i));
-    }
-    return Grid.vector(Axis.index("step", values.length), values);
-  }
-
-  /// A moving average whose window shrinks at the ends.
-  static Grid smooth(Grid curve) {
-    int points = curve.size();
-    float[] values = new float[points];
-    for (int i = 0; i < points; i++) {
-      int reach = Math.min(WINDOW / 2, Math.min(i, points - 1 - i));
-      double sum = 0;
-      for (int j = i - reach; j <= i + reach; j++) {
-        sum += curve.at(j);
-      }
-      values[i] = (float) (sum / (2 * reach + 1));
-    }
-    return Grid.vector(curve.axes().getFirst(), values);
-  }
-
-  private Grid speed() {
-    float[] values = new float[log.steps().size()];
-    for (int i = 0; i < values.length; i++) {
-      TrainingLog.Step last = log.steps().get(i);
-      TrainingLog.Step first = log.steps().get(Math.max(0, i - 20));
-      double seconds = last.seconds() - first.seconds();
-      values[i] = seconds > 0 ? (float) ((last.tokens() - first.tokens()) / seconds) : Float.NaN;
-    }
-    return Grid.vector(Axis.index("step", values.length), values);
   }
 
   @Override
   public SequencedMap<String, Grid> arrays() {
     var arrays = new LinkedHashMap<String, Grid>();
-    arrays.put("refinement_loss", steps(TrainingLog.Step::loss));
-    arrays.put("refinement_rate", steps(TrainingLog.Step::rate));
+    arrays.put("refinement_loss", Curves.of(log, TrainingLog.Step::loss));
+    arrays.put("refinement_rate", Curves.of(log, TrainingLog.Step::rate));
     for (String measure : log.measures()) {
-      arrays.put("refinement_" + measure, steps(measured(measure)));
+      arrays.put("refinement_" + measure, Curves.of(log, measure));
     }
     if (!log.evaluations().isEmpty()) {
-      arrays.put("refinement_held_out", held(TrainingLog.Evaluation::loss));
+      arrays.put("refinement_held_out", Curves.held(log, TrainingLog.Evaluation::loss));
     }
     return arrays;
   }

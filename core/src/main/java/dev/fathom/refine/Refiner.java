@@ -47,23 +47,41 @@ public final class Refiner {
   private final Refinement.Config method;
   private final Trainer.Config training;
   private final Peers peers;
+  private final Optional<Streams> streams;
+
+  /// Where streams are kept that several runs share.
+  ///
+  /// @param late so many of the last rows
+  private record Streams(Path file, int late) {}
 
   private Refiner(
-      Transformer model, Refinement.Config method, Trainer.Config training, Peers peers) {
+      Transformer model,
+      Refinement.Config method,
+      Trainer.Config training,
+      Peers peers,
+      Optional<Streams> streams) {
     this.model = model;
     this.method = method;
     this.training = training;
     this.peers = peers;
+    this.streams = streams;
   }
 
   public static Refiner of(
       Transformer model, Refinement.Config method, Trainer.Config training) {
-    return new Refiner(model, method, training, Peers.ALONE);
+    return new Refiner(model, method, training, Peers.ALONE, Optional.empty());
   }
 
   /// The same, sharing each batch with other processes.
   public Refiner with(Peers peers) {
-    return new Refiner(model, method, training, peers);
+    return new Refiner(model, method, training, peers, streams);
+  }
+
+  /// The same with the streams of a mixture alone in this file, for runs on the same rows to share.
+  ///
+  /// @param late the most late layers that any of them mixes
+  public Refiner withStreams(Path file, int late) {
+    return new Refiner(model, method, training, peers, Optional.of(new Streams(file, late)));
   }
 
   /// The recipe of LLM-Adapters: batches of 16 rows, AdamW at 3e-4 without weight decay, warm-up
@@ -133,9 +151,11 @@ public final class Refiner {
     }
     var all = new ArrayList<>(rows);
     all.addAll(heldOut);
-    Path file =
-        directory.resolve(peers.first() ? "streams.safetensors" : "streams-" + peers.rank());
-    return CachedStreams.of(model, all, refinement.late(), file, _ -> {});
+    String name = peers.first() ? "streams.safetensors" : "streams-" + peers.rank();
+    Streams kept =
+        streams.orElse(new Streams(directory.resolve(name), refinement.late()));
+    int late = Math.min(model.layers(), Math.max(kept.late, refinement.late()));
+    return CachedStreams.of(model, all, late, kept.file, _ -> {});
   }
 
   private Outcome outcome(

@@ -2,7 +2,6 @@ package dev.fathom.train;
 
 import dev.fathom.Version;
 import dev.fathom.tensor.Memory;
-import dev.fathom.view.Axis;
 import dev.fathom.view.Grid;
 import dev.fathom.view.Provenance;
 import dev.fathom.view.Result;
@@ -11,7 +10,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.SequencedMap;
-import java.util.function.ToDoubleFunction;
 
 /// The curves of a training run.
 public record TrainingReport(Provenance provenance, TrainingLog log) implements Result {
@@ -47,7 +45,7 @@ public record TrainingReport(Provenance provenance, TrainingLog log) implements 
 
   @Override
   public List<View> views() {
-    Grid steps = column("step", TrainingLog.Step::step);
+    Grid steps = Curves.of(log, TrainingLog.Step::step);
     var views = new java.util.ArrayList<View>();
     views.add(
         View.Lines.over(
@@ -56,15 +54,15 @@ public record TrainingReport(Provenance provenance, TrainingLog log) implements 
             steps,
             View.Panel.of(
                 "nats a token",
-                View.Series.of("training", column("step", TrainingLog.Step::loss)))));
+                View.Series.of("training", Curves.of(log, TrainingLog.Step::loss)))));
     if (!log.evaluations().isEmpty()) {
       views.add(
           View.Lines.over(
               "Held out",
               "How well are answers predicted that no training text has?",
-              held(TrainingLog.Evaluation::step),
+              Curves.held(log, TrainingLog.Evaluation::step),
               View.Panel.logarithmic(
-                  "nats a token", View.Series.of("held out", held(TrainingLog.Evaluation::loss)))));
+                  "nats a token", View.Series.of("held out", Curves.held(log, TrainingLog.Evaluation::loss)))));
     }
     views.add(
         View.Lines.over(
@@ -73,48 +71,21 @@ public record TrainingReport(Provenance provenance, TrainingLog log) implements 
             steps,
             View.Panel.of(
                 "learning rate",
-                View.Series.of("learning rate", column("step", TrainingLog.Step::rate))),
+                View.Series.of("learning rate", Curves.of(log, TrainingLog.Step::rate))),
             View.Panel.logarithmic(
                 "gradient norm",
-                View.Series.of("gradient norm", column("step", TrainingLog.Step::norm))),
-            View.Panel.of("tokens a second", View.Series.of("tokens a second", speed()))));
+                View.Series.of("gradient norm", Curves.of(log, TrainingLog.Step::norm))),
+            View.Panel.of("tokens a second", View.Series.of("tokens a second", Curves.speed(log)))));
     return views;
-  }
-
-  private Grid column(String axis, ToDoubleFunction<TrainingLog.Step> value) {
-    float[] values = new float[log.steps().size()];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = (float) value.applyAsDouble(log.steps().get(i));
-    }
-    return Grid.vector(Axis.index(axis, values.length), values);
-  }
-
-  private Grid held(ToDoubleFunction<TrainingLog.Evaluation> value) {
-    float[] values = new float[log.evaluations().size()];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = (float) value.applyAsDouble(log.evaluations().get(i));
-    }
-    return Grid.vector(Axis.index("step", values.length), values);
-  }
-
-  private Grid speed() {
-    float[] values = new float[log.steps().size()];
-    for (int i = 0; i < values.length; i++) {
-      TrainingLog.Step last = log.steps().get(i);
-      TrainingLog.Step first = log.steps().get(Math.max(0, i - 20));
-      double seconds = last.seconds() - first.seconds();
-      values[i] = seconds > 0 ? (float) ((last.tokens() - first.tokens()) / seconds) : Float.NaN;
-    }
-    return Grid.vector(Axis.index("step", values.length), values);
   }
 
   @Override
   public SequencedMap<String, Grid> arrays() {
     var arrays = new LinkedHashMap<String, Grid>();
-    arrays.put("training_loss", column("step", TrainingLog.Step::loss));
-    arrays.put("training_rate", column("step", TrainingLog.Step::rate));
+    arrays.put("training_loss", Curves.of(log, TrainingLog.Step::loss));
+    arrays.put("training_rate", Curves.of(log, TrainingLog.Step::rate));
     if (!log.evaluations().isEmpty()) {
-      arrays.put("training_held_out", held(TrainingLog.Evaluation::loss));
+      arrays.put("training_held_out", Curves.held(log, TrainingLog.Evaluation::loss));
     }
     return arrays;
   }

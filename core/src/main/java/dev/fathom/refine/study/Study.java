@@ -1,0 +1,284 @@
+package dev.fathom.refine.study;
+
+import dev.fathom.FathomException;
+import dev.fathom.data.PromptTemplate;
+import dev.fathom.edit.Edit;
+import dev.fathom.edit.EditFile;
+import dev.fathom.edit.Edits;
+import dev.fathom.evaluate.ItemDirectory;
+import dev.fathom.evaluate.reasoning.ReasoningEvaluation;
+import dev.fathom.evaluate.reasoning.TestSet;
+import dev.fathom.model.LanguageModel;
+import dev.fathom.model.Transformer;
+import dev.fathom.refine.InstructionRows;
+import dev.fathom.refine.MixtureModel;
+import dev.fathom.refine.Mod;
+import dev.fathom.refine.ParameterCount;
+import dev.fathom.refine.Refinement;
+import dev.fathom.refine.Refiner;
+import dev.fathom.text.Tokenizer;
+import dev.fathom.train.Trainer;
+import dev.fathom.train.TrainingLog;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Optional;
+import java.util.SequencedMap;
+import java.util.Set;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/// Trains variants of one model on one set of data and asks each the same test: the loop that every
+/// study of refinement is. Whatever is done stays in a directory, `variant-seedN/train` and
+/// `variant-seedN/test`, so that a killed study goes on, and two studies share what they have in
+/// common.
+///
+/// ```java
+/// var study = Study.of(model, tokenizer, subject, settings, directory);
+/// List<Study.Run> runs = study.run(variants, progress -> {});
+/// ```
+public final class Study {
+  private final Transformer model;
+  private final Tokenizer tokenizer;
+  private final Subject subject;
+  private final Settings settings;
+  private final Path directory;
+
+  private Study(
+      Transformer model,
+      Tokenizer tokenizer,
+      Subject subject,
+      Settings settings,
+      Path directory) {
+    this.model = model;
+    this.tokenizer = tokenizer;
+    this.subject = subject;
+    this.settings = settings;
+    this.directory = directory;
+  }
+
+  public static Study of(
+      Transformer model,
+      Tokenizer tokenizer,
+      Subject subject,
+      Settings settings,
+      Path directory) {
+    return new Study(model, tokenizer, subject, settings, directory);
+  }
+
+  /// What is learnt and asked.
+  ///
+  /// @param name of the data, in file names and tables
+  /// @param rows draws the rows for a seed
+  /// @param test asked of every variant; empty for a study of losses alone
+  public record Subject(String name, Draw rows, Optional<TestSet> test) {
+    /// Draws rows.
+    @FunctionalInterface
+    public interface Draw {
+      InstructionRows.Drawn of(long seed);
+    }
+  }
+
+  /// How variants are trained and asked.
+  ///
+  /// @param seeds one run each
+  /// @param training of so many rows
+  /// @param template of the prompts
+  /// @param stopIds tokens with which the model ends a text
+  /// @param batch items answered together
+  /// @param maxTokens most tokens of a response
+  public record Settings(
+      List<Long> seeds,
+      Training training,
+      PromptTemplate template,
+      Set<Integer> stopIds,
+      int batch,
+      int maxTokens) {
+    public Settings {
+      seeds = List.copyOf(seeds);
+      stopIds = Set.copyOf(stopIds);
+      if (seeds.isEmpty()) {
+        throw new IllegalArgumentException("a study needs at least one seed");
+      }
+    }
+
+    /// Makes the trainer's configuration.
+    @FunctionalInterface
+    public interface Training {
+      Trainer.Config of(int rows);
+    }
+  }
+
+  /// One way to refine.
+  ///
+  /// @param name in file names
+  /// @param title in tables
+  /// @param method what is learnt; empty for the model as it is
+  /// @param layers the model is used as if it ended after so many blocks; 0 for all
+  public record Variant(
+      String name, String title, Optional<Refinement.Config> method, int layers) {
+    /// The model as it is.
+    public static final Variant BASE = new Variant("base", "base", Optional.empty(), 0);
+
+    public static Variant of(String name, String title, Refinement.Config method) {
+      return new Variant(name, title, Optional.of(method), 0);
+    }
+
+    /// The same, learnt and read at an earlier layer.
+    public Variant endingAfter(int layers) {
+      return new Variant(name, title, method, layers);
+    }
+  }
+
+  /// What one run showed.
+  ///
+  /// @param log of its training; empty for the base
+  /// @param counts what it learnt; empty for the base
+  /// @param answers whether each item was answered rightly, by key; none where nothing was asked
+  public record Run(
+      Variant variant,
+      long seed,
+      Optional<TrainingLog> log,
+      Optional<ParameterCount> counts,
+      SequencedMap<String, Boolean> answers) {
+    /// The last loss on held-out rows, of the model as it would be used; NaN for the base.
+    public double heldOut() {
+      return log.filter(found -> !found.evaluations().isEmpty())
+          .map(found -> found.evaluations().getLast().measures().getFirst())
+          .orElse(Double.NaN);
+    }
+
+    public int solved() {
+      return (int) answers.values().stream().filter(right -> right).count();
+    }
+  }
+
+  public String name() {
+    return subject.name;
+  }
+
+  /// Trains and asks what is not done yet.
+  ///
+  /// @param listener is told what is being done
+  /// @throws FathomException as [Refiner] and [ReasoningEvaluation]
+  public List<Run> run(List<Variant> variants, Consumer<String> listener) {
+    var runs = new ArrayList<Run>();
+    int most = // late layers of any mixture: all share one file of streams
+        variants.stream()
+            .flatMap(variant -> variant.method.stream())
+            .flatMap(method -> method.mod().stream())
+            .mapToInt(Mod.Config::late)
+            .max()
+            .orElse(1);
+    for (Variant variant : variants) {
+      for (long seed : variant.method.isEmpty() ? settings.seeds.subList(0, 1) : settings.seeds) {
+        runs.add(run(variant, seed, most, listener));
+      }
+    }
+    return runs;
+  }
+
+  private Run run(Variant variant, long seed, int most, Consumer<String> listener) {
+    String name =
+        variant.method.isEmpty() ? variant.name : variant.name + "-seed" + Long.toString(seed);
+    Path folder = directory.resolve(subject.name).resolve(name);
+    Transformer used = variant.layers == 0 ? model : model.upTo(variant.layers);
+    if (variant.method.isEmpty()) {
+      return new Run(
+          variant, seed, Optional.empty(), Optional.empty(), asked(used, null, folder, listener));
+    }
+    Refinement.Config method = variant.method.get().withSeed(seed);
+    InstructionRows.Drawn rows = subject.rows.of(seed);
+    Trainer.Config training = settings.training.of(rows.learnt().size());
+    Refiner.Outcome outcome =
+        Refiner.of(used, method, training)
+            .withStreams(
+                directory.resolve(subject.name).resolve("streams-seed%d.safetensors".formatted(seed)),
+                most)
+            .run(
+                rows.learnt(),
+                rows.heldOut(),
+                folder.resolve("train"),
+                now ->
+                    listener.accept(
+                        "%s %s: step %d of %d, loss %.3f"
+                            .formatted(
+                                subject.name, name, now.step(), now.steps(), now.loss())));
+    List<Edit> edits =
+        outcome.lora().isPresent()
+            ? List.of(EditFile.read(folder.resolve("train").resolve(Refiner.LORA)))
+            : List.of();
+    try (Transformer edited = Edits.apply(used, edits)) {
+      return new Run(
+          variant,
+          seed,
+          Optional.of(outcome.log()),
+          Optional.of(outcome.counts()),
+          asked(edited, outcome.mod().orElse(null), folder, listener));
+    }
+  }
+
+  private SequencedMap<String, Boolean> asked(
+      Transformer edited, @Nullable Path mod, Path folder, Consumer<String> listener) {
+    var answers = new LinkedHashMap<String, Boolean>();
+    if (subject.test.isEmpty()) {
+      return answers;
+    }
+    if (mod == null) {
+      ask(edited, folder, listener, answers);
+      return answers;
+    }
+    try (Mod mixture = Mod.open(mod, edited)) {
+      ask(MixtureModel.of(edited, mixture), folder, listener, answers);
+      return answers;
+    }
+  }
+
+  private void ask(
+      LanguageModel speaker,
+      Path folder,
+      Consumer<String> listener,
+      SequencedMap<String, Boolean> answers) {
+    TestSet test = subject.test.orElseThrow();
+    var decided = new LinkedHashMap<String, String>();
+    decided.put("model", speaker.card().sha256().get());
+    decided.put("template", settings.template.text());
+    decided.put("most tokens", Integer.toString(settings.maxTokens));
+    decided.put("batch", Integer.toString(settings.batch));
+    var config =
+        ReasoningEvaluation.Config.standard(settings.template, settings.stopIds)
+            .withBatch(settings.batch)
+            .withMaxTokens(settings.maxTokens);
+    Path asked = folder.resolve("test");
+    createFolders(asked);
+    try (var items = ItemDirectory.open(asked, decided)) {
+      int[] done = {0};
+      ReasoningEvaluation.run(
+          speaker,
+          tokenizer,
+          List.of(test),
+          config,
+          items,
+          more -> {
+            done[0] += more;
+            listener.accept(
+                "%s %s: %d of %d answers"
+                    .formatted(
+                        subject.name, folder.getFileName(), done[0], test.items().size()));
+          });
+      items.forEach(item ->
+          answers.put(item.path("key").asString(""), item.path("correct").asBoolean(false)));
+    }
+  }
+
+  private static void createFolders(Path folder) {
+    try {
+      Files.createDirectories(folder);
+    } catch (IOException e) {
+      throw new FathomException(folder + ": cannot be made (" + e.getMessage() + ")", e);
+    }
+  }
+}

@@ -209,8 +209,8 @@ public record Attention(
       return null;
     }
     record Key(int window) {}
-    Tensor mask =
-        pass.share(new Key(window), () -> nextMask(at, seen.k().size(2), q.dtype())); // [n,1,1,keys]
+    Tensor mask = // [n, 1, 1, keys]
+        pass.share(new Key(window), () -> nextMask(at, seen.k().size(2), q.dtype()));
     // the heads that share keys are that many queries of one head
     Tensor grouped = q.view(n, kvHeads, heads / kvHeads, width);
     return Tensor.attention(grouped, seen.k(), seen.v(), mask, false, scale)

@@ -30,7 +30,8 @@ public interface KvStore {
   /// @param segments of length 1
   /// @param k `[segments, kvHeads, 1, width]`, rotated; `v` alike
   /// @param at positions of the tokens, I64 `[segments, 1, 1, 1]`
-  /// @return `[segments, kvHeads, longest, width]`; null where the store cannot, and has not changed
+  /// @return `[segments, kvHeads, longest, width]`; null where the store cannot, and has not
+  ///   changed
   default @Nullable Keys extendEach(
       int layer, List<Segment> segments, Tensor k, Tensor v, Tensor at) {
     return null;

@@ -93,7 +93,8 @@ class InstructionFileTest {
   void theLayoutOfMawpsGetsAShortChain(String equation, String answer, String output)
       throws IOException {
     String field = equation == null ? "" : ", \"equation\": \"" + equation + "\"";
-    Path file = file("[{\"id\": 3, \"original_text\": \"How ?\", \"ans\": " + answer + field + "}]");
+    Path file =
+        file("[{\"id\": 3, \"original_text\": \"How ?\", \"ans\": " + answer + field + "}]");
     assertThat(InstructionFile.forTraining(file))
         .containsExactly(new Instruction("How ?", "", output, answer));
   }

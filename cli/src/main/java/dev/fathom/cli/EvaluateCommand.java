@@ -69,8 +69,8 @@ final class EvaluateCommand implements Callable<Integer> {
       names = "--out",
       paramLabel = "DIR",
       description =
-          "Where items.jsonl (a line an item), result.json and report.html go; --compare reads two of"
-              + " these.")
+          "Where items.jsonl (a line an item), result.json and report.html go; --compare reads two"
+              + " of these.")
   private @Nullable Path out;
 
   @Option(

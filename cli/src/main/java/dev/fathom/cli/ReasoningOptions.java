@@ -43,8 +43,8 @@ final class ReasoningOptions {
       names = "--template",
       paramLabel = "NAME",
       description =
-          "What stands around a question: clean (default), upstreamTrain, upstreamEval, or chat, the"
-              + " model's own.")
+          "What stands around a question: clean (default), upstreamTrain, upstreamEval, or chat,"
+              + " the model's own.")
   private String template = PromptTemplate.Wording.CLEAN.text();
 
   @Option(

@@ -83,11 +83,17 @@ public final class InstructionFile {
     this.use = use;
   }
 
-  /// Instructions to learn from: each has an output, if an empty one. The answer may be missing.
+  /// Instructions to learn from: each has an output; those whose output is empty are left out. The
+  /// answer may be missing.
   ///
   /// @throws FathomException naming the file and the element or line that is not understood, or if
   ///   there is no output to learn from
-  public static Training forTraining(Path file) {
+  public static List<Instruction> forTraining(Path file) {
+    return training(file).items();
+  }
+
+  /// As [#forTraining], with those that are left out.
+  public static Training training(Path file) {
     var bySaying =
         new InstructionFile(file, Use.TRAINING)
             .read().stream().collect(Collectors.partitioningBy(i -> !i.output().isBlank()));

@@ -190,6 +190,10 @@ public record Attention(
     if (groups.size() == 1) {
       return mixAlike(layer, q, k, v, groups.getFirst(), queries, keys, pass);
     }
+    Tensor next = mixNext(layer, q, k, v, keys, pass);
+    if (next != null) {
+      return next;
+    }
     if (neighbours(groups)) {
       return mixNeighbours(layer, q, k, v, groups, queries, keys, pass);
     }
@@ -213,6 +217,45 @@ public record Attention(
       }
     }
     return Tensor.cat(List.of(parts), 0);
+  }
+
+  /// The next token of each row, at whatever positions, in one call: what lies behind a row's own
+  /// token is masked. Null where that cannot be.
+  private @Nullable Tensor mixNext(
+      int layer, Tensor q, Tensor k, Tensor v, Layout rows, Pass pass) {
+    boolean each =
+        pass.queriesHere().equals(rows) && rows.segments().stream().allMatch(s -> s.length() == 1);
+    if (!each || !causal || alibi != null || softCap > 0 || pass.kv().turnedAtUse()) {
+      return null;
+    }
+    if (pass.wants(SCORES, layer) || pass.wants(PATTERN, layer)) {
+      return null;
+    }
+    int n = rows.segments().size();
+    Tensor at = pass.share("next positions", () -> Tensor.of(rows.positions(), n, 1, 1, 1));
+    KvStore.Keys seen =
+        pass.kv().extendEach(layer, rows.segments(), k.unsqueeze(2), v.unsqueeze(2), at);
+    if (seen == null) {
+      return null;
+    }
+    record Key(int window) {}
+    Tensor mask = // [n, 1, 1, keys]
+        pass.share(new Key(window), () -> nextMask(at, seen.k().size(2), q.dtype()));
+    // the heads that share keys are that many queries of one head
+    Tensor grouped = q.view(n, kvHeads, heads / kvHeads, width);
+    return Tensor.attention(grouped, seen.k(), seen.v(), mask, false, scale)
+        .reshape(n, heads, width);
+  }
+
+  private Tensor nextMask(Tensor at, long keys, DType dtype) {
+    Tensor key = Tensor.range(0, (int) keys).view(1, 1, 1, keys);
+    Tensor mask =
+        Tensor.zeros(DType.F32, at.size(0), 1, 1, keys)
+            .maskedFill(key.gt(at), Double.NEGATIVE_INFINITY);
+    return (window > 0
+            ? mask.maskedFill(key.le(at.sub(window)), Double.NEGATIVE_INFINITY)
+            : mask)
+        .to(dtype);
   }
 
   /// Whether like rows stand side by side, as in batches sorted by length.

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /// Keys and values of everything that some rows have read so far, so that each next token costs one
 /// query only. Grows by doubling; what it hands out are views, never copies, as long as the rows
@@ -31,15 +32,18 @@ public final class KvCache implements KvStore, AutoCloseable {
   private int rows;
   private boolean closed;
 
-  /// What one layer keeps: `k` and `v` are `[rows, kvHeads, capacity, width]`.
+  /// What one layer keeps: `k` and `v` are `[rows, kvHeads, capacity, width]`. Positions of a row
+  /// from `clean` on are not even numbers yet.
   private static final class Layer {
     private final int[] lengths;
+    private final int[] clean;
     private final Tensor k;
     private final Tensor v;
     private final int capacity;
 
-    Layer(int[] lengths, Tensor k, Tensor v, int capacity) {
+    Layer(int[] lengths, int[] clean, Tensor k, Tensor v, int capacity) {
       this.lengths = lengths;
+      this.clean = clean;
       this.k = k;
       this.v = v;
       this.capacity = capacity;
@@ -82,10 +86,7 @@ public final class KvCache implements KvStore, AutoCloseable {
     requireOpen();
     Segment like = segments.getFirst();
     Layer store = room(layer, like.end(), k, v);
-    for (Segment segment : segments) {
-      requireNoGap(layer, store, segment);
-      store.lengths[segment.row()] = segment.end();
-    }
+    lengthen(layer, store, segments);
     if (neighbours(segments)) {
       return new Keys(
           written(rowsOf(store.k, segments), like, k), written(rowsOf(store.v, segments), like, v));
@@ -99,6 +100,47 @@ public final class KvCache implements KvStore, AutoCloseable {
     return new Keys(
         store.k.narrow(2, 0, like.end()).indexSelect(0, index),
         store.v.narrow(2, 0, like.end()).indexSelect(0, index));
+  }
+
+  private static void lengthen(int layer, Layer store, List<Segment> segments) {
+    for (Segment segment : segments) {
+      requireNoGap(layer, store, segment);
+      int row = segment.row();
+      store.lengths[row] = segment.end();
+      store.clean[row] = Math.max(store.clean[row], segment.end());
+    }
+  }
+
+  @Override
+  public @Nullable Keys extendEach(
+      int layer, List<Segment> segments, Tensor k, Tensor v, Tensor at) {
+    requireOpen();
+    if (!neighbours(segments)) {
+      return null;
+    }
+    int longest = segments.stream().mapToInt(Segment::end).max().orElseThrow();
+    Layer store = room(layer, longest, k, v);
+    lengthen(layer, store, segments);
+    for (Segment segment : segments) {
+      clean(store, segment.row(), longest);
+    }
+    Tensor index = at.expand(k.shape());
+    Tensor keys = rowsOf(store.k, segments).scatterInPlace(2, index, k);
+    Tensor values = rowsOf(store.v, segments).scatterInPlace(2, index, v);
+    return new Keys(keys.narrow(2, 0, longest), values.narrow(2, 0, longest));
+  }
+
+  /// Zeroes what a row has not written yet, if positions up to `end` are to be read: masked or not,
+  /// what is no number would spread.
+  private static void clean(Layer store, int row, int end) {
+    int from = store.clean[row];
+    if (from < end) {
+      Tensor zero = Tensor.zeros(store.k.dtype(), 1);
+      for (Tensor buffer : List.of(store.k, store.v)) {
+        buffer.narrow(0, row, 1).narrow(2, from, store.capacity - from).copyInPlace(zero);
+      }
+      store.clean[row] = store.capacity;
+    }
   }
 
   /// Puts new keys or values where they belong and returns all from position 0 on.
@@ -129,12 +171,13 @@ public final class KvCache implements KvStore, AutoCloseable {
           "a row of %d tokens does not fit a cache for %d".formatted(end, context));
     }
     while (layers.size() <= layer) {
-      layers.add(layer(new int[rows], k, v, capacityFor(end)));
+      layers.add(layer(new int[rows], new int[rows], k, v, capacityFor(end)));
     }
     Layer store = layers.get(layer);
     if (store.capacity < end) {
-      Layer grown = layer(store.lengths, k, v, capacityFor(end));
       int used = Arrays.stream(store.lengths).max().orElse(0);
+      int[] clean = Arrays.stream(store.clean).map(from -> Math.min(from, used)).toArray();
+      Layer grown = layer(store.lengths, clean, k, v, capacityFor(end));
       grown.k.narrow(2, 0, used).copyInPlace(store.k.narrow(2, 0, used));
       grown.v.narrow(2, 0, used).copyInPlace(store.v.narrow(2, 0, used));
       store.free();
@@ -144,9 +187,10 @@ public final class KvCache implements KvStore, AutoCloseable {
     return store;
   }
 
-  private Layer layer(int[] lengths, Tensor k, Tensor v, int capacity) {
+  private Layer layer(int[] lengths, int[] clean, Tensor k, Tensor v, int capacity) {
     return new Layer(
         lengths,
+        clean,
         Tensor.empty(k.dtype(), rows, k.size(1), capacity, k.size(3)).keep(),
         Tensor.empty(v.dtype(), rows, v.size(1), capacity, v.size(3)).keep(),
         capacity);
@@ -199,6 +243,7 @@ public final class KvCache implements KvStore, AutoCloseable {
     var picked =
         new Layer(
             Arrays.stream(chosen).map(row -> layer.lengths[row]).toArray(),
+            Arrays.stream(chosen).map(row -> layer.clean[row]).toArray(),
             layer.k.indexSelect(0, index).keep(),
             layer.v.indexSelect(0, index).keep(),
             layer.capacity);

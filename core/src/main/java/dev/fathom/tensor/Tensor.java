@@ -621,6 +621,12 @@ public final class Tensor {
     return this;
   }
 
+  /// Writes `source` into the places along `dim` that `index`, of its shape, names.
+  public Tensor scatterInPlace(long dim, Tensor index, Tensor source) {
+    pointer.scatter_(dim, index.pointer, source.pointer);
+    return this;
+  }
+
   public Tensor addInPlace(Tensor other) {
     pointer.add_(other.pointer);
     return this;

@@ -47,7 +47,7 @@ class InstructionFileTest {
   @Test
   void trainingNeedsAnOutputAndTestsNeedAnAnswer() throws IOException {
     Path learned = file("[{\"instruction\": \"a\", \"output\": \"b\"}]");
-    assertThat(InstructionFile.forTraining(learned).items())
+    assertThat(InstructionFile.forTraining(learned))
         .containsExactly(Instruction.of("a", "b"));
     isRefused("[{\"instruction\": \"a\", \"output\": \"b\"}]", "element 1: it has no \"answer\"");
     isRefused("{\"instruction\": \"a\", \"answer\": \" \"}", "line 1: it has no \"answer\"");
@@ -60,7 +60,7 @@ class InstructionFileTest {
   void emptyOutputsAreSetApart() throws IOException {
     String silent = "{\"instruction\": \"a\", \"output\": \" \"}";
     String says = "{\"instruction\": \"b\", \"output\": \"c\"}";
-    var both = InstructionFile.forTraining(file("[" + silent + "," + says + "]"));
+    var both = InstructionFile.training(file("[" + silent + "," + says + "]"));
     assertThat(both.items()).containsExactly(Instruction.of("b", "c"));
     assertThat(both.silent()).containsExactly(Instruction.of("a", " "));
     Path none = file("[" + silent + "]");
@@ -93,8 +93,9 @@ class InstructionFileTest {
   void theLayoutOfMawpsGetsAShortChain(String equation, String answer, String output)
       throws IOException {
     String field = equation == null ? "" : ", \"equation\": \"" + equation + "\"";
-    Path file = file("[{\"id\": 3, \"original_text\": \"How ?\", \"ans\": " + answer + field + "}]");
-    assertThat(InstructionFile.forTraining(file).items())
+    Path file =
+        file("[{\"id\": 3, \"original_text\": \"How ?\", \"ans\": " + answer + field + "}]");
+    assertThat(InstructionFile.forTraining(file))
         .containsExactly(new Instruction("How ?", "", output, answer));
   }
 

@@ -18,7 +18,8 @@ class LeakCheckTest {
     var tests = new LinkedHashMap<String, List<Instruction>>();
     tests.put("sums", List.of(item("How many ? "), item("how MANY"), item("How much?")));
     tests.put("other", List.of(item("Who?")));
-    var training = List.of(item("How many?!"), item("How"), item("how  man"), item("How many more"));
+    var training =
+        List.of(item("How many?!"), item("How"), item("how  man"), item("How many more"));
     assertThat(LeakCheck.of(training, tests))
         .containsExactly(
             new Leak("sums", 3, 2, List.of("How many ? ", "how MANY")),

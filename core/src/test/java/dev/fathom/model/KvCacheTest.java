@@ -203,6 +203,50 @@ class KvCacheTest {
     assertThatThrownBy(() -> cache.select(0)).isInstanceOf(IllegalStateException.class);
   }
 
+  @ParameterizedTest
+  @MethodSource("decoders")
+  void nextTokensAtDifferentPositionsAreThoseOfEachRowAlone(Variant variant) {
+    double tolerance = variant.dtype() == DType.F64 ? 1e-10 : 1e-5;
+    List<int[]> rows = Stream.of(3, 7, 3, 20).map(n -> TinyModel.idArray(n, 10L * n)).toList();
+    try (var tiny = TinyModels.of(variant);
+        var scope = Scope.withoutGradients();
+        var together = tiny.model().session(4)) {
+      together.append(rows);
+      for (int step = 0; step < 3; step++) {
+        int id = step + 1;
+        Tensor found = together.append(Stream.of(1, 2, 3, 4).map(r -> new int[] {id + r}).toList());
+        for (int row = 0; row < 4; row++) {
+          int[] ids = together.tokens(row);
+          Tensor alone =
+              tiny.model()
+                  .logits(Tensor.of(ids, ids.length), Layout.single(ids.length), Wanted.LAST);
+          assertClose(found.narrow(0, row, 1), alone, tolerance);
+        }
+      }
+    }
+  }
+
+  @Test
+  void behindARowsOwnTokensAreNumbersAfterForkingAndGrowing() {
+    try (var scope = Scope.withoutGradients();
+        var cache = new KvCache(1, 512)) {
+      cache.extend(0, rows(0, 5, 0), ones(1, 5), ones(1, 5));
+      cache.select(0, 0, 0);
+      cache.extend(0, rows(5, 95, 1), ones(1, 95), ones(1, 95)); // grows to 128
+      var next = List.of(new Segment(0, 5, 1), new Segment(1, 100, 1), new Segment(2, 5, 1));
+      Tensor at = Tensor.of(new int[] {5, 100, 5}, 3, 1, 1, 1);
+      var seen = cache.extendEach(0, next, ones(3, 1), ones(3, 1), at);
+      assertThat(seen).isNotNull();
+      assertThat(seen.k().shape()).containsExactly(3, KV_HEADS, 101, WIDTH);
+      assertThat(seen.k().sum().item()).isEqualTo((6 + 101 + 6) * KV_HEADS * WIDTH);
+      assertThat(seen.v().sum().item()).isEqualTo((6 + 101 + 6) * KV_HEADS * WIDTH);
+      assertThat(cache.length(0, 2)).isEqualTo(6);
+      var apart = List.of(new Segment(0, 6, 1), new Segment(2, 6, 1));
+      assertThat(cache.extendEach(0, apart, ones(2, 1), ones(2, 1), at)).isNull();
+      assertThat(cache.length(0, 2)).isEqualTo(6);
+    }
+  }
+
   @Test
   void aRowLongerThanTheContextIsRefused() {
     try (var tiny = TinyModels.llama(DType.F32);

@@ -136,7 +136,16 @@ public record RunComparison(
     parameters.put("first run", first.toString());
     parameters.put("second run", second.toString());
     return new Provenance(
-        "", "", Version.current(), List.of(), List.of(), parameters, OptionalLong.empty(), "", 0, 0);
+        "",
+        "",
+        Version.current(),
+        List.of(),
+        List.of(),
+        parameters,
+        OptionalLong.empty(),
+        "",
+        0,
+        0);
   }
 
   /// All tasks together.

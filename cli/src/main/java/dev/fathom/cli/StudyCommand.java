@@ -253,7 +253,7 @@ final class StudyCommand implements Callable<Integer> {
             Variant.of(
                 "mod_k%d_top%d".formatted(k, top),
                 "k = %d, K = %d".formatted(k, top),
-                mixed(List.of(), Mod.Config.dense(k).withTopK(top).withTrainFinalNorm(k == 1))));
+                mixed(List.of(), Mod.Config.dense(k).withTopK(top))));
       }
     }
     return variants;

@@ -223,7 +223,7 @@ final class RefineCommand implements Callable<Integer> {
   private List<Instruction> instructions() {
     var instructions = new ArrayList<Instruction>();
     for (Path file : data) {
-      InstructionFile.Training training = InstructionFile.forTraining(file);
+      InstructionFile.Training training = InstructionFile.training(file);
       instructions.addAll(training.items());
       if (!training.silent().isEmpty()) {
         console

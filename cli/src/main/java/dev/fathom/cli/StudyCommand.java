@@ -358,7 +358,7 @@ final class StudyCommand implements Callable<Integer> {
               .formatted(folder.resolve(task.folder()), task.title()));
     }
     var instructions = new ArrayList<Instruction>();
-    files.forEach(file -> instructions.addAll(InstructionFile.forTraining(file).items()));
+    files.forEach(file -> instructions.addAll(InstructionFile.forTraining(file)));
     var tests = new ArrayList<List<Instruction>>();
     for (ReasoningTask other : ReasoningTask.ALL) {
       if (Files.isRegularFile(other.file(folder))) {

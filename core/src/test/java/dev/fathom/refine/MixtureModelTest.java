@@ -52,7 +52,8 @@ class MixtureModelTest {
     for (DType dtype : List.of(DType.F32, DType.F64)) {
       try (var tiny = family.apply(dtype);
           var scope = Scope.withoutGradients()) {
-        var mixture = MixtureModel.of(tiny.model(), Mixtures.random(tiny.model(), Mod.Config.dense(1), 1));
+        Mod mod = Mixtures.random(tiny.model(), Mod.Config.dense(1), 1);
+        var mixture = MixtureModel.of(tiny.model(), mod);
         assertThat(logits(mixture, IDS).sameAs(logits(tiny.model(), IDS))).isTrue();
         try (var session = mixture.session(1);
             var plain = tiny.model().session(1)) {
@@ -75,15 +76,7 @@ class MixtureModelTest {
 
   /// A mixture whose router gives these tokens' whole weight to one route; its norms are random.
   private static Mod always(Transformer model, Mod.Config config, int route, int[] ids) {
-    var random = new SplittableRandom(7);
-    var tensors = new LinkedHashMap<String, Tensor>();
-    Mod.shapes(model, config)
-        .forEach((name, shape) -> {
-          double[] values = random.doubles(shape.stream().mapToLong(n -> n).reduce(1, (a, b) -> a * b)).toArray();
-          tensors.put(
-              name,
-              Tensor.of(values, shape.stream().mapToLong(n -> n).toArray()).to(Mixtures.wide(model)));
-        });
+    var tensors = Mixtures.tensors(model, config, 7);
     tensors.put("router.weight", router(model, config, route, ids));
     return Mod.over(model, config, tensors);
   }
@@ -416,8 +409,8 @@ class MixtureModelTest {
       }
       assertThat(positions).isSorted().doesNotHaveDuplicates().startsWith(0L);
       var mixture = MixtureModel.of(tiny.model(), mod);
-      assertThatThrownBy(
-              () -> mixture.session(1, Taps.capture(Set.of(Site.of(Kind.LOGITS, -1)), (_, _, _) -> {})))
+      var logits = Taps.capture(Set.of(Site.of(Kind.LOGITS, -1)), (_, _, _) -> {});
+      assertThatThrownBy(() -> mixture.session(1, logits))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessageContaining("logits");
     }

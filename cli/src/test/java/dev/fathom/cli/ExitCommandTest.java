@@ -113,7 +113,7 @@ class ExitCommandTest {
             "--html",
             page.toString());
     assertThat(out)
-        .contains("100.0 % of 6 tokens", "8 / 3 = 2.67", "Where tokens are settled", "layer 8");
+        .contains("100.0 % of 6 tokens", "at most 8 / 3", "Where tokens are settled", "layer 8");
     assertThat(Files.readString(page)).contains("p.jsonl", "Leaving early");
   }
 

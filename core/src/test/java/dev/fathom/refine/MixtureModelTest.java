@@ -19,6 +19,7 @@ import dev.fathom.model.TinyModels.TinyModel;
 import dev.fathom.model.Transformer;
 import dev.fathom.model.Wanted;
 import dev.fathom.tensor.DType;
+import dev.fathom.tensor.Handles;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.train.Parameters;
@@ -430,6 +431,27 @@ class MixtureModelTest {
         int[] all = Arrays.copyOf(IDS, IDS.length + 1);
         all[IDS.length] = 5;
         assertClose(next, logits(mixture, all).narrow(0, IDS.length, 1), 1e-10);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Exit.class)
+  void nothingIsLeftBehind(Exit exit) {
+    try (var tiny = TinyModels.gemma(DType.F32);
+        var scope = Scope.withoutGradients()) {
+      Mod mod = Mixtures.random(tiny.model(), Mod.Config.dense(3).withTopK(1), 5);
+      var mixture = MixtureModel.of(tiny.model(), mod).with(exit);
+      var sure = new ConfidenceExit.Rule(ConfidenceExit.Measure.COSINE, 0.5, 1);
+      for (EarlyExit model : List.of(mixture, ConfidenceExit.of(tiny.model(), sure).with(exit))) {
+        long handles = Handles.open();
+        for (int i = 0; i < 3; i++) {
+          try (var _ = Scope.open()) {
+            story(model);
+            logits(model, IDS);
+          }
+          assertThat(Handles.open()).isLessThanOrEqualTo(handles);
+        }
       }
     }
   }

@@ -46,7 +46,7 @@ import java.util.stream.IntStream;
 /// @param heads times that the head was computed for a token
 /// @param early times of the model that leaves early
 /// @param full times of the full model
-/// @param ratio how many times as fast a token is after the prompt, over prompts
+/// @param ratio how many times as fast a token is after the prompt, the geometric mean over prompts
 /// @param wholeRatio the same of the whole text, its prompt included
 /// @param agreement share of tokens that the full model, at the same place, would say, too
 /// @param exactAgreement with [Exit#PROPAGATE] the share that [Exit#EXACT] would say, too
@@ -81,6 +81,10 @@ public record ExitReport(
   public record Mean(double mean, double low, double high) {
     static Mean of(MeanInterval values) {
       return new Mean(values.mean(), values.low(), values.high());
+    }
+
+    private Mean exp() {
+      return new Mean(Math.exp(mean), Math.exp(low), Math.exp(high));
     }
   }
 
@@ -147,8 +151,8 @@ public record ExitReport(
     private final MeanInterval earlyToken = new MeanInterval();
     private final MeanInterval fullPrompt = new MeanInterval();
     private final MeanInterval fullToken = new MeanInterval();
-    private final MeanInterval ratio = new MeanInterval();
-    private final MeanInterval wholeRatio = new MeanInterval();
+    private final MeanInterval logRatio = new MeanInterval();
+    private final MeanInterval logWholeRatio = new MeanInterval();
     private final List<Text> texts = new ArrayList<>();
     private final long[] exits;
     private long read;
@@ -166,11 +170,11 @@ public record ExitReport(
     void add(Reading early, Reading full) {
       earlyPrompt.add(early.prompt());
       fullPrompt.add(full.prompt());
-      wholeRatio.add(full.whole() / early.whole());
+      logWholeRatio.add(Math.log(full.whole() / early.whole()));
       if (early.steps.length > 1) {
         earlyToken.add(early.token());
         fullToken.add(full.token());
-        ratio.add(full.token() / early.token());
+        logRatio.add(Math.log(full.token() / early.token()));
       }
     }
 
@@ -294,8 +298,8 @@ public record ExitReport(
         totals.heads / tokens,
         new Times(Mean.of(totals.earlyPrompt), Mean.of(totals.earlyToken)),
         new Times(Mean.of(totals.fullPrompt), Mean.of(totals.fullToken)),
-        Mean.of(totals.ratio),
-        Mean.of(totals.wholeRatio),
+        Mean.of(totals.logRatio).exp(),
+        Mean.of(totals.logWholeRatio).exp(),
         totals.agreeing / tokens,
         model.exit() == Exit.PROPAGATE
             ? OptionalDouble.of(totals.agreeingExact / tokens)
@@ -381,63 +385,36 @@ public record ExitReport(
 
   private View table() {
     View.Cell none = View.Cell.of("");
-    View.Cell most = View.Cell.of(bound());
-    var rows = new ArrayList<List<View.Cell>>();
-    rows.add(
-        List.of(
-            View.Cell.of("blocks until settled"),
-            View.Cell.of(blocksToExit),
-            View.Cell.of((double) layers),
-            View.Cell.of(layers / blocksToExit),
-            most));
-    rows.add(
-        List.of(
-            View.Cell.of("blocks run in all"),
-            View.Cell.of(blocksRun),
-            View.Cell.of((double) layers),
-            View.Cell.of(layers / blocksRun),
-            most));
-    rows.add(
-        List.of(
-            View.Cell.of("layers mixed"),
-            routes == 0 ? none : View.Cell.of(routes),
-            none,
-            none,
-            none));
-    rows.add(
-        List.of(
-            View.Cell.of("heads computed"),
-            View.Cell.of(heads),
-            View.Cell.of(1.0),
-            View.Cell.of(1 / heads),
-            none));
-    rows.add(
-        List.of(
-            View.Cell.of("ms after the prompt"),
-            milliseconds(early.token),
-            milliseconds(full.token),
-            quantity(ratio, 1),
-            most));
-    rows.add(
-        List.of(
-            View.Cell.of("ms for the prompt"),
-            milliseconds(early.prompt),
-            milliseconds(full.prompt),
-            View.Cell.of(full.prompt.mean / early.prompt.mean),
-            none));
-    rows.add(
-        List.of(
-            View.Cell.of("tokens generated"),
-            View.Cell.of((double) tokens),
-            View.Cell.of((double) tokens),
-            none,
-            none));
+    View.Cell all = View.Cell.of((double) layers);
+    View.Cell mixed = routes == 0 ? none : View.Cell.of(routes);
+    View.Cell count = View.Cell.of((double) tokens);
     return new View.Table(
         "What leaving early saves",
         "What does a token cost, and what when every block is run and the last layer speaks alone?"
             + " Blocks in all are those of prompts and of tokens that were made up for, too.",
-        List.of("", "leaving early", "full model", "times less", "at most"),
-        rows);
+        List.of("", "leaving early", "full model", "times less"),
+        List.of(
+            row("blocks until settled", View.Cell.of(blocksToExit), all, layers / blocksToExit),
+            row("blocks run in all", View.Cell.of(blocksRun), all, layers / blocksRun),
+            row("at most, by blocks", View.Cell.of((double) leastBlocks), all, bound()),
+            List.of(View.Cell.of("layers mixed"), mixed, none, none),
+            row("heads computed", View.Cell.of(heads), View.Cell.of(1.0), 1 / heads),
+            List.of(
+                View.Cell.of("ms after the prompt"),
+                milliseconds(early.token),
+                milliseconds(full.token),
+                quantity(ratio, 1)),
+            row(
+                "ms for the prompt",
+                milliseconds(early.prompt),
+                milliseconds(full.prompt),
+                full.prompt.mean / early.prompt.mean),
+            List.of(View.Cell.of("tokens generated"), count, count, none)));
+  }
+
+  private static List<View.Cell> row(
+      String name, View.Cell early, View.Cell full, double timesLess) {
+    return List.of(View.Cell.of(name), early, full, View.Cell.of(timesLess));
   }
 
   private static View.Cell milliseconds(Mean seconds) {

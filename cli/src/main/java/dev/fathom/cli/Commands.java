@@ -55,6 +55,7 @@ final class Commands {
         new Verb(Group.CHANGE, new StudyCommand(console)),
         new Verb(Group.RUN, new GenerateCommand(console)),
         new Verb(Group.RUN, new ChatCommand(console)),
+        new Verb(Group.RUN, new ExitCommand(console)),
         new Verb(Group.MACHINE, new DoctorCommand(console)),
         new Verb(Group.MACHINE, new CompletionCommand(console)),
         new Verb(Group.MACHINE, new HelpCommand()),

@@ -43,6 +43,7 @@ import tools.jackson.databind.json.JsonMapper;
       "  fathom generate -m DIR \"Once upon a time\" -n 5000 --ignore-eos --recent 512",
       "  fathom generate -m DIR --prompts prompts.jsonl --json texts.json",
       "  fathom generate -m DIR \"The capital of Peru is\" --dola low --repetition-penalty 1.2",
+      "  fathom generate -m DIR --edit lora.safetensors --mod mod.safetensors --prompts q.jsonl",
     })
 final class GenerateCommand implements Callable<Integer> {
   /// Prompts that are continued together.
@@ -54,6 +55,7 @@ final class GenerateCommand implements Callable<Integer> {
   @Mixin private final PromptOptions promptOptions = new PromptOptions();
   @Mixin private final DecodingOptions decodingOptions = new DecodingOptions();
   @Mixin private final DolaOptions dolaOptions = new DolaOptions();
+  @Mixin private final MixtureOptions mixtureOptions = new MixtureOptions();
   @Mixin private final JsonOptions output = new JsonOptions();
 
   @Option(
@@ -67,6 +69,14 @@ final class GenerateCommand implements Callable<Integer> {
       paramLabel = "X",
       description = "With --beams: above 0 favours longer texts. Default: ${DEFAULT-VALUE}.")
   private double lengthPenalty = 1;
+
+  @Option(
+      names = "--routes",
+      paramLabel = "K",
+      description =
+          "With --mod: mix only the K layers that weigh most for a token. Default: as it was"
+              + " learnt.")
+  private @Nullable Integer routes;
 
   @Option(
       names = "--sinks",
@@ -113,18 +123,26 @@ final class GenerateCommand implements Callable<Integer> {
           "--sinks keeps first tokens beside the last ones: say with --recent how many of those.");
     }
     dolaOptions.check();
+    mixtureOptions.check(routes);
+    if (mixtureOptions.given() && recent != null) {
+      throw new IllegalArgumentException("Give either --mod or --recent, not both.");
+    }
     var source = promptOptions.source(console);
-    try (var model = LoadedModel.open(console, modelOptions)) {
+    try (var model = LoadedModel.open(console, modelOptions);
+        var mixture = mixtureOptions.open(model.transformer(), routes)) {
       Decoding decoding =
           decodingOptions.decoding(StopTokens.of(model)).withBeams(beams, lengthPenalty);
       Optional<Dola> dola = dolaOptions.of(model.transformer());
       if (dola.isPresent() && recent != null) {
         throw new IllegalArgumentException("Give either --dola or --recent, not both.");
       }
+      if (dola.isPresent() && mixtureOptions.given()) {
+        throw new IllegalArgumentException("Give either --dola or --mod, not both.");
+      }
       LanguageModel speaker =
           recent != null
               ? Streaming.of(model.transformer(), sinks == null ? 4 : sinks, recent)
-              : dola.isPresent() ? dola.get() : model.transformer();
+              : dola.isPresent() ? dola.get() : mixture.speaker();
       var generator = Generator.of(speaker, model.tokenizer());
       List<Named> prompts = prompts(model, source);
       long started = System.nanoTime();

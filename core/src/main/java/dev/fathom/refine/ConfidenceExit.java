@@ -10,6 +10,7 @@ import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -52,7 +53,7 @@ public final class ConfidenceExit implements EarlyExit {
 
     /// As the command line and results name it: `max-prob`, `margin`, `entropy`, `cosine`.
     public String text() {
-      return this == MAX_PROBABILITY ? "max-prob" : name().toLowerCase(java.util.Locale.ROOT);
+      return this == MAX_PROBABILITY ? "max-prob" : name().toLowerCase(Locale.ROOT);
     }
   }
 
@@ -80,8 +81,8 @@ public final class ConfidenceExit implements EarlyExit {
     this.exit = exit;
   }
 
-  /// @throws IllegalArgumentException if the model does not predict next tokens, or has fewer layers
-  ///   than the rule's first
+  /// @throws IllegalArgumentException if the model does not predict next tokens, or has fewer
+  ///   layers than the rule's first
   public static ConfidenceExit of(Transformer model, Rule rule) {
     if (!model.card().causal()) {
       throw new IllegalArgumentException(
@@ -115,6 +116,11 @@ public final class ConfidenceExit implements EarlyExit {
 
   public Rule rule() {
     return rule;
+  }
+
+  /// What layers are read through: `logit lens` or `tuned lens`.
+  public String lens() {
+    return lens.map(TunedLens::name).orElse("logit lens");
   }
 
   @Override

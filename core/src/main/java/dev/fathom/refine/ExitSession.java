@@ -40,8 +40,8 @@ public final class ExitSession implements LanguageModel.Session {
   /// What a session has done.
   ///
   /// @param tokens that were read, those of prompts included
-  /// @param blocks that tokens passed, over all tokens and blocks, those that were made up for later
-  ///   included
+  /// @param blocks that tokens passed, over all tokens and blocks, those that were made up for
+  ///   later included
   /// @param predictions tokens that were predicted from
   /// @param routes layers that were mixed, over all predictions; 0 where nothing is mixed
   /// @param heads times that the head was computed, over all predictions
@@ -80,7 +80,7 @@ public final class ExitSession implements LanguageModel.Session {
       switch (site.kind()) {
         case NORM_SCALE_FINAL, FINAL_NORM, LOGITS ->
             throw new IllegalArgumentException(
-                "site %s cannot be watched while layers are mixed or left early: each token has its own; watch the streams (resid_post) instead"
+                "site %s has no one value while layers are mixed or left early: watch the streams (resid_post) instead"
                     .formatted(site));
         default ->
             model

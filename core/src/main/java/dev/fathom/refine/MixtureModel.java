@@ -11,8 +11,9 @@ import dev.fathom.tensor.Tensor;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
-/// A transformer that speaks with a mixture of its late layers ([Mod]): `φ(Σ_i G_i N_i(H_i))`, one
-/// head for each token, or `Σ_i G_i φ(N_i(H_i))` where logits are soft-capped and φ is not affine.
+/// A transformer that speaks with a mixture of its late layers ([Mod]): `φ(Σ_i G_i N_i(H_i))`,
+/// one head for each token, or `Σ_i G_i φ(N_i(H_i))` where logits are soft-capped and φ is not
+/// affine.
 ///
 /// The router reads the stream below the late blocks, so before these are run it is known which of
 /// them a token needs: with top-K none above the highest of its K routes. That is what [Exit] is
@@ -25,8 +26,9 @@ import org.jspecify.annotations.Nullable;
 /// }
 /// ```
 ///
-/// Every block is run ([Exit#NONE]) unless it is said otherwise. Of n blocks at most k − 1 are ever skipped, so it cannot be faster than the model by more than
-/// n / (n − k + 1); [ExitReport] measures how much of that is left.
+/// Every block is run ([Exit#NONE]) unless it is said otherwise. Of n blocks at most k − 1 are
+/// ever skipped, so it cannot be faster than the model by more than n / (n − k + 1); [ExitReport]
+/// measures how much of that is left.
 public final class MixtureModel implements EarlyExit {
   private final Transformer model;
   private final Mod mod;
@@ -128,7 +130,8 @@ public final class MixtureModel implements EarlyExit {
       }
       int[] counted = IntStream.range(0, open.length).filter(i -> counts(open[i], route)).toArray();
       if (counted.length > 0) {
-        add(route, Speech.picked(stream, counted), IntStream.of(counted).map(i -> open[i]).toArray());
+        int[] of = IntStream.of(counted).map(i -> open[i]).toArray();
+        add(route, Speech.picked(stream, counted), of);
       }
       for (int i = 0; i < open.length; i++) {
         settled[i] = isLast(open[i], route);

@@ -19,6 +19,7 @@ import dev.fathom.model.TinyModels.TinyModel;
 import dev.fathom.model.Transformer;
 import dev.fathom.model.Wanted;
 import dev.fathom.tensor.DType;
+import dev.fathom.tensor.Handles;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.train.Parameters;
@@ -52,7 +53,8 @@ class MixtureModelTest {
     for (DType dtype : List.of(DType.F32, DType.F64)) {
       try (var tiny = family.apply(dtype);
           var scope = Scope.withoutGradients()) {
-        var mixture = MixtureModel.of(tiny.model(), Mixtures.random(tiny.model(), Mod.Config.dense(1), 1));
+        Mod mod = Mixtures.random(tiny.model(), Mod.Config.dense(1), 1);
+        var mixture = MixtureModel.of(tiny.model(), mod);
         assertThat(logits(mixture, IDS).sameAs(logits(tiny.model(), IDS))).isTrue();
         try (var session = mixture.session(1);
             var plain = tiny.model().session(1)) {
@@ -75,15 +77,7 @@ class MixtureModelTest {
 
   /// A mixture whose router gives these tokens' whole weight to one route; its norms are random.
   private static Mod always(Transformer model, Mod.Config config, int route, int[] ids) {
-    var random = new SplittableRandom(7);
-    var tensors = new LinkedHashMap<String, Tensor>();
-    Mod.shapes(model, config)
-        .forEach((name, shape) -> {
-          double[] values = random.doubles(shape.stream().mapToLong(n -> n).reduce(1, (a, b) -> a * b)).toArray();
-          tensors.put(
-              name,
-              Tensor.of(values, shape.stream().mapToLong(n -> n).toArray()).to(Mixtures.wide(model)));
-        });
+    var tensors = Mixtures.tensors(model, config, 7);
     tensors.put("router.weight", router(model, config, route, ids));
     return Mod.over(model, config, tensors);
   }
@@ -416,8 +410,8 @@ class MixtureModelTest {
       }
       assertThat(positions).isSorted().doesNotHaveDuplicates().startsWith(0L);
       var mixture = MixtureModel.of(tiny.model(), mod);
-      assertThatThrownBy(
-              () -> mixture.session(1, Taps.capture(Set.of(Site.of(Kind.LOGITS, -1)), (_, _, _) -> {})))
+      var logits = Taps.capture(Set.of(Site.of(Kind.LOGITS, -1)), (_, _, _) -> {});
+      assertThatThrownBy(() -> mixture.session(1, logits))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessageContaining("logits");
     }
@@ -437,6 +431,27 @@ class MixtureModelTest {
         int[] all = Arrays.copyOf(IDS, IDS.length + 1);
         all[IDS.length] = 5;
         assertClose(next, logits(mixture, all).narrow(0, IDS.length, 1), 1e-10);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Exit.class)
+  void nothingIsLeftBehind(Exit exit) {
+    try (var tiny = TinyModels.gemma(DType.F32);
+        var scope = Scope.withoutGradients()) {
+      Mod mod = Mixtures.random(tiny.model(), Mod.Config.dense(3).withTopK(1), 5);
+      var mixture = MixtureModel.of(tiny.model(), mod).with(exit);
+      var sure = new ConfidenceExit.Rule(ConfidenceExit.Measure.COSINE, 0.5, 1);
+      for (EarlyExit model : List.of(mixture, ConfidenceExit.of(tiny.model(), sure).with(exit))) {
+        long handles = Handles.open();
+        for (int i = 0; i < 3; i++) {
+          try (var _ = Scope.open()) {
+            story(model);
+            logits(model, IDS);
+          }
+          assertThat(Handles.open()).isLessThanOrEqualTo(handles);
+        }
       }
     }
   }

@@ -34,6 +34,11 @@ final class Mixtures {
 
   /// Router and norms at random, wide enough that routes differ from token to token.
   static Mod random(Transformer model, Mod.Config config, long seed) {
+    return Mod.over(model, config, tensors(model, config, seed));
+  }
+
+  /// What such a mixture consists of.
+  static LinkedHashMap<String, Tensor> tensors(Transformer model, Mod.Config config, long seed) {
     var random = new Random(seed);
     var tensors = new LinkedHashMap<String, Tensor>();
     Mod.shapes(model, config)
@@ -44,7 +49,7 @@ final class Mixtures {
           double[] values = random.doubles(n, centre - 0.7, centre + 0.7).toArray();
           tensors.put(name, Tensor.of(values, sizes).to(wide(model)));
         });
-    return Mod.over(model, config, tensors);
+    return tensors;
   }
 
   static DType wide(Transformer model) {

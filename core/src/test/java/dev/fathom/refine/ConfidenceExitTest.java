@@ -155,7 +155,7 @@ class ConfidenceExitTest {
   private static Rule middling(Transformer model, Measure measure) {
     double low = -1;
     double high = measure == Measure.ENTROPY ? 5 : 1;
-    for (int i = 0; i < 30; i++) {
+    for (int i = 0; i < 12; i++) {
       double middle = (low + high) / 2;
       var early = ConfidenceExit.of(model, new Rule(measure, middle, 1));
       long leaving =

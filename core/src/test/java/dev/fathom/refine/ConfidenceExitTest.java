@@ -5,6 +5,11 @@ import static dev.fathom.refine.Mixtures.logits;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.fathom.checkpoint.Card;
+import dev.fathom.checkpoint.SafetensorsWriter;
+import dev.fathom.checkpoint.TensorSpec;
+import dev.fathom.checkpoint.TensorType;
+import dev.fathom.explain.lens.TunedLens;
 import dev.fathom.model.Decoding;
 import dev.fathom.model.Generator;
 import dev.fathom.model.Layout;
@@ -18,6 +23,7 @@ import dev.fathom.refine.ConfidenceExit.Rule;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -25,6 +31,7 @@ import java.util.function.Function;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -93,6 +100,10 @@ class ConfidenceExitTest {
 
   /// The logit lens of one layer.
   private static Tensor lens(Transformer model, int layer) {
+    return model.head().of(stream(model, layer));
+  }
+
+  private static Tensor stream(Transformer model, int layer) {
     var found = new ArrayList<Tensor>();
     Scope scope = Scope.current();
     model.stream(
@@ -100,17 +111,51 @@ class ConfidenceExitTest {
         Pass.over(Layout.single(IDS.length)),
         (row, x) -> {
           if (row == layer) {
-            found.add(scope.keep(model.head().of(x)));
+            found.add(scope.keep(x));
           }
         });
     return found.getFirst();
+  }
+
+  @Test
+  void aTunedLensTranslatesAllLayersButTheLast(@TempDir Path directory) {
+    Path file = directory.resolve("lens.safetensors");
+    try (var tiny = TinyModels.llama(DType.F32);
+        var scope = Scope.withoutGradients()) {
+      Transformer model = tiny.model();
+      var specs = new ArrayList<TensorSpec>();
+      for (int layer = 0; layer < 3; layer++) {
+        specs.add(TensorSpec.of(layer + ".bias", TensorType.F32, 16));
+      }
+      specs.add(TensorSpec.of("kl_logit", TensorType.F32, 3));
+      specs.add(TensorSpec.of("kl_tuned", TensorType.F32, 3));
+      var card = Card.of(TunedLens.KIND, "test", "tiny", model.card().sha256().get());
+      try (var writer = SafetensorsWriter.create(file, specs, card.toMetadata())) {
+        for (TensorSpec spec : specs) {
+          float[] values = new float[(int) (spec.bytes() / Float.BYTES)];
+          for (int i = 0; i < values.length; i++) {
+            values[i] = i % 3 - 0.5f;
+          }
+          writer.append(spec.name(), values);
+        }
+        writer.commit();
+      }
+      try (var lens = TunedLens.load(file, model)) {
+        for (int least = 1; least <= 3; least++) {
+          var early = ConfidenceExit.of(model, new Rule(Measure.MARGIN, -1, least)).through(lens);
+          Tensor stream = stream(model, least);
+          Tensor read = least == 3 ? stream : lens.of(least, stream);
+          assertClose(logits(early, IDS), model.head().of(read), 1e-6);
+        }
+      }
+    }
   }
 
   /// A threshold about half of the positions reach at the first layer.
   private static Rule middling(Transformer model, Measure measure) {
     double low = -1;
     double high = measure == Measure.ENTROPY ? 5 : 1;
-    for (int i = 0; i < 30; i++) {
+    for (int i = 0; i < 12; i++) {
       double middle = (low + high) / 2;
       var early = ConfidenceExit.of(model, new Rule(measure, middle, 1));
       long leaving =

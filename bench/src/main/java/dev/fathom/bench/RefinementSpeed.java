@@ -24,9 +24,9 @@ import java.util.stream.Stream;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
-/// Times steps of refinement, 4 rows of 128 tokens, rank 8: `MODEL f32|bf16 lora|mod|mod-sample|mod-all
-/// THREADS OUT.json`. The rows are those that bench/peer/refine_step.py makes, so that the losses of
-/// both can be compared.
+/// Times steps of refinement, 4 rows of 128 tokens, rank 8: `MODEL f32|bf16
+/// lora|mod|mod-sample|mod-all THREADS OUT.json`. The rows are those that bench/peer/refine_step.py
+/// makes, so that the losses of both can be compared.
 public final class RefinementSpeed {
   private static final int STEPS = 7;
   private static final int ROWS = 4;
@@ -37,8 +37,7 @@ public final class RefinementSpeed {
 
   public static void main(String[] words) throws IOException {
     if (words.length != 5) {
-      System.err.println(
-          "usage: MODEL f32|bf16 lora|mod|mod-sample|mod-all THREADS OUT.json");
+      System.err.println("usage: MODEL f32|bf16 lora|mod|mod-sample|mod-all THREADS OUT.json");
       System.exit(2);
     }
     int threads = Integer.parseInt(words[3]);
@@ -87,14 +86,11 @@ public final class RefinementSpeed {
           case "mod-all" -> Distillation.standard();
           default -> throw new IllegalArgumentException("unknown: " + what);
         };
-    return Refinement.Config.of(loras, Mod.Config.dense(LATE))
-        .with(distillation)
-        .watching(LATE, 0);
+    return Refinement.Config.of(loras, Mod.Config.dense(LATE)).with(distillation).watching(LATE, 0);
   }
 
   private static Trainer.Config settings(int threads) {
-    return Trainer.Config.standard(
-            new Schedule(3e-4, 0, STEPS, Schedule.Shape.CONSTANT, 1))
+    return Trainer.Config.standard(new Schedule(3e-4, 0, STEPS, Schedule.Shape.CONSTANT, 1))
         .withBatchRows(ROWS)
         .withPieces(ROWS * TOKENS / threads)
         .withWorkers(threads)

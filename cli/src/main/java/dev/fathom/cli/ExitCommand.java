@@ -131,9 +131,7 @@ final class ExitCommand implements Callable<Integer> {
       description = "Most tokens to generate for each prompt. Default: ${DEFAULT-VALUE}.")
   private int maxTokens = 64;
 
-  @Option(
-      names = "--ignore-eos",
-      description = "Go on after the model ends its text.")
+  @Option(names = "--ignore-eos", description = "Go on after the model ends its text.")
   private boolean ignoreEos;
 
   ExitCommand(Console console) {

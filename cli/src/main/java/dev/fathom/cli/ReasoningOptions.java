@@ -138,15 +138,13 @@ final class ReasoningOptions {
       return items.isPresent()
           ? RankedEvaluation.run(
               model.transformer(), model.tokenizer(), tests, asked, batch, items.get(), done)
-          : RankedEvaluation.run(
-              model.transformer(), model.tokenizer(), tests, asked, batch, done);
+          : RankedEvaluation.run(model.transformer(), model.tokenizer(), tests, asked, batch, done);
     }
     var config = config(asked, StopTokens.of(model));
     return items.isPresent()
         ? ReasoningEvaluation.run(
             model.transformer(), model.tokenizer(), tests, config, items.get(), done)
-        : ReasoningEvaluation.run(
-            model.transformer(), model.tokenizer(), tests, config, done);
+        : ReasoningEvaluation.run(model.transformer(), model.tokenizer(), tests, config, done);
   }
 
   /// What decides the answers. Not which items are asked: a run goes on with more of them.

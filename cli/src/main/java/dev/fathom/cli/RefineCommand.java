@@ -23,7 +23,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
-
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -127,9 +126,7 @@ final class RefineCommand implements Callable<Integer> {
               + " ${DEFAULT-VALUE}.")
   private String template = "clean";
 
-  @Option(
-      names = "--responses-only",
-      description = "Learn responses, not the prompts before them.")
+  @Option(names = "--responses-only", description = "Learn responses, not the prompts before them.")
   private boolean responsesOnly;
 
   @Option(
@@ -310,8 +307,7 @@ final class RefineCommand implements Callable<Integer> {
         Refiner.training(rows, epochs, batch, rate)
             .withPieces(piece)
             .savingEvery(saveEvery)
-            .withWorkers(
-                modelOptions.threads().orElse(Runtime.getRuntime().availableProcessors()));
+            .withWorkers(modelOptions.threads().orElse(Runtime.getRuntime().availableProcessors()));
     return evaluateEvery == null ? config : config.evaluatingEvery(evaluateEvery);
   }
 
@@ -349,8 +345,7 @@ final class RefineCommand implements Callable<Integer> {
     return new String[] {rendezvous.substring(0, colon), port};
   }
 
-  private int run(
-      Refiner refiner, InstructionRows.Drawn rows, long steps, boolean first) {
+  private int run(Refiner refiner, InstructionRows.Drawn rows, long steps, boolean first) {
     if (directory == null) {
       throw new IllegalStateException("--out-dir is required");
     }

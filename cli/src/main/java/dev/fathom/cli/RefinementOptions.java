@@ -97,7 +97,9 @@ final class RefinementOptions {
       description = "${COMPLETION-CANDIDATES}. Default: student_first, as in the thesis.")
   private @Nullable Divergence divergence;
 
-  @Option(names = "--teach-teacher", description = "Let the last route learn from the divergence too.")
+  @Option(
+      names = "--teach-teacher",
+      description = "Let the last route learn from the divergence too.")
   private boolean teachTeacher;
 
   @Option(names = "--shared-norm", description = "No norms of the routes' own (an ablation).")
@@ -175,8 +177,7 @@ final class RefinementOptions {
     String where = layers != null ? layers : method.equals("lora+mod") ? "below" : "all";
     Matcher range = RANGE.matcher(where);
     if (range.matches()) {
-      return lora.onLayers(
-          Integer.parseInt(range.group(1)), Integer.parseInt(range.group(2)) + 1);
+      return lora.onLayers(Integer.parseInt(range.group(1)), Integer.parseInt(range.group(2)) + 1);
     }
     return switch (where) {
       case "all" -> lora;

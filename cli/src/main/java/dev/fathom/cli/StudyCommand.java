@@ -268,9 +268,7 @@ final class StudyCommand implements Callable<Integer> {
         Variant.of("lora_below_mod", "LoRA below + mixture", mixed(loras, mod)),
         Variant.of("no_norms", "without norms of its own", mixed(loras, mod.withOwnNorms(false))),
         Variant.of(
-            "no_distillation",
-            "without distillation",
-            mixed(loras, mod).with(Distillation.none())),
+            "no_distillation", "without distillation", mixed(loras, mod).with(Distillation.none())),
         Variant.of("uniform", "without a router", mixed(loras, mod.withUniform(true))),
         Variant.of(
             "normed_router",
@@ -295,8 +293,7 @@ final class StudyCommand implements Callable<Integer> {
           Variant.of(
                   "explicit_layer%d".formatted(layer),
                   "layer " + layer,
-                  Refinement.Config.of(List.of(lora(model).onLayers(0, layer + 1)))
-                      .watching(1, 0))
+                  Refinement.Config.of(List.of(lora(model).onLayers(0, layer + 1))).watching(1, 0))
               .endingAfter(layer + 1));
     }
     return variants;
@@ -311,8 +308,7 @@ final class StudyCommand implements Callable<Integer> {
     ReasoningTask task = ReasoningTask.named(name);
     var template = PromptTemplate.of("clean", model.tokenizer());
     List<Instruction> instructions = training(task, data);
-    var how =
-        InstructionRows.standard(template, model.tokenizer()).withMaxTokens(maxTokens);
+    var how = InstructionRows.standard(template, model.tokenizer()).withMaxTokens(maxTokens);
     Study.Subject.Draw draw =
         seed -> how.draw(model.tokenizer(), instructions, rows, heldOut, seed);
     boolean asks = which != What.routing && (testItems == null || testItems > 0);
@@ -327,9 +323,7 @@ final class StudyCommand implements Callable<Integer> {
                 Refiner.training(count, epochs, batch, rate)
                     .withPieces(512)
                     .withWorkers(
-                        modelOptions
-                            .threads()
-                            .orElse(Runtime.getRuntime().availableProcessors()))
+                        modelOptions.threads().orElse(Runtime.getRuntime().availableProcessors()))
                     .evaluatingEvery(1000),
             template,
             StopTokens.of(model),

@@ -52,8 +52,19 @@ class RefineCommandsTest {
   private String[] refine(String... more) {
     var fixed =
         new String[] {
-          "refine", "--data", data, "--held-out", "2", "--epochs", "1", "--batch", "5",
-          "--lora-rank", "2", "--out-dir", file("run")
+          "refine",
+          "--data",
+          data,
+          "--held-out",
+          "2",
+          "--epochs",
+          "1",
+          "--batch",
+          "5",
+          "--lora-rank",
+          "2",
+          "--out-dir",
+          file("run")
         };
     var all = java.util.Arrays.copyOf(fixed, fixed.length + more.length);
     System.arraycopy(more, 0, all, fixed.length, more.length);
@@ -69,7 +80,14 @@ class RefineCommandsTest {
     String lora = file("run/lora.safetensors");
     assertThat(run("inspect", lora).out()).contains("lora", "rank 2 of model.layers.0");
     assertThat(
-            run("generate", "--edit", lora, "--mod", file("run/mod.safetensors"), "-n", "3",
+            run(
+                    "generate",
+                    "--edit",
+                    lora,
+                    "--mod",
+                    file("run/mod.safetensors"),
+                    "-n",
+                    "3",
                     "The capital of Italy is")
                 .out())
         .isNotEmpty();

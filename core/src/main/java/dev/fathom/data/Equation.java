@@ -11,8 +11,7 @@ import java.util.regex.Pattern;
 /// @param text with the brackets that it needs and no others
 /// @param value what it comes to
 record Equation(String text, double value) {
-  private static final Pattern SOLVED =
-      Pattern.compile("\\s*[xX]\\s*=\\s*([-+*/().0-9 ]{1,400})");
+  private static final Pattern SOLVED = Pattern.compile("\\s*[xX]\\s*=\\s*([-+*/().0-9 ]{1,400})");
 
   /// Brackets within brackets that are still read.
   private static final int DEEPEST = 32;
@@ -59,8 +58,7 @@ record Equation(String text, double value) {
             case '*' -> value * other.value;
             default -> value / other.value;
           };
-      String joined =
-          within(own) + " " + operation + " " + other.within(ordered ? own + 1 : own);
+      String joined = within(own) + " " + operation + " " + other.within(ordered ? own + 1 : own);
       return new Term(joined, result, own);
     }
   }

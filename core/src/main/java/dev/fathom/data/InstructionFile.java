@@ -94,10 +94,11 @@ public final class InstructionFile {
 
   /// As [#forTraining], with those that are left out.
   public static Training training(Path file) {
-    var bySaying =
-        new InstructionFile(file, Use.TRAINING)
-            .read().stream().collect(Collectors.partitioningBy(i -> !i.output().isBlank()));
-    var training = new Training(bySaying.get(true), bySaying.get(false));
+    List<Instruction> all = new InstructionFile(file, Use.TRAINING).read();
+    var training =
+        new Training(
+            all.stream().filter(i -> !i.output().isBlank()).toList(),
+            all.stream().filter(i -> i.output().isBlank()).toList());
     if (training.items.isEmpty()) {
       throw new FathomException(file + ": every output in it is empty.");
     }

@@ -47,7 +47,7 @@ public final class LeakCheck {
     tests.forEach((set, items) -> {
       List<String> leaked =
           items.stream()
-              .filter(item -> !normalized(item).isEmpty() && seen.get(normalized(item)))
+              .filter(item -> !normalized(item).isEmpty() && seen.getOrDefault(normalized(item), false))
               .map(Instruction::instruction)
               .toList();
       leaks.add(

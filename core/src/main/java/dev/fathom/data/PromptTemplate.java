@@ -29,8 +29,8 @@ public sealed interface PromptTemplate {
   String prompt(Instruction instruction);
 
   /// The prompt's tokens: the start token exactly where the tokenizer's own files say so, no end
-  /// token. A response follows as tokens of its own, so that training and evaluation share every
-  /// id of the prompt.
+  /// token. A response follows as tokens of its own, so that training and evaluation share every id
+  /// of the prompt.
   default int[] ids(Tokenizer tokenizer, Instruction instruction) {
     var special = this instanceof Chat ? SpecialTokens.NONE : SpecialTokens.AS_CONFIGURED;
     var tokens = tokenizer.encode(prompt(instruction), special);
@@ -107,8 +107,7 @@ public sealed interface PromptTemplate {
     private String part(String heading, String content) {
       return switch (this) {
         case CLEAN -> heading + "\n" + content + "\n\n";
-        case UPSTREAM_TRAIN ->
-            INDENT + heading + "\n" + INDENT + content + "\n" + INDENT + "\n";
+        case UPSTREAM_TRAIN -> INDENT + heading + "\n" + INDENT + content + "\n" + INDENT + "\n";
         case UPSTREAM_EVAL -> INDENT + heading + "\n" + INDENT + content + "\n\n";
       };
     }

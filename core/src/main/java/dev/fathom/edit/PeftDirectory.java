@@ -45,10 +45,11 @@ import tools.jackson.databind.node.ObjectNode;
 /// PeftDirectory.write(edit, model, Path.of("copy"));
 /// ```
 ///
-/// For each adapted weight `<path>.weight` there are tensors `base_model.model.<path>.lora_A.weight`
-/// `[r, in]` and `base_model.model.<path>.lora_B.weight` `[out, r]`, and `W += α/r · B A` (`α/√r`
-/// with `use_rslora`); `rank_pattern` and `alpha_pattern` give r and α by the end of `<path>`. Axes
-/// are those of the map, for GPT-2's `[in, out]` weights too; a fused q/k/v is one map.
+/// For each adapted weight `<path>.weight` there are tensors
+/// `base_model.model.<path>.lora_A.weight` `[r, in]` and `base_model.model.<path>.lora_B.weight`
+/// `[out, r]`, and `W += α/r · B A` (`α/√r` with `use_rslora`); `rank_pattern` and `alpha_pattern`
+/// give r and α by the end of `<path>`. Axes are those of the map, for GPT-2's `[in, out]` weights
+/// too; a fused q/k/v is one map.
 ///
 /// PEFT names the base model by a path or a name only, so an adapter made for another model of the
 /// same shapes is read without complaint; one that Fathom wrote carries a card and is refused.
@@ -67,11 +68,16 @@ public final class PeftDirectory {
   /// adapter's name in.
   private static final Map<String, String> ENDS =
       Map.of(
-          ".lora_A.weight", A,
-          ".lora_A.default.weight", A,
-          ".lora_B.weight", B,
-          ".lora_B.default.weight", B,
-          COPY, COPY);
+          ".lora_A.weight",
+          A,
+          ".lora_A.default.weight",
+          A,
+          ".lora_B.weight",
+          B,
+          ".lora_B.default.weight",
+          B,
+          COPY,
+          COPY);
 
   private PeftDirectory() {}
 
@@ -132,8 +138,7 @@ public final class PeftDirectory {
   ///
   /// @param directory made where it does not exist; an adapter in it is replaced
   /// @throws FathomException if an edit was made from another model or does not fit, changes
-  ///   something by other than low-rank steps, or nothing at all, or if the files cannot be
-  ///   written
+  ///   something by other than low-rank steps, or nothing at all, or if the files cannot be written
   public static void write(List<Edit> edits, Transformer base, Path directory) {
     var _ = Edits.Identity.of(base, edits);
     Map<String, Stored> maps = Stored.of(base);
@@ -267,15 +272,13 @@ public final class PeftDirectory {
     return alpha >= 1 && alpha <= Integer.MAX_VALUE && alpha / rank == factor ? (int) alpha : 0;
   }
 
-  private static ObjectNode config(
-      List<Joined> steps, Map<String, Stored> maps, Transformer base) {
+  private static ObjectNode config(List<Joined> steps, Map<String, Stored> maps, Transformer base) {
     ObjectNode config = JsonNodeFactory.instance.objectNode();
     int rank = mostOften(steps, Joined::rank);
     int alpha = mostOften(steps, Joined::alpha);
     config.put("peft_type", "LORA");
     config.put(
-        "task_type",
-        base.card().causal() && base.card().labels().isEmpty() ? "CAUSAL_LM" : null);
+        "task_type", base.card().causal() && base.card().labels().isEmpty() ? "CAUSAL_LM" : null);
     config.put("base_model_name_or_path", base.card().name());
     config.put("inference_mode", true);
     config.put("r", rank).put("lora_alpha", alpha).put("lora_dropout", 0.0);
@@ -368,8 +371,7 @@ public final class PeftDirectory {
 
     private void sort(TensorInfo info, Set<String> modules) {
       String name = info.name();
-      @Nullable String end =
-          ENDS.keySet().stream().filter(name::endsWith).findFirst().orElse(null);
+      @Nullable String end = ENDS.keySet().stream().filter(name::endsWith).findFirst().orElse(null);
       if (!name.startsWith(PREFIX) || end == null) {
         throw wrong(
             "its tensor '%s' is not understood: expected %s<module>%s and %s"

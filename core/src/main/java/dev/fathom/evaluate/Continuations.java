@@ -144,8 +144,7 @@ public final class Continuations {
       Tensor wide = logits.dtype() == DType.F64 ? logits : logits.to(DType.F32);
       Tensor rows = Tensor.of(ints(row), row.size());
       Tensor tokens = Tensor.of(ints(token), token.size(), 1);
-      values =
-          wide.logSoftmax(-1).indexSelect(0, rows).gather(1, tokens).to(DType.F32).toFloats();
+      values = wide.logSoftmax(-1).indexSelect(0, rows).gather(1, tokens).to(DType.F32).toFloats();
     }
     int at = 0;
     for (Branch branch : open) {

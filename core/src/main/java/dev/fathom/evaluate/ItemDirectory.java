@@ -183,8 +183,7 @@ public final class ItemDirectory implements AutoCloseable {
     return malformed(directory, number, cause);
   }
 
-  private static FathomException malformed(
-      Path directory, int number, @Nullable Exception cause) {
+  private static FathomException malformed(Path directory, int number, @Nullable Exception cause) {
     String message =
         "%s, line %d: not an item of a run; remove the line, or choose another directory"
             .formatted(directory.resolve(ITEMS), number);

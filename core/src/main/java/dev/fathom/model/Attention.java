@@ -252,9 +252,7 @@ public record Attention(
     Tensor mask =
         Tensor.zeros(DType.F32, at.size(0), 1, 1, keys)
             .maskedFill(key.gt(at), Double.NEGATIVE_INFINITY);
-    return (window > 0
-            ? mask.maskedFill(key.le(at.sub(window)), Double.NEGATIVE_INFINITY)
-            : mask)
+    return (window > 0 ? mask.maskedFill(key.le(at.sub(window)), Double.NEGATIVE_INFINITY) : mask)
         .to(dtype);
   }
 

@@ -3,7 +3,6 @@ package dev.fathom.refine;
 import dev.fathom.model.Linear;
 import dev.fathom.model.Linears;
 import dev.fathom.model.Transformer;
-import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.train.Tape;

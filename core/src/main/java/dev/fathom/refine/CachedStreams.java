@@ -22,6 +22,7 @@ import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 
@@ -30,8 +31,8 @@ import java.util.stream.IntStream;
 /// is in memory, no more.
 ///
 /// It holds `(late + 1) · dModel` numbers a label token, in the type the model computes in, and is
-/// made again when it belongs to other weights or other rows. One tensor a row, named by its number,
-/// `[targets, late + 1, dModel]`.
+/// made again when it belongs to other weights or other rows. One tensor a row, named by its
+/// number, `[targets, late + 1, dModel]`.
 public final class CachedStreams implements AutoCloseable {
   /// Tokens of a forward pass.
   private static final int PASS_TOKENS = 2048;
@@ -49,7 +50,8 @@ public final class CachedStreams implements AutoCloseable {
     this.numbers = numbers;
   }
 
-  /// The streams of `late + 1` rows of the residual stream, up to the last, before each label token.
+  /// The streams of `late + 1` rows of the residual stream, up to the last, before each label
+  /// token.
   ///
   /// @param path of the file, made if it is not there or of something else
   /// @param progress is told how many rows are done
@@ -68,8 +70,7 @@ public final class CachedStreams implements AutoCloseable {
     for (int r = 0; r < rows.size(); r++) {
       numbers.put(rows.get(r).ids(), r);
     }
-    return new CachedStreams(
-        SafetensorsFile.open(path), model.card().dtype(), firstRow, numbers);
+    return new CachedStreams(SafetensorsFile.open(path), model.card().dtype(), firstRow, numbers);
   }
 
   private static boolean holds(Path path, String fingerprint) {
@@ -139,11 +140,7 @@ public final class CachedStreams implements AutoCloseable {
   }
 
   private static void append(
-      Transformer model,
-      List<Row> rows,
-      int firstRow,
-      int number,
-      WeightWriter writer) {
+      Transformer model, List<Row> rows, int firstRow, int number, WeightWriter writer) {
     Packed packed = Packed.of(rows);
     try (var scope = Scope.withoutGradients()) {
       var kept = new ArrayList<Tensor>();
@@ -178,8 +175,7 @@ public final class CachedStreams implements AutoCloseable {
         throw new IllegalArgumentException("the streams of a row are not cached");
       }
       String name = Integer.toString(number);
-      long[] shape =
-          file.tensors().get(name).shape().stream().mapToLong(Long::longValue).toArray();
+      long[] shape = Objects.requireNonNull(file.tensors().get(name)).shape().stream().mapToLong(Long::longValue).toArray();
       parts.add(Tensor.borrow(file.bytes(name), dtype, shape));
     }
     Tensor all = Tensor.cat(parts, 0); // [targets, streams, dModel]

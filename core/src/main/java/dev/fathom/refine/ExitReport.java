@@ -27,8 +27,8 @@ import java.util.stream.IntStream;
 
 /// What does leaving early save, here, and does it say the same? A model that may leave early
 /// continues prompts, greedily and one at a time; then it and the full model (every block, the last
-/// layer alone, on the same weights) read those very texts again, token by token, and are timed.
-/// As both read the same tokens, a text that ends sooner counts for nothing.
+/// layer alone, on the same weights) read those very texts again, token by token, and are timed. As
+/// both read the same tokens, a text that ends sooner counts for nothing.
 ///
 /// Skipping at most all but `leastBlocks` of `layers` blocks makes nothing more than `layers /
 /// leastBlocks` times as fast; the head, the router and what must be made up for later take from
@@ -241,8 +241,7 @@ public record ExitReport(
     try (var session = model.session(1)) {
       int[] next = prompt;
       long before = 0;
-      while (text.size() < most
-          && (text.isEmpty() || !config.stopIds.contains(text.getLast()))) {
+      while (text.size() < most && (text.isEmpty() || !config.stopIds.contains(text.getLast()))) {
         int said = said(session, next);
         next = new int[] {said};
         text.add(said);

@@ -285,8 +285,7 @@ public final class ExitSession implements LanguageModel.Session {
     if (staying.length > 0) {
       stay(layer, climbers, staying);
     }
-    boolean alone =
-        IntStream.of(going).allMatch(i -> waiting.get(climbers.rows[i]).isEmpty(layer));
+    boolean alone = IntStream.of(going).allMatch(i -> waiting.get(climbers.rows[i]).isEmpty(layer));
     if (staying.length == 0 && alone) {
       return climbers;
     }
@@ -299,8 +298,7 @@ public final class ExitSession implements LanguageModel.Session {
       parts.add(climbers.of(going[i]));
     }
     Tensor stream = going.length == 0 ? climbers.stream : Tensor.cat(parts, 0);
-    return new Climbers(
-        IntStream.of(going).map(i -> climbers.rows[i]).toArray(), lengths, stream);
+    return new Climbers(IntStream.of(going).map(i -> climbers.rows[i]).toArray(), lengths, stream);
   }
 
   private boolean goesOn(int row, boolean[] settled, int[] fresh) {
@@ -400,10 +398,11 @@ public final class ExitSession implements LanguageModel.Session {
 
     /// Moves what waits to the current scope.
     void take(int layer, List<Tensor> to) {
-      before(layer).forEach(piece -> {
-        to.add(Scope.current().keep(piece));
-        piece.free();
-      });
+      before(layer)
+          .forEach(piece -> {
+            to.add(Scope.current().keep(piece));
+            piece.free();
+          });
       before(layer).clear();
     }
 

@@ -110,17 +110,10 @@ final class LateLoss {
       var logs = new ArrayList<Tensor>(); // ln P_i, [n, vocab]
       Tensor logits;
       if (ask.routes && k > 1) {
-        logits = null;
-        for (int i = 0; i < k; i++) {
-          Tensor own = logits(reads.get(i));
-          Tensor weighted = own.mul(gate.detach().narrow(1, i, 1));
-          logits = logits == null ? weighted : logits.addInPlace(weighted);
-          Tensor log = own.logSoftmax(-1);
-          scope.release(own);
-          logs.add(log);
+        logits = spoken(gate.detach(), reads, logs);
+        for (Tensor log : logs) {
           routes.add(-log.gather(1, target.unsqueeze(1)).sum().item());
         }
-        logits = Objects.requireNonNull(logits);
       } else {
         logits = logits(mix);
       }
@@ -144,6 +137,19 @@ final class LateLoss {
       }
     }
     return new Heads(task, distill, routes, objective(mix, ofMix, reads, ofReads));
+  }
+
+  /// Lets every route speak for itself, adds `ln P_i` to `logs`, and returns the mixture's logits.
+  private Tensor spoken(Tensor gate, List<Tensor> reads, List<Tensor> logs) {
+    Tensor sum = null;
+    for (int i = 0; i < reads.size(); i++) {
+      Tensor own = logits(reads.get(i));
+      Tensor weighted = own.mul(gate.narrow(1, i, 1));
+      sum = sum == null ? weighted : sum.addInPlace(weighted);
+      logs.add(own.logSoftmax(-1));
+      Scope.current().release(own);
+    }
+    return Objects.requireNonNull(sum);
   }
 
   private static void add(@Nullable Tensor[] sums, int i, Tensor gradient) {

@@ -34,8 +34,7 @@ import java.util.SplittableRandom;
 ///   three means all of it
 /// @param from the first layer
 /// @param to the layer after the last
-public record Lora(
-    int rank, double alpha, double dropout, Set<Role> targets, int from, int to) {
+public record Lora(int rank, double alpha, double dropout, Set<Role> targets, int from, int to) {
   static final String A = ".lora_A.weight";
   static final String B = ".lora_B.weight";
 
@@ -56,12 +55,7 @@ public record Lora(
   /// layers: what fits the thesis' parameter counts.
   public static Lora standard(Transformer model) {
     return new Lora(
-        32,
-        64,
-        0.05,
-        EnumSet.of(Role.Q, Role.K, Role.V, Role.UP, Role.DOWN),
-        0,
-        model.layers());
+        32, 64, 0.05, EnumSet.of(Role.Q, Role.K, Role.V, Role.UP, Role.DOWN), 0, model.layers());
   }
 
   public Lora withRank(int rank, double alpha) {
@@ -96,8 +90,8 @@ public record Lora(
 
   /// A map and what is learnt beside it.
   record Adapted(Place place, Lora lora) {
-    /// What its matrices are called: the tensor's name, with the first output where the tensor holds
-    /// several maps.
+    /// What its matrices are called: the tensor's name, with the first output where the tensor
+    /// holds several maps.
     String name() {
       Linear.Origin origin = place.linear().origin();
       String path = origin.tensor().replaceFirst("\\.weight$", "");
@@ -179,8 +173,7 @@ public record Lora(
   }
 
   /// What was learnt, as changes of an edit.
-  static List<Change> changes(
-      Transformer model, List<Lora> loras, Map<String, Tensor> tensors) {
+  static List<Change> changes(Transformer model, List<Lora> loras, Map<String, Tensor> tensors) {
     var changes = new ArrayList<Change>();
     for (Adapted adapted : adapted(model, loras)) {
       changes.add(

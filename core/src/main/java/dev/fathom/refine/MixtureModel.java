@@ -11,9 +11,8 @@ import dev.fathom.tensor.Tensor;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
-/// A transformer that speaks with a mixture of its late layers ([Mod]): `φ(Σ_i G_i N_i(H_i))`,
-/// one head for each token, or `Σ_i G_i φ(N_i(H_i))` where logits are soft-capped and φ is not
-/// affine.
+/// A transformer that speaks with a mixture of its late layers ([Mod]): `φ(Σ_i G_i N_i(H_i))`, one
+/// head for each token, or `Σ_i G_i φ(N_i(H_i))` where logits are soft-capped and φ is not affine.
 ///
 /// The router reads the stream below the late blocks, so before these are run it is known which of
 /// them a token needs: with top-K none above the highest of its K routes. That is what [Exit] is
@@ -26,8 +25,8 @@ import org.jspecify.annotations.Nullable;
 /// }
 /// ```
 ///
-/// Every block is run ([Exit#NONE]) unless it is said otherwise. Of n blocks at most k − 1 are
-/// ever skipped, so it cannot be faster than the model by more than n / (n − k + 1); [ExitReport]
+/// Every block is run ([Exit#NONE]) unless it is said otherwise. Of n blocks at most k − 1 are ever
+/// skipped, so it cannot be faster than the model by more than n / (n − k + 1); [ExitReport]
 /// measures how much of that is left.
 public final class MixtureModel implements EarlyExit {
   private final Transformer model;
@@ -164,8 +163,7 @@ public final class MixtureModel implements EarlyExit {
         if (of.length == tokens) {
           sum = home.keep(before == null ? own : before.add(own));
         } else {
-          Tensor start =
-              before == null ? Tensor.zeros(own.dtype(), tokens, own.size(1)) : before;
+          Tensor start = before == null ? Tensor.zeros(own.dtype(), tokens, own.size(1)) : before;
           sum = home.keep(start.indexAdd(0, Tensor.of(of, of.length), own));
         }
         if (before != null) {

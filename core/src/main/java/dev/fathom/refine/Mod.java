@@ -67,8 +67,8 @@ public final class Mod implements AutoCloseable {
 
   /// @param late k, the layers that are mixed
   /// @param topK K, the routes that count for a token; k for all
-  /// @param ownNorms whether each route but the last has a norm of its own; otherwise the final norm
-  ///   serves all
+  /// @param ownNorms whether each route but the last has a norm of its own; otherwise the final
+  ///   norm serves all
   /// @param trainFinalNorm whether the last route has one, too
   /// @param normRouterInput whether the router reads the stream through the final norm
   /// @param uniform whether all routes always count the same: no router at all, as a control
@@ -162,11 +162,7 @@ public final class Mod implements AutoCloseable {
   }
 
   private Mod(
-      Config config,
-      int layers,
-      @Nullable Tensor router,
-      List<Norm> norms,
-      List<Tensor> owned) {
+      Config config, int layers, @Nullable Tensor router, List<Norm> norms, List<Tensor> owned) {
     this.config = config;
     this.layers = layers;
     this.router = router;
@@ -269,25 +265,27 @@ public final class Mod implements AutoCloseable {
     return shapes;
   }
 
-  /// First values: the router normal with deviation 0.02, each norm a copy of the final one, so that
-  /// every route begins as the logit lens of its layer.
+  /// First values: the router normal with deviation 0.02, each norm a copy of the final one, so
+  /// that every route begins as the logit lens of its layer.
   static void initialize(
       Transformer model, Config config, Parameters parameters, SplittableRandom random) {
     Norm last = finalNorm(model);
     SequencedMap<String, Tensor> tensors = parameters.tensors();
-    shapes(model, config).keySet().forEach(name -> {
-      Tensor part = Objects.requireNonNull(tensors.get(name));
-      if (name.equals(ROUTER)) {
-        double[] values = new double[Math.toIntExact(part.elements())];
-        for (int i = 0; i < values.length; i++) {
-          values[i] = 0.02 * random.nextGaussian();
-        }
-        part.copyInPlace(Tensor.of(values, part.shape()));
-      } else {
-        part.copyInPlace(
-            name.endsWith("weight") ? last.gain() : Objects.requireNonNull(last.bias()));
-      }
-    });
+    shapes(model, config)
+        .keySet()
+        .forEach(name -> {
+          Tensor part = Objects.requireNonNull(tensors.get(name));
+          if (name.equals(ROUTER)) {
+            double[] values = new double[Math.toIntExact(part.elements())];
+            for (int i = 0; i < values.length; i++) {
+              values[i] = 0.02 * random.nextGaussian();
+            }
+            part.copyInPlace(Tensor.of(values, part.shape()));
+          } else {
+            part.copyInPlace(
+                name.endsWith("weight") ? last.gain() : Objects.requireNonNull(last.bias()));
+          }
+        });
   }
 
   public Config config() {
@@ -350,8 +348,8 @@ public final class Mod implements AutoCloseable {
     Norm norm = norms.get(route);
     if (norm.gain().dtype() != stream.dtype()) {
       Tensor bias = norm.bias();
-      norm = like(
-          norm, norm.gain().to(stream.dtype()), bias == null ? null : bias.to(stream.dtype()));
+      norm =
+          like(norm, norm.gain().to(stream.dtype()), bias == null ? null : bias.to(stream.dtype()));
     }
     return norm.of(stream).wide();
   }
@@ -384,8 +382,8 @@ public final class Mod implements AutoCloseable {
   ///
   /// @param model the model it was learnt on, adapters included
   /// @param tensors by the names of [#shapes]
-  static void save(Path path, Transformer model, Config config, Map<String, Tensor> tensors,
-      Card card) {
+  static void save(
+      Path path, Transformer model, Config config, Map<String, Tensor> tensors, Card card) {
     var specs = new ArrayList<TensorSpec>();
     TensorType type = wide(model) == DType.F64 ? TensorType.F64 : TensorType.F32;
     shapes(model, config).forEach((name, shape) -> specs.add(new TensorSpec(name, type, shape)));
@@ -423,23 +421,27 @@ public final class Mod implements AutoCloseable {
   static SequencedMap<String, Tensor> tensors(
       SafetensorsFile file, Transformer model, Config config) {
     var tensors = new LinkedHashMap<String, Tensor>();
-    shapes(model, config).forEach((name, shape) -> {
-      TensorInfo info = file.tensors().get(name);
-      Optional<DType> dtype = info == null ? Optional.empty() : floating(info.type());
-      if (info == null || dtype.isEmpty() || !info.shape().equals(shape)) {
-        throw new FathomException(
-            "%s: expected a tensor '%s' of shape %s in F32 or F64, found %s"
-                .formatted(
-                    file.path(), name, shape, info == null ? "none" : info.type() + " " + info.shape()));
-      }
-      long[] sizes = shape.stream().mapToLong(Long::longValue).toArray();
-      Tensor values = Tensor.borrow(file.bytes(name), dtype.get(), sizes).copy();
-      if (!Double.isFinite(values.sum().item())) {
-        throw new FathomException(
-            "%s: its tensor '%s' is not all numbers".formatted(file.path(), name));
-      }
-      tensors.put(name, values.to(wide(model)));
-    });
+    shapes(model, config)
+        .forEach((name, shape) -> {
+          TensorInfo info = file.tensors().get(name);
+          Optional<DType> dtype = info == null ? Optional.empty() : floating(info.type());
+          if (info == null || dtype.isEmpty() || !info.shape().equals(shape)) {
+            throw new FathomException(
+                "%s: expected a tensor '%s' of shape %s in F32 or F64, found %s"
+                    .formatted(
+                        file.path(),
+                        name,
+                        shape,
+                        info == null ? "none" : info.type() + " " + info.shape()));
+          }
+          long[] sizes = shape.stream().mapToLong(Long::longValue).toArray();
+          Tensor values = Tensor.borrow(file.bytes(name), dtype.get(), sizes).copy();
+          if (!Double.isFinite(values.sum().item())) {
+            throw new FathomException(
+                "%s: its tensor '%s' is not all numbers".formatted(file.path(), name));
+          }
+          tensors.put(name, values.to(wide(model)));
+        });
     return tensors;
   }
 

@@ -22,8 +22,8 @@ import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
-/// What is learnt when a frozen model is refined: low-rank steps beside its maps ([Lora]), a mixture
-/// of its late layers ([Mod]), or both, from the loss on the mixture's next tokens and the
+/// What is learnt when a frozen model is refined: low-rank steps beside its maps ([Lora]), a
+/// mixture of its late layers ([Mod]), or both, from the loss on the mixture's next tokens and the
 /// divergence of the earlier routes ([Distillation]).
 ///
 /// Blocks below the lowest that learns are computed without a graph. Where nothing below the late
@@ -162,7 +162,8 @@ public final class Refinement implements Objective {
     for (int i = 0; i < late(); i++) {
       names.add("loss." + (first + i));
     }
-    for (String what : mixes ? List.of("gate.", "gate_square.", "sparse.", "best.") : List.<String>of()) {
+    for (String what :
+        mixes ? List.of("gate.", "gate_square.", "sparse.", "best.") : List.<String>of()) {
       for (int i = 0; i < late(); i++) {
         names.add(what + (first + i));
       }
@@ -409,6 +410,7 @@ public final class Refinement implements Objective {
   @Override
   public String fingerprint() {
     return "%s %.12s %s".formatted(model.card().name(), model.card().sha256().get(), config)
-        + " " + model.card().dtype();
+        + " "
+        + model.card().dtype();
   }
 }

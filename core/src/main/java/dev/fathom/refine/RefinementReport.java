@@ -77,9 +77,10 @@ public record RefinementReport(Provenance provenance, TrainingLog log, Parameter
       String name = "layer " + layer;
       share.add(curve(name, gate));
       variance.add(
-          View.Series.of(name, Curves.smooth(
-                  Curves.variance(
-                      Curves.of(log, gate), Curves.of(log, "gate_square." + layer)))));
+          View.Series.of(
+              name,
+              Curves.smooth(
+                  Curves.variance(Curves.of(log, gate), Curves.of(log, "gate_square." + layer)))));
       sparsity.add(curve(name, "sparse." + layer));
       best.add(curve(name, "best." + layer));
     }
@@ -89,7 +90,8 @@ public record RefinementReport(Provenance provenance, TrainingLog log, Parameter
         steps,
         View.Panel.of("mean weight", share.toArray(View.Series[]::new)),
         View.Panel.of("variance of the weight", variance.toArray(View.Series[]::new)),
-        View.Panel.of("share of tokens with weight below 1e-5", sparsity.toArray(View.Series[]::new)),
+        View.Panel.of(
+            "share of tokens with weight below 1e-5", sparsity.toArray(View.Series[]::new)),
         View.Panel.of("share of tokens it leads", best.toArray(View.Series[]::new)),
         View.Panel.of("entropy, nats", curve("entropy", "entropy")));
   }
@@ -101,9 +103,13 @@ public record RefinementReport(Provenance provenance, TrainingLog log, Parameter
     rows.add(row("learnt in all", counts.learnt()));
     rows.add(row("of the model's " + grouped(counts.model()), percent(counts.share())));
     if (counts.exceptLate() > 0) {
-      rows.add(row("steps on the late layers, over those on the others", percent(counts.lateOverLora())));
+      rows.add(
+          row(
+              "steps on the late layers, over those on the others",
+              percent(counts.lateOverLora())));
       if (counts.mod() > 0) {
-        rows.add(row("mixture, over steps on all but the late layers", percent(counts.modOverLora())));
+        rows.add(
+            row("mixture, over steps on all but the late layers", percent(counts.modOverLora())));
       }
     }
     return new View.Table(
@@ -143,7 +149,8 @@ public record RefinementReport(Provenance provenance, TrainingLog log, Parameter
     series.add(View.Series.of("as used", Curves.held(log, e -> e.measures().getFirst())));
     for (String name : named("loss.")) {
       int i = log.measures().indexOf(name);
-      series.add(View.Series.of("layer " + layer(name), Curves.held(log, e -> e.measures().get(i))));
+      series.add(
+          View.Series.of("layer " + layer(name), Curves.held(log, e -> e.measures().get(i))));
     }
     return series.toArray(View.Series[]::new);
   }

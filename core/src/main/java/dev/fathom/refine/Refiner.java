@@ -67,8 +67,7 @@ public final class Refiner {
     this.streams = streams;
   }
 
-  public static Refiner of(
-      Transformer model, Refinement.Config method, Trainer.Config training) {
+  public static Refiner of(Transformer model, Refinement.Config method, Trainer.Config training) {
     return new Refiner(model, method, training, Peers.ALONE, Optional.empty());
   }
 
@@ -116,9 +115,7 @@ public final class Refiner {
   /// @param mod the mixture's file; empty without one
   /// @param counts what was learnt, in numbers
   public record Outcome(
-      TrainingLog log, Optional<Edit> lora,
-      Optional<Path> mod,
-      ParameterCount counts) {}
+      TrainingLog log, Optional<Edit> lora, Optional<Path> mod, ParameterCount counts) {}
 
   /// Trains to the end, or from where a run in this directory left off.
   ///
@@ -152,27 +149,18 @@ public final class Refiner {
     var all = new ArrayList<>(rows);
     all.addAll(heldOut);
     String name = peers.first() ? "streams.safetensors" : "streams-" + peers.rank();
-    Streams kept =
-        streams.orElse(new Streams(directory.resolve(name), refinement.late()));
+    Streams kept = streams.orElse(new Streams(directory.resolve(name), refinement.late()));
     int late = Math.min(model.layers(), Math.max(kept.late, refinement.late()));
     return CachedStreams.of(model, all, late, kept.file, _ -> {});
   }
 
-  private Outcome outcome(
-      Parameters parameters,
-      TrainingLog log,
-      String data,
-      Path directory) {
+  private Outcome outcome(Parameters parameters, TrainingLog log, String data, Path directory) {
     try (var scope = Scope.withoutGradients()) {
       return saved(parameters, log, data, directory);
     }
   }
 
-  private Outcome saved(
-      Parameters parameters,
-      TrainingLog log,
-      String data,
-      Path directory) {
+  private Outcome saved(Parameters parameters, TrainingLog log, String data, Path directory) {
     var counts = ParameterCount.of(model, method);
     Optional<Edit> lora = Optional.empty();
     if (!method.loras().isEmpty()) {

@@ -42,12 +42,7 @@ interface Speech {
   ///
   /// @param first layer that matters
   static Tensor whole(
-      Transformer model,
-      int first,
-      Beginning beginning,
-      Tensor ids,
-      Layout layout,
-      Wanted wanted) {
+      Transformer model, int first, Beginning beginning, Tensor ids, Layout layout, Wanted wanted) {
     try (var scope = Scope.open()) {
       int queries = (wanted.lastOnly() ? layout.last() : layout).tokens();
       Speech speech = beginning.of(queries);

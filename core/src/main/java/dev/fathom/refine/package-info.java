@@ -1,5 +1,5 @@
-/// Changing what a model can do with few numbers: [Lora], the late-layer mixture [Mod], both at once
-/// ([Refinement]), and stopping early.
+/// Changing what a model can do with few numbers: [Lora], the late-layer mixture [Mod], both at
+/// once ([Refinement]), and stopping early.
 ///
 /// What speaks are [dev.fathom.model.LanguageModel]s: [MixtureModel] with a mixture, and
 /// [ConfidenceExit] with the first layer that is sure; how tokens leave is an [Exit], and

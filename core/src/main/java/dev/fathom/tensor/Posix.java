@@ -106,8 +106,8 @@ final class Posix {
   private static int silent; // how many threads want no output now
   private static int output = -1; // the real one, while there is any
 
-  /// Discards what is written on standard output meanwhile: what a native library tells about itself
-  /// is nobody's result.
+  /// Discards what is written on standard output meanwhile: what a native library tells about
+  /// itself is nobody's result.
   static <T> T withoutOutput(Supplier<T> work) {
     silence();
     try {

@@ -262,8 +262,7 @@ public final class ProcessGroup implements AutoCloseable {
     private void requireAll(TCPStore store) {
       if (store.add(key(rank), 1) > 1) {
         throw new FathomException(
-            "process %d of %d: another process has this rank at %s"
-                .formatted(rank, size, place()));
+            "process %d of %d: another process has this rank at %s".formatted(rank, size, place()));
       }
       while (true) {
         List<Integer> missing = missing(store);

@@ -716,8 +716,7 @@ public final class Tensor {
 
   /// The same, keeping the graph for another way through it.
   public void backwardKeeping(Tensor gradient) {
-    pointer.backward(
-        gradient.pointer, new BoolOptional(true), false, new TensorArrayRefOptional());
+    pointer.backward(gradient.pointer, new BoolOptional(true), false, new TensorArrayRefOptional());
   }
 
   /// The gradient gathered so far, or null when none has been.

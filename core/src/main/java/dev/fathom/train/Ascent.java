@@ -60,11 +60,7 @@ public final class Ascent {
   }
 
   private Ascent(
-      Transformer model,
-      Supplier<Pass> passes,
-      Route route,
-      @Nullable Tape tape,
-      Tensor embedded) {
+      Transformer model, Supplier<Pass> passes, Route route, @Nullable Tape tape, Tensor embedded) {
     this.model = model;
     this.passes = passes;
     this.route = route;
@@ -79,11 +75,7 @@ public final class Ascent {
   ///   block that is computed again
   /// @param tape on which the model's maps record themselves; null where they do not
   public static Ascent of(
-      Transformer model,
-      Tensor ids,
-      Supplier<Pass> passes,
-      Route route,
-      @Nullable Tape tape) {
+      Transformer model, Tensor ids, Supplier<Pass> passes, Route route, @Nullable Tape tape) {
     Pass pass = passes.get();
     Tensor embedded = model.embed(ids, pass);
     var ascent = new Ascent(model, passes, route, tape, embedded);
@@ -160,11 +152,8 @@ public final class Ascent {
       try (var scope = Scope.withGradients()) {
         Tensor x = rows.get(row - 1);
         Tensor out = route.recompute ? block(row - 1, x, passes.get()) : outs.get(row);
-        if (out.requiresGradient() && tape == null) {
-          out.backward(gradient);
-        } else if (out.requiresGradient()) {
-          out.backwardKeeping(gradient); // the tape goes through parts of it again
-          tape.unwind(marks.get(row - 1));
+        if (out.requiresGradient()) {
+          back(out, gradient, marks.get(row - 1));
         }
         gradient = x.requiresGradient() ? escaped(scope, x) : null;
       }
@@ -177,6 +166,15 @@ public final class Ascent {
       if (last != null) {
         embedded.backward(last);
       }
+    }
+  }
+
+  private void back(Tensor out, Tensor gradient, int mark) {
+    if (tape == null) {
+      out.backward(gradient);
+    } else {
+      out.backwardKeeping(gradient); // the tape goes through parts of it again
+      tape.unwind(mark);
     }
   }
 

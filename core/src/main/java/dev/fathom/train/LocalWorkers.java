@@ -70,8 +70,7 @@ public final class LocalWorkers implements AutoCloseable {
       }
     } catch (IOException e) {
       copies.forEach(Process::destroyForcibly);
-      throw new FathomException(
-          "cannot start a further process (%s)".formatted(e.getMessage()), e);
+      throw new FathomException("cannot start a further process (%s)".formatted(e.getMessage()), e);
     }
     return new LocalWorkers(port, copies);
   }

@@ -84,8 +84,7 @@ public interface Peers {
       Tensor all = Tensor.of(numbers, numbers.length);
       sumInPlace(all);
       double[] sums = all.toDoubles();
-      return new Objective.Sums(
-          sums[0], Arrays.stream(sums).skip(1).boxed().toList());
+      return new Objective.Sums(sums[0], Arrays.stream(sums).skip(1).boxed().toList());
     }
   }
 

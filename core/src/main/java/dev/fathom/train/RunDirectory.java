@@ -231,8 +231,7 @@ final class RunDirectory implements AutoCloseable {
   }
 
   void logEvaluation(RunState state, List<Double> means) {
-    var line =
-        new TrainingLog.Evaluation(state.step(), state.heldOut().orElseThrow(), means);
+    var line = new TrainingLog.Evaluation(state.step(), state.heldOut().orElseThrow(), means);
     evaluations.add(line);
     append(line(line));
   }
@@ -251,7 +250,12 @@ final class RunDirectory implements AutoCloseable {
   }
 
   private String line(TrainingLog.Evaluation e) {
-    return String.format(Locale.ROOT, "{\"step\":%d,\"held_out\":%s%s}%n", e.step(), e.loss(), measured(e.measures()));
+    return String.format(
+        Locale.ROOT,
+        "{\"step\":%d,\"held_out\":%s%s}%n",
+        e.step(),
+        e.loss(),
+        measured(e.measures()));
   }
 
   /// What was measured, as further fields of a line.
@@ -316,9 +320,7 @@ final class RunDirectory implements AutoCloseable {
         if (json.has("held_out")) {
           evaluations.add(
               new TrainingLog.Evaluation(
-                  json.path("step").asLong(),
-                  json.path("held_out").asDouble(),
-                  measured(json)));
+                  json.path("step").asLong(), json.path("held_out").asDouble(), measured(json)));
         } else {
           steps.add(
               new TrainingLog.Step(

@@ -124,7 +124,16 @@ public final class Trainer {
     /// The same with graphs of at most so many tokens.
     public Config withPieces(int tokens) {
       return new Config(
-          batchRows, batchTokens, tokens, workers, schedule, adam, clip, evaluateEvery, patience, saveEvery);
+          batchRows,
+          batchTokens,
+          tokens,
+          workers,
+          schedule,
+          adam,
+          clip,
+          evaluateEvery,
+          patience,
+          saveEvery);
     }
 
     public Config withWorkers(int count) {
@@ -171,7 +180,16 @@ public final class Trainer {
 
     public Config evaluatingEvery(int steps) {
       return new Config(
-          batchRows, batchTokens, pieceTokens, workers, schedule, adam, clip, steps, patience, saveEvery);
+          batchRows,
+          batchTokens,
+          pieceTokens,
+          workers,
+          schedule,
+          adam,
+          clip,
+          steps,
+          patience,
+          saveEvery);
     }
 
     /// The same, stopping after so many evaluations in a row without a new lowest loss; the
@@ -192,7 +210,16 @@ public final class Trainer {
 
     public Config savingEvery(int steps) {
       return new Config(
-          batchRows, batchTokens, pieceTokens, workers, schedule, adam, clip, evaluateEvery, patience, steps);
+          batchRows,
+          batchTokens,
+          pieceTokens,
+          workers,
+          schedule,
+          adam,
+          clip,
+          evaluateEvery,
+          patience,
+          steps);
     }
   }
 
@@ -324,8 +351,7 @@ public final class Trainer {
       RunDirectory run) {
     long targets = Batches.targets(batch);
     long tokens = Batches.tokens(batch);
-    Objective.Sums sums =
-        peers.sum(gradients(batch, gradients, workers, 1.0 / targets, number));
+    Objective.Sums sums = peers.sum(gradients(batch, gradients, workers, 1.0 / targets, number));
     double sum = sums.loss();
     try (var scope = Scope.open()) {
       Tensor gradient = gradients.getFirst();

@@ -7,8 +7,7 @@ import java.util.List;
 /// @param measures names of what the objective measures besides the loss
 /// @param steps every step, in order
 /// @param evaluations every evaluation, in order
-public record TrainingLog(
-    List<String> measures, List<Step> steps, List<Evaluation> evaluations) {
+public record TrainingLog(List<String> measures, List<Step> steps, List<Evaluation> evaluations) {
   public TrainingLog {
     measures = List.copyOf(measures);
     steps = List.copyOf(steps);

@@ -62,7 +62,8 @@ public record TrainingReport(Provenance provenance, TrainingLog log) implements 
               "How well are answers predicted that no training text has?",
               Curves.held(log, TrainingLog.Evaluation::step),
               View.Panel.logarithmic(
-                  "nats a token", View.Series.of("held out", Curves.held(log, TrainingLog.Evaluation::loss)))));
+                  "nats a token",
+                  View.Series.of("held out", Curves.held(log, TrainingLog.Evaluation::loss)))));
     }
     views.add(
         View.Lines.over(
@@ -75,7 +76,8 @@ public record TrainingReport(Provenance provenance, TrainingLog log) implements 
             View.Panel.logarithmic(
                 "gradient norm",
                 View.Series.of("gradient norm", Curves.of(log, TrainingLog.Step::norm))),
-            View.Panel.of("tokens a second", View.Series.of("tokens a second", Curves.speed(log)))));
+            View.Panel.of(
+                "tokens a second", View.Series.of("tokens a second", Curves.speed(log)))));
     return views;
   }
 

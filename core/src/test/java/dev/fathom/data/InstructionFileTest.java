@@ -31,8 +31,9 @@ class InstructionFileTest {
 
   @Test
   void anArrayAndLinesOfTheSameObjectsReadTheSame() throws IOException {
-    String one = "{\"instruction\": \"How many? \", \"input\": \"\", \"output\": \"\\nA: 4.\","
-        + " \"answer\": \"4\"}";
+    String one =
+        "{\"instruction\": \"How many? \", \"input\": \"\", \"output\": \"\\nA: 4.\","
+            + " \"answer\": \"4\"}";
     String two = "{\"instruction\": \"And now?\", \"answer\": 576.0, \"other\": [1, {}]}";
     var expected =
         List.of(
@@ -40,15 +41,13 @@ class InstructionFileTest {
             new Instruction("And now?", "", "", "576.0"));
     assertThat(InstructionFile.forTesting(file(" \n[" + one + ",\n" + two + "]\n")))
         .isEqualTo(expected);
-    assertThat(InstructionFile.forTesting(file("\uFEFF" + one + "\n\n" + two)))
-        .isEqualTo(expected);
+    assertThat(InstructionFile.forTesting(file("\uFEFF" + one + "\n\n" + two))).isEqualTo(expected);
   }
 
   @Test
   void trainingNeedsAnOutputAndTestsNeedAnAnswer() throws IOException {
     Path learned = file("[{\"instruction\": \"a\", \"output\": \"b\"}]");
-    assertThat(InstructionFile.forTraining(learned))
-        .containsExactly(Instruction.of("a", "b"));
+    assertThat(InstructionFile.forTraining(learned)).containsExactly(Instruction.of("a", "b"));
     isRefused("[{\"instruction\": \"a\", \"output\": \"b\"}]", "element 1: it has no \"answer\"");
     isRefused("{\"instruction\": \"a\", \"answer\": \" \"}", "line 1: it has no \"answer\"");
     Path asked = file("{\"instruction\": \"a\", \"answer\": \"b\"}");

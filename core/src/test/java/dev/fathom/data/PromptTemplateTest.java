@@ -40,8 +40,7 @@ class PromptTemplateTest {
   @Test
   void cleanHasNoIndentationAndNoTrailingSpaces() {
     assertThat(Wording.CLEAN.prompt(ITEM))
-        .isEqualTo(
-            HEADER + "\n\n### Instruction:\nHow many are there ? \n\n### Response:\n");
+        .isEqualTo(HEADER + "\n\n### Instruction:\nHow many are there ? \n\n### Response:\n");
     assertThat(Wording.CLEAN.prompt(WITH_INPUT))
         .endsWith("\n\n### Instruction:\nSort.\n\n### Input:\nb a\n\n### Response:\n");
   }

@@ -97,8 +97,7 @@ class PeftDirectoryTest {
             values(random, 1, maps.getFirst().in()),
             values(random, 8, 1),
             -1));
-    return List.of(
-        Edit.of(model, "first", first).at(0.5), Edit.of(model, "second", second).at(1));
+    return List.of(Edit.of(model, "first", first).at(0.5), Edit.of(model, "second", second).at(1));
   }
 
   private static Change step(Random random, Linear map, int rank, double factor) {
@@ -242,8 +241,7 @@ class PeftDirectoryTest {
           Edit.of(
               model,
               "bias",
-              List.of(
-                  new Change.Bias(map.origin().tensor(), 0, values(new Random(1), map.out()))));
+              List.of(new Change.Bias(map.origin().tensor(), 0, values(new Random(1), map.out()))));
       refused(() -> PeftDirectory.write(bias, model, folder), "low-rank steps only");
       Edit none = Edit.of(model, "none", List.of());
       refused(() -> PeftDirectory.write(none, model, folder), "changes nothing");
@@ -302,7 +300,8 @@ class PeftDirectoryTest {
 
   private static final String PLAIN =
       """
-      {"peft_type":"LORA","r":2,"lora_alpha":6,"target_modules":["layers.1.self_attn.q_proj"]}""";
+      {"peft_type":"LORA","r":2,"lora_alpha":6,"target_modules":["layers.1.self_attn.q_proj"]}\
+      """;
 
   @Test
   void olderNamesAndOtherTypesAreRead() throws IOException {

@@ -65,8 +65,7 @@ class ContinuationsTest {
       int[] full = TinyModel.idArray(TinyModels.CONTEXT, 1);
       assertThat(Continuations.of(model, List.of(full), List.of(List.of(ids(1))))).hasSize(1);
       assertThat(Continuations.of(model, List.of(), List.of())).isEmpty();
-      assertThatThrownBy(() ->
-              Continuations.of(model, List.of(full), List.of(List.of(ids(1, 2)))))
+      assertThatThrownBy(() -> Continuations.of(model, List.of(full), List.of(List.of(ids(1, 2)))))
           .hasMessageContaining("prompt 0 has 66 tokens with its continuation")
           .hasMessageContaining("at most 65");
       for (var bad : List.of(List.of(ids()), List.<int[]>of())) {

@@ -158,8 +158,7 @@ class ConfidenceExitTest {
     for (int i = 0; i < 12; i++) {
       double middle = (low + high) / 2;
       var early = ConfidenceExit.of(model, new Rule(measure, middle, 1));
-      long leaving =
-          Arrays.stream(depths(early)).filter(depth -> depth == 1).count();
+      long leaving = Arrays.stream(depths(early)).filter(depth -> depth == 1).count();
       boolean tooMany = leaving > IDS.length / 2;
       if (tooMany == (measure == Measure.ENTROPY)) {
         high = middle;
@@ -199,8 +198,7 @@ class ConfidenceExitTest {
             int[] other = TinyModel.idArray(12, 9);
             session.append(List.of(Arrays.copyOf(IDS, 4), Arrays.copyOf(other, 1)));
             for (int t = 4; t < IDS.length; t++) {
-              Tensor last =
-                  session.append(List.of(new int[] {IDS[t]}, new int[] {other[t - 3]}));
+              Tensor last = session.append(List.of(new int[] {IDS[t]}, new int[] {other[t - 3]}));
               assertClose(last.narrow(0, 0, 1), all.narrow(0, t, 1), 1e-10);
               if (t == 7) { // forked: the copy goes on as the first does
                 session.select(0, 1, 0);
@@ -258,8 +256,7 @@ class ConfidenceExitTest {
   void cosineAsksOneHeadAToken() {
     try (var tiny = TinyModels.llama(DType.F32);
         var scope = Scope.withoutGradients();
-        var session =
-            ConfidenceExit.of(tiny.model(), new Rule(Measure.COSINE, 2, 1)).session(1)) {
+        var session = ConfidenceExit.of(tiny.model(), new Rule(Measure.COSINE, 2, 1)).session(1)) {
       session.append(List.of(IDS));
       session.append(List.of(new int[] {1}));
       assertThat(session.effort().heads()).isEqualTo(2);
@@ -273,8 +270,7 @@ class ConfidenceExitTest {
       var early = ConfidenceExit.of(tiny.model(), middling(tiny.model(), Measure.ENTROPY));
       int[] ids = IntStream.concat(Arrays.stream(IDS), Arrays.stream(IDS, 0, 5)).toArray();
       Tensor all = logits(early, IDS);
-      Tensor some =
-          early.logits(Tensor.of(ids, 17), Layout.rows(12, 5), Wanted.LAST.columns(7, 3));
+      Tensor some = early.logits(Tensor.of(ids, 17), Layout.rows(12, 5), Wanted.LAST.columns(7, 3));
       assertClose(some, all.indexSelect(0, 11, 4).indexSelect(1, 7, 3), 1e-12);
     }
   }

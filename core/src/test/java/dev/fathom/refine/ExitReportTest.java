@@ -78,8 +78,7 @@ class ExitReportTest {
       // it agrees where the full model, reading the same text, says the same
       long same = 0;
       for (Prompt prompt : PROMPTS) {
-        List<Integer> said =
-            Generator.of(mixture).run(prompt.ids(), Decoding.greedy(10)).tokens();
+        List<Integer> said = Generator.of(mixture).run(prompt.ids(), Decoding.greedy(10)).tokens();
         int[] ids = prompt.ids();
         for (int token : said) {
           same += best(tiny.model(), ids) == token ? 1 : 0;
@@ -124,8 +123,7 @@ class ExitReportTest {
       int[] prompt = PROMPTS.getFirst().ids();
       List<Integer> said = Generator.of(model).run(prompt, Decoding.greedy(10)).tokens();
       var config = new ExitReport.Config(10, Set.of(said.get(3)));
-      var report =
-          ExitReport.run(model, TOKENIZER, PROMPTS.subList(0, 1), config, _ -> {});
+      var report = ExitReport.run(model, TOKENIZER, PROMPTS.subList(0, 1), config, _ -> {});
       assertThat(report.tokens()).isEqualTo(said.indexOf(said.get(3)) + 1);
     }
   }

@@ -162,9 +162,7 @@ class MixtureModelTest {
               }
             });
         assertClose(
-            logits(MixtureModel.of(model, mod), IDS),
-            lens.get(0).add(lens.get(1)).mul(0.5),
-            1e-5);
+            logits(MixtureModel.of(model, mod), IDS), lens.get(0).add(lens.get(1)).mul(0.5), 1e-5);
       }
     }
   }
@@ -205,8 +203,7 @@ class MixtureModelTest {
         Tensor all = logits(mixture, rows);
         int[] ids = rows.stream().flatMapToInt(Arrays::stream).toArray();
         Tensor some =
-            mixture.logits(
-                Tensor.of(ids, 10), Layout.rows(4, 6), Wanted.LAST.columns(7, 3, 11));
+            mixture.logits(Tensor.of(ids, 10), Layout.rows(4, 6), Wanted.LAST.columns(7, 3, 11));
         assertClose(some, all.indexSelect(0, 3, 9).indexSelect(1, 7, 3, 11), 1e-5);
       }
     }
@@ -341,8 +338,7 @@ class MixtureModelTest {
     }
 
     void read(int[] ids) {
-      model.stream(
-          Tensor.of(ids, ids.length), Pass.over(Layout.single(ids.length)).with(cache));
+      model.stream(Tensor.of(ids, ids.length), Pass.over(Layout.single(ids.length)).with(cache));
       length[0] = ids.length;
     }
 
@@ -401,8 +397,7 @@ class MixtureModelTest {
           Taps.capture(
               Set.of(site),
               (_, _, layout) -> Arrays.stream(layout.positions()).forEach(positions::add));
-      try (var session =
-          MixtureModel.of(tiny.model(), mod).with(Exit.EXACT).session(1, tap)) {
+      try (var session = MixtureModel.of(tiny.model(), mod).with(Exit.EXACT).session(1, tap)) {
         session.append(List.of(IDS));
         for (int t = 0; t < 20; t++) {
           session.append(List.of(TinyModel.idArray(1, t)));

@@ -34,8 +34,8 @@ import tools.jackson.databind.json.JsonMapper;
 /// `refine/`): gates, logits of routes and mixture, both losses, and the gradient of every number.
 ///
 /// `step` comes from transformers as it is, whose norm, rotary table and softmax compute in float32
-/// even in a float64 model: that limits it to some 6e-6. `exact` is the same
-/// in float64 throughout, made by `exact.py` beside the fixtures.
+/// even in a float64 model: that limits it to some 6e-6. `exact` is the same in float64 throughout,
+/// made by `exact.py` beside the fixtures.
 class ReferenceStepTest {
   private static final String PEFT = "base_model.model.";
 
@@ -54,7 +54,8 @@ class ReferenceStepTest {
     "top2_k3_all, F64, step, 2e-5",
     "top2_k3_all, F64, exact, 1e-9"
   })
-  void aStepIsThatOfTheReference(String name, DType dtype, String file, double tolerance) throws IOException {
+  void aStepIsThatOfTheReference(String name, DType dtype, String file, double tolerance)
+      throws IOException {
     var settings =
         JsonMapper.shared()
             .readTree(Files.readString(References.path("refine/" + name + "/step.json")));
@@ -197,8 +198,7 @@ class ReferenceStepTest {
       for (var entry : parameters.shapes().entrySet()) {
         String name = entry.getKey();
         long n = entry.getValue().stream().reduce(1L, Math::multiplyExact);
-        String stored =
-            "grad." + (name.contains(".lora_") ? PEFT + name : name);
+        String stored = "grad." + (name.contains(".lora_") ? PEFT + name : name);
         requireClose(stored, gradient.narrow(0, at, n), reference, tolerance);
         at += (int) n;
       }

@@ -59,11 +59,10 @@ class RefinementTest {
   private static List<Row> rows(Transformer model, int... lengths) {
     var random = new Random(7);
     return IntStream.of(lengths)
-        .mapToObj(
-            n ->
-                new Row(
-                    IntStream.range(0, n).map(_ -> random.nextInt(model.outputs())).toArray(),
-                    n > 6 ? 3 : 1))
+        .mapToObj(n ->
+            new Row(
+                IntStream.range(0, n).map(_ -> random.nextInt(model.outputs())).toArray(),
+                n > 6 ? 3 : 1))
         .toList();
   }
 
@@ -117,8 +116,7 @@ class RefinementTest {
         double[] gradient = gradient(refinement, parameters, rows, 1);
         var random = new Random(3);
         for (int round = 0; round < 4; round++) {
-          double[] direction =
-              random.doubles(parameters.elements(), -1, 1).toArray();
+          double[] direction = random.doubles(parameters.elements(), -1, 1).toArray();
           Tensor along = Tensor.of(direction, direction.length);
           double step = 1e-6;
           parameters.flat().addInPlace(along.mul(step));
@@ -146,10 +144,7 @@ class RefinementTest {
         var scope = Scope.withoutGradients()) {
       for (boolean detached : new boolean[] {false, true}) {
         var distillation =
-            Distillation.standard()
-                .withWeight(0.7)
-                .with(divergence)
-                .withDetachTeacher(detached);
+            Distillation.standard().withWeight(0.7).with(divergence).withDetachTeacher(detached);
         var refinement =
             Refinement.of(
                 model,
@@ -173,8 +168,7 @@ class RefinementTest {
           for (int i = 0; i < direction.length; i++) {
             analytic += direction[i] * gradient[i];
           }
-          assertThat(analytic)
-              .isCloseTo(numeric, within(1e-5 * Math.max(1, Math.abs(numeric))));
+          assertThat(analytic).isCloseTo(numeric, within(1e-5 * Math.max(1, Math.abs(numeric))));
         }
       }
     }
@@ -203,8 +197,7 @@ class RefinementTest {
     try (Transformer model = load("llama", DType.F64);
         var scope = Scope.withoutGradients()) {
       var refinement =
-          Refinement.of(
-              model, Refinement.Config.of(List.of(small(model).withDropout(0.5))));
+          Refinement.of(model, Refinement.Config.of(List.of(small(model).withDropout(0.5))));
       try (Parameters parameters = refinement.parameters()) {
         shake(parameters);
         List<Row> rows = rows(model, 9, 4);
@@ -222,8 +215,7 @@ class RefinementTest {
       var refinement = Refinement.of(model, Refinement.Config.of(List.of(small(model))));
       try (Parameters parameters = refinement.parameters()) {
         Transformer adapted =
-            AdaptedMaps.of(
-                model, refinement.config().loras(), parameters.tensors(), null, null);
+            AdaptedMaps.of(model, refinement.config().loras(), parameters.tensors(), null, null);
         Tensor ids = Tensor.of(new int[] {4, 9, 2, 7}, 4);
         var layout = Layout.single(4);
         assertThat(
@@ -240,8 +232,7 @@ class RefinementTest {
     try (Transformer model = load("llama", DType.F64);
         var scope = Scope.withoutGradients()) {
       var mixed =
-          Refinement.of(
-              model, Refinement.Config.of(List.of(small(model)), Mod.Config.dense(1)));
+          Refinement.of(model, Refinement.Config.of(List.of(small(model)), Mod.Config.dense(1)));
       var plain = Refinement.of(model, Refinement.Config.of(List.of(small(model))));
       try (Parameters parameters = mixed.parameters();
           Parameters steps = plain.parameters()) {
@@ -264,16 +255,14 @@ class RefinementTest {
     try (Transformer model = load("llama", DType.F64);
         var scope = Scope.withoutGradients()) {
       var random = new Random(2);
-      Tensor router =
-          Tensor.of(random.doubles(48L * 3, -1, 1).toArray(), 48, 3);
+      Tensor router = Tensor.of(random.doubles(48L * 3, -1, 1).toArray(), 48, 3);
       Tensor x = Tensor.of(random.doubles(48L * 5, -1, 1).toArray(), 5, 48);
       Map<String, Tensor> tensors =
           Map.of(
               "router.weight", router,
               "norm.0.weight", Tensor.full(1, DType.F64, 48),
               "norm.1.weight", Tensor.full(1, DType.F64, 48));
-      double[] dense =
-          Mod.over(model, Mod.Config.dense(3), tensors).gate(x).toDoubles();
+      double[] dense = Mod.over(model, Mod.Config.dense(3), tensors).gate(x).toDoubles();
       assertThat(Mod.over(model, Mod.Config.dense(3).withTopK(3), tensors).gate(x).toDoubles())
           .isEqualTo(dense);
       double[] sparse =
@@ -324,16 +313,14 @@ class RefinementTest {
       List<Row> rows = rows(model, 12, 9);
       double whole;
       var refinement =
-          Refinement.of(
-              model, Refinement.Config.of(List.of(), Mod.Config.dense(3)).with(all));
+          Refinement.of(model, Refinement.Config.of(List.of(), Mod.Config.dense(3)).with(all));
       try (Parameters parameters = refinement.parameters()) {
         shake(parameters);
         whole = measured(refinement, parameters, rows, 1, "distill");
       }
       var sampled =
           Refinement.of(
-              model,
-              Refinement.Config.of(List.of(), Mod.Config.dense(3)).with(all.withShare(0.3)));
+              model, Refinement.Config.of(List.of(), Mod.Config.dense(3)).with(all.withShare(0.3)));
       try (Parameters parameters = sampled.parameters()) {
         shake(parameters);
         double sum = 0;
@@ -350,8 +337,7 @@ class RefinementTest {
       Refinement refinement, Parameters parameters, List<Row> rows, long step, String measure) {
     try (var scope = Scope.withGradients()) {
       Tensor gradient = Tensor.zeros(parameters.dtype(), parameters.elements());
-      Objective.Sums sums =
-          refinement.backward(parameters.leaves(gradient), rows, 1, step);
+      Objective.Sums sums = refinement.backward(parameters.leaves(gradient), rows, 1, step);
       return sums.measures().get(refinement.measures().indexOf(measure));
     }
   }
@@ -361,8 +347,7 @@ class RefinementTest {
     try (Transformer model = load("llama", DType.F64);
         var scope = Scope.withoutGradients()) {
       var refinement =
-          Refinement.of(
-              model, Refinement.Config.of(List.of(), Mod.Config.dense(3).withTopK(2)));
+          Refinement.of(model, Refinement.Config.of(List.of(), Mod.Config.dense(3).withTopK(2)));
       try (Parameters parameters = refinement.parameters()) {
         shake(parameters);
         List<Row> rows = rows(model, 12, 9, 5);
@@ -417,8 +402,7 @@ class RefinementTest {
                     }
                   }))
           .hasMessage("killed");
-      Refiner.Outcome later =
-          refiner.run(rows.subList(2, 10), rows.subList(0, 2), killed, _ -> {});
+      Refiner.Outcome later = refiner.run(rows.subList(2, 10), rows.subList(0, 2), killed, _ -> {});
       assertThat(later.log().steps().getLast().loss())
           .isEqualTo(outcome.log().steps().getLast().loss());
       assertThat(EditFile.read(killed.resolve(Refiner.LORA)).fingerprint())
@@ -446,8 +430,7 @@ class RefinementTest {
       try (Parameters parameters = refinement.parameters()) {
         shake(parameters);
         List<Lora> loras = refinement.config().loras();
-        Transformer beside =
-            AdaptedMaps.of(model, loras, parameters.tensors(), null, null);
+        Transformer beside = AdaptedMaps.of(model, loras, parameters.tensors(), null, null);
         var edit =
             dev.fathom.edit.Edit.of(
                 model, "lora", Lora.changes(model, loras, parameters.tensors()));
@@ -476,8 +459,8 @@ class RefinementTest {
   @Test
   void whatCannotBeLearntIsRefused() {
     try (Transformer model = load("llama", DType.F32)) {
-      assertThatThrownBy(() ->
-              Refinement.of(model, Refinement.Config.of(List.of(), Mod.Config.dense(4))))
+      assertThatThrownBy(
+              () -> Refinement.of(model, Refinement.Config.of(List.of(), Mod.Config.dense(4))))
           .hasMessageContaining("last 4 layers of a model that has 3");
       assertThatThrownBy(() -> Refinement.Config.of(List.of()))
           .hasMessageContaining("nothing would be learnt");
@@ -489,8 +472,8 @@ class RefinementTest {
           .hasMessageContaining("has layers 0 to 2");
     }
     try (Transformer encoder = load("bert_mlm", DType.F32)) {
-      assertThatThrownBy(() ->
-              Refinement.of(encoder, Refinement.Config.of(List.of(), Mod.Config.dense(2))))
+      assertThatThrownBy(
+              () -> Refinement.of(encoder, Refinement.Config.of(List.of(), Mod.Config.dense(2))))
           .hasMessageContaining("does not predict next tokens");
     }
   }

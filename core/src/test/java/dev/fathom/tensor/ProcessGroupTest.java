@@ -47,17 +47,16 @@ class ProcessGroupTest {
   private <T> List<T> all(int size, Work<T> work) {
     return together(
         IntStream.range(0, size)
-            .mapToObj(
-                rank ->
-                    (Callable<T>)
-                        () -> {
-                          try (var scope = Scope.withoutGradients();
-                              var group = ProcessGroup.join(HOST, port, rank, size, LONG)) {
-                            assertThat(group.rank()).isEqualTo(rank);
-                            assertThat(group.size()).isEqualTo(size);
-                            return work.of(group);
-                          }
-                        })
+            .mapToObj(rank ->
+                (Callable<T>)
+                    () -> {
+                      try (var scope = Scope.withoutGradients();
+                          var group = ProcessGroup.join(HOST, port, rank, size, LONG)) {
+                        assertThat(group.rank()).isEqualTo(rank);
+                        assertThat(group.size()).isEqualTo(size);
+                        return work.of(group);
+                      }
+                    })
             .toList());
   }
 
@@ -220,24 +219,23 @@ class ProcessGroupTest {
   void silenceOfAnotherProcessIsSaid() {
     together(
         IntStream.range(0, 2)
-            .mapToObj(
-                rank ->
-                    (Callable<Integer>)
-                        () -> {
-                          try (var scope = Scope.withoutGradients();
-                              var group =
-                                  ProcessGroup.join(HOST, port, rank, 2, Duration.ofSeconds(3))) {
-                            if (rank == 0) {
-                              Tensor tensor = Tensor.zeros(DType.F32, 5);
-                              assertThatThrownBy(() -> group.sumInPlace(tensor))
-                                  .isInstanceOf(FathomException.class)
-                                  .hasMessageContaining("got no answer from the others in 3 s");
-                            } else {
-                              Thread.sleep(4000);
-                            }
-                            return rank;
-                          }
-                        })
+            .mapToObj(rank ->
+                (Callable<Integer>)
+                    () -> {
+                      try (var scope = Scope.withoutGradients();
+                          var group =
+                              ProcessGroup.join(HOST, port, rank, 2, Duration.ofSeconds(3))) {
+                        if (rank == 0) {
+                          Tensor tensor = Tensor.zeros(DType.F32, 5);
+                          assertThatThrownBy(() -> group.sumInPlace(tensor))
+                              .isInstanceOf(FathomException.class)
+                              .hasMessageContaining("got no answer from the others in 3 s");
+                        } else {
+                          Thread.sleep(4000);
+                        }
+                        return rank;
+                      }
+                    })
             .toList());
   }
 

@@ -84,8 +84,7 @@ class LocalWorkersTest {
     return all;
   }
 
-  private static TrainingLog run(
-      Parameters parameters, int workers, Peers peers, Path directory) {
+  private static TrainingLog run(Parameters parameters, int workers, Peers peers, Path directory) {
     var settings =
         Trainer.Config.standard(new Schedule(1e-2, 5, 8, Schedule.Shape.COSINE, 0.1))
             .withBatch(128)

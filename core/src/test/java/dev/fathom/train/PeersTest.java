@@ -108,8 +108,7 @@ class PeersTest {
     for (int i = 0; i < size; i++) {
       int rank = i;
       tasks.add(() -> {
-        try (var group =
-            ProcessGroup.join("127.0.0.1", port, rank, size, Duration.ofSeconds(20))) {
+        try (var group = ProcessGroup.join("127.0.0.1", port, rank, size, Duration.ofSeconds(20))) {
           return work.of(Peers.of(group));
         }
       });
@@ -190,8 +189,7 @@ class PeersTest {
         config -> config.withPatience(1).evaluatingEvery(1).withClip(0);
     End alone = run(Peers.ALONE, folder.resolve("alone"), early.apply(settings(1)), NOBODY);
     List<End> ends =
-        together(
-            2, peers -> run(peers, folder.resolve("both"), early.apply(settings(1)), NOBODY));
+        together(2, peers -> run(peers, folder.resolve("both"), early.apply(settings(1)), NOBODY));
     assertThat(alone.log.steps()).hasSizeLessThan(STEPS);
     for (End end : ends) {
       assertThat(end.log.steps()).hasSameSizeAs(alone.log.steps());
@@ -204,8 +202,7 @@ class PeersTest {
   void processesOfDifferentSettingsDoNotTrainTogether() throws Exception {
     Path directory = folder.resolve("run");
     assertThatThrownBy(() ->
-            together(
-                2, peers -> run(peers, directory, settings(1).withClip(peers.rank()), NOBODY)))
+            together(2, peers -> run(peers, directory, settings(1).withClip(peers.rank()), NOBODY)))
         .cause()
         .isInstanceOf(FathomException.class)
         .hasMessageContaining("process 0 of 2: the processes have different settings");

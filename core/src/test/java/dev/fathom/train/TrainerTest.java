@@ -177,7 +177,9 @@ class TrainerTest {
       double all = objective(DType.F32).loss(parameters.tensors(), List.of(Row.of(ids))).loss();
       double end = objective(DType.F32).loss(parameters.tensors(), List.of(new Row(ids, 4))).loss();
       double start =
-          objective(DType.F32).loss(parameters.tensors(), List.of(Row.of(new int[] {1, 2, 3, 4}))).loss();
+          objective(DType.F32)
+              .loss(parameters.tensors(), List.of(Row.of(new int[] {1, 2, 3, 4})))
+              .loss();
       assertThat(start + end).isCloseTo(all, within(1e-4));
     }
   }
@@ -213,7 +215,8 @@ class TrainerTest {
                 return Models.over(config(), "tiny", together, DType.F32);
               };
           Tensor gradient = Tensor.zeros(DType.F32, some.elements());
-          new NextToken(blueprint, trained).backward(some.leaves(gradient), counting(10, 3), 0.01, 1);
+          new NextToken(blueprint, trained)
+              .backward(some.leaves(gradient), counting(10, 3), 0.01, 1);
           Tensor whole = Tensor.zeros(DType.F32, all.elements());
           objective(DType.F32).backward(all.leaves(whole), counting(10, 3), 0.01, 1);
           Tensor expected = Objects.requireNonNull(all.parts(whole).get(trained)).flatten(0, -1);

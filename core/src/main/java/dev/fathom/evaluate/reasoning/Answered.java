@@ -66,8 +66,12 @@ record Answered(
   static Answered ranked(ReasoningTask task, TestSet.Item item, Map<String, Double> scores) {
     String answer = item.instruction().answer();
     String best = "";
-    for (String option : scores.keySet()) {
-      best = best.isEmpty() || scores.get(option) > scores.get(best) ? option : best;
+    double highest = Double.NEGATIVE_INFINITY;
+    for (Map.Entry<String, Double> option : scores.entrySet()) {
+      if (best.isEmpty() || option.getValue() > highest) {
+        best = option.getKey();
+        highest = option.getValue();
+      }
     }
     return new Answered(
         item.key(task),
@@ -93,8 +97,8 @@ record Answered(
       scores.forEach(options::put);
     }
     line.put("found", found).put("correct", correct);
-    correctStrict.ifPresent(right ->
-        line.put("found_strict", foundStrict).put("correct_strict", right == 1));
+    correctStrict.ifPresent(
+        right -> line.put("found_strict", foundStrict).put("correct_strict", right == 1));
     line.put("tokens", tokens).put("stop", stop);
   }
 

@@ -125,12 +125,10 @@ public final class RankedEvaluation {
     List<List<String>> options = batch.stream().map(asked -> options(task, asked.item())).toList();
     List<List<int[]>> continuations =
         options.stream()
-            .map(some ->
-                some.stream().map(option -> ids(tokenizer, task.kind(), option)).toList())
+            .map(some -> some.stream().map(option -> ids(tokenizer, task.kind(), option)).toList())
             .toList();
     List<List<float[]>> found =
-        Continuations.of(
-            model, batch.stream().map(Batches.Asked::prompt).toList(), continuations);
+        Continuations.of(model, batch.stream().map(Batches.Asked::prompt).toList(), continuations);
     var answered = new ArrayList<Answered>();
     for (int i = 0; i < batch.size(); i++) {
       var scores = new LinkedHashMap<String, Double>();

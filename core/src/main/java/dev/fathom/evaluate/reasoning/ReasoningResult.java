@@ -57,8 +57,7 @@ public record ReasoningResult(Mode mode, List<Score> scores, Provenance provenan
         tests.stream()
             .map(test -> {
               ReasoningTask task = test.task();
-              return score(
-                  test, test.items().stream().map(item -> kept.get(item, task)).toList());
+              return score(test, test.items().stream().map(item -> kept.get(item, task)).toList());
             })
             .toList(),
         provenance);
@@ -132,8 +131,7 @@ public record ReasoningResult(Mode mode, List<Score> scores, Provenance provenan
       mean.add(Cell.of(""));
       rows.add(mean);
     }
-    return new View.Table(
-        title(), "How many items does the model answer rightly?", columns, rows);
+    return new View.Table(title(), "How many items does the model answer rightly?", columns, rows);
   }
 
   private static List<Cell> row(Score score, boolean strict) {

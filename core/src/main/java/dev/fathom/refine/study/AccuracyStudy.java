@@ -21,8 +21,8 @@ import java.util.SequencedMap;
 /// What does each way to refine bring, on each set of data? (Thesis, tables 5.1 and 5.2.)
 ///
 /// Accuracies are means over seeds; intervals are Wilson's over all answers of all seeds, which
-/// takes them as independent and so is a little too narrow. Whether two variants differ is McNemar's
-/// exact test over the same items and seeds.
+/// takes them as independent and so is a little too narrow. Whether two variants differ is
+/// McNemar's exact test over the same items and seeds.
 ///
 /// @param provenance of the study
 /// @param against the variant that the others are compared with
@@ -113,8 +113,7 @@ public record AccuracyStudy(
           variant.equals(against)
               ? View.Cell.of("")
               : View.Cell.of(
-                  String.format(
-                      Locale.ROOT, "%.2g (%+.1f)", all.p(), 100 * all.difference())));
+                  String.format(Locale.ROOT, "%.2g (%+.1f)", all.p(), 100 * all.difference())));
       rows.add(row);
     }
     return new View.Table(
@@ -201,13 +200,15 @@ public record AccuracyStudy(
     var arrays = new LinkedHashMap<String, Grid>();
     List<Variant> variants = variants();
     var methods = Axis.of("method", variants.stream().map(Variant::name).toList());
-    subjects.keySet().forEach(subject -> {
-      float[] values = new float[variants.size()];
-      for (int i = 0; i < values.length; i++) {
-        values[i] = (float) share(subject, variants.get(i)).value();
-      }
-      arrays.put("accuracy_" + subject, Grid.vector(methods, values));
-    });
+    subjects
+        .keySet()
+        .forEach(subject -> {
+          float[] values = new float[variants.size()];
+          for (int i = 0; i < values.length; i++) {
+            values[i] = (float) share(subject, variants.get(i)).value();
+          }
+          arrays.put("accuracy_" + subject, Grid.vector(methods, values));
+        });
     return arrays;
   }
 }

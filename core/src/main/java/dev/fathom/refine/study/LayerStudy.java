@@ -26,8 +26,8 @@ import java.util.stream.Collectors;
 ///
 /// @param implicit the run that watches its late layers
 /// @param explicit one run for each late layer, from below; the last is ordinary tuning
-public record LayerStudy(
-    Provenance provenance, String subject, Run implicit, List<Run> explicit) implements Result {
+public record LayerStudy(Provenance provenance, String subject, Run implicit, List<Run> explicit)
+    implements Result {
   public LayerStudy {
     explicit = List.copyOf(explicit);
   }
@@ -79,8 +79,7 @@ public record LayerStudy(
                 explicit.stream()
                     .map(run ->
                         View.Series.of(
-                            title(run),
-                            Curves.smooth(Curves.of(run.log().orElseThrow(), "task"))))
+                            title(run), Curves.smooth(Curves.of(run.log().orElseThrow(), "task"))))
                     .toArray(View.Series[]::new))));
     if (asked()) {
       views.add(agreement());
@@ -124,16 +123,14 @@ public record LayerStudy(
     union.addAll(c);
     int[] counts = new int[7];
     for (String key : union) {
-      int place =
-          (a.contains(key) ? 1 : 0) + (b.contains(key) ? 2 : 0) + (c.contains(key) ? 4 : 0);
+      int place = (a.contains(key) ? 1 : 0) + (b.contains(key) ? 2 : 0) + (c.contains(key) ? 4 : 0);
       counts[place - 1]++;
     }
     return counts;
   }
 
   private View.Table regions(List<Run> three) {
-    int[] counts =
-        regions(solved(three.get(0)), solved(three.get(1)), solved(three.get(2)));
+    int[] counts = regions(solved(three.get(0)), solved(three.get(1)), solved(three.get(2)));
     var rows = new ArrayList<List<View.Cell>>();
     int union = 0;
     for (int place = 1; place <= 7; place++) {
@@ -144,13 +141,10 @@ public record LayerStudy(
         }
       }
       union += counts[place - 1];
-      rows.add(
-          List.of(View.Cell.of(String.join(" and ", by)), View.Cell.of(counts[place - 1])));
+      rows.add(List.of(View.Cell.of(String.join(" and ", by)), View.Cell.of(counts[place - 1])));
     }
     rows.add(List.of(View.Cell.of("any of them"), View.Cell.of(union)));
-    rows.add(
-        List.of(
-            View.Cell.of("asked"), View.Cell.of(three.getFirst().answers().size())));
+    rows.add(List.of(View.Cell.of("asked"), View.Cell.of(three.getFirst().answers().size())));
     return new View.Table(
         "Problems solved by the last three layers, each tuned on its own",
         "Which layers, and only these, solve how many problems? (A Venn diagram in numbers.)",
@@ -162,10 +156,10 @@ public record LayerStudy(
   public SequencedMap<String, Grid> arrays() {
     var arrays = new LinkedHashMap<String, Grid>();
     TrainingLog log = implicit.log().orElseThrow();
-    Curves.named(log, "loss.").forEach(name -> arrays.put("implicit_" + name, Curves.of(log, name)));
+    Curves.named(log, "loss.")
+        .forEach(name -> arrays.put("implicit_" + name, Curves.of(log, name)));
     for (Run run : explicit) {
-      arrays.put(
-          "explicit_" + run.variant().name(), Curves.of(run.log().orElseThrow(), "task"));
+      arrays.put("explicit_" + run.variant().name(), Curves.of(run.log().orElseThrow(), "task"));
     }
     return arrays;
   }

@@ -15,9 +15,9 @@ import java.util.SequencedMap;
 /// Which layers does a router come to trust while it learns, with and without low-rank steps on the
 /// late layers? (Thesis, Figs 5.2 and C.1.)
 ///
-/// The thesis finds, on LLaMA-7B and ARC-e: without steps on the late layers the last layer's weight
-/// is rarely 0 and varies, with them the earlier routes take over. Its captions exchange left and
-/// right; its text is what is compared with here.
+/// The thesis finds, on LLaMA-7B and ARC-e: without steps on the late layers the last layer's
+/// weight is rarely 0 and varies, with them the earlier routes take over. Its captions exchange
+/// left and right; its text is what is compared with here.
 ///
 /// @param runs of mixtures, one picture each
 public record RoutingStudy(Provenance provenance, String subject, List<Run> runs)
@@ -53,7 +53,8 @@ public record RoutingStudy(Provenance provenance, String subject, List<Run> runs
         share.add(View.Series.of(name, Curves.smooth(mean)));
         variance.add(
             View.Series.of(
-                name, Curves.smooth(Curves.variance(mean, Curves.of(log, "gate_square." + layer)))));
+                name,
+                Curves.smooth(Curves.variance(mean, Curves.of(log, "gate_square." + layer)))));
         sparse.add(View.Series.of(name, Curves.smooth(Curves.of(log, "sparse." + layer))));
       }
       views.add(
@@ -84,8 +85,7 @@ public record RoutingStudy(Provenance provenance, String subject, List<Run> runs
                 View.Cell.of(layer),
                 View.Cell.of(Curves.ending(mean)),
                 View.Cell.of(
-                    Curves.ending(
-                        Curves.variance(mean, Curves.of(log, "gate_square." + layer)))),
+                    Curves.ending(Curves.variance(mean, Curves.of(log, "gate_square." + layer)))),
                 View.Cell.of(Curves.ending(Curves.of(log, "sparse." + layer)))));
       }
     }
@@ -103,8 +103,7 @@ public record RoutingStudy(Provenance provenance, String subject, List<Run> runs
       TrainingLog log = run.log().orElseThrow();
       for (String gate : Curves.named(log, "gate.")) {
         arrays.put(
-            "%s_seed%d_%s".formatted(run.variant().name(), run.seed(), gate),
-            Curves.of(log, gate));
+            "%s_seed%d_%s".formatted(run.variant().name(), run.seed(), gate), Curves.of(log, gate));
       }
     }
     return arrays;

@@ -48,11 +48,7 @@ public final class Study {
   private final Path directory;
 
   private Study(
-      Transformer model,
-      Tokenizer tokenizer,
-      Subject subject,
-      Settings settings,
-      Path directory) {
+      Transformer model, Tokenizer tokenizer, Subject subject, Settings settings, Path directory) {
     this.model = model;
     this.tokenizer = tokenizer;
     this.subject = subject;
@@ -61,11 +57,7 @@ public final class Study {
   }
 
   public static Study of(
-      Transformer model,
-      Tokenizer tokenizer,
-      Subject subject,
-      Settings settings,
-      Path directory) {
+      Transformer model, Tokenizer tokenizer, Subject subject, Settings settings, Path directory) {
     return new Study(model, tokenizer, subject, settings, directory);
   }
 
@@ -118,8 +110,7 @@ public final class Study {
   /// @param title in tables
   /// @param method what is learnt; empty for the model as it is
   /// @param layers the model is used as if it ended after so many blocks; 0 for all
-  public record Variant(
-      String name, String title, Optional<Refinement.Config> method, int layers) {
+  public record Variant(String name, String title, Optional<Refinement.Config> method, int layers) {
     /// The model as it is.
     public static final Variant BASE = new Variant("base", "base", Optional.empty(), 0);
 
@@ -196,7 +187,9 @@ public final class Study {
     Refiner.Outcome outcome =
         Refiner.of(used, method, training)
             .withStreams(
-                directory.resolve(subject.name).resolve("streams-seed%d.safetensors".formatted(seed)),
+                directory
+                    .resolve(subject.name)
+                    .resolve("streams-seed%d.safetensors".formatted(seed)),
                 most)
             .run(
                 rows.learnt(),
@@ -205,8 +198,7 @@ public final class Study {
                 now ->
                     listener.accept(
                         "%s %s: step %d of %d, loss %.3f"
-                            .formatted(
-                                subject.name, name, now.step(), now.steps(), now.loss())));
+                            .formatted(subject.name, name, now.step(), now.steps(), now.loss())));
     List<Edit> edits =
         outcome.lora().isPresent()
             ? List.of(EditFile.read(folder.resolve("train").resolve(Refiner.LORA)))
@@ -266,8 +258,7 @@ public final class Study {
             done[0] += more;
             listener.accept(
                 "%s %s: %d of %d answers"
-                    .formatted(
-                        subject.name, folder.getFileName(), done[0], test.items().size()));
+                    .formatted(subject.name, folder.getFileName(), done[0], test.items().size()));
           });
       items.forEach(item ->
           answers.put(item.path("key").asString(""), item.path("correct").asBoolean(false)));

@@ -37,8 +37,7 @@ class RankedEvaluationTest {
     TestSet test = test(LETTERS, FIRST, "B", SECOND, "B");
     try (var items = ItemDirectory.open(folder.resolve("run"), new LinkedHashMap<>())) {
       var result =
-          RankedEvaluation.run(
-              MODEL, TOKENIZER, List.of(test), Wording.CLEAN, 16, items, _ -> {});
+          RankedEvaluation.run(MODEL, TOKENIZER, List.of(test), Wording.CLEAN, 16, items, _ -> {});
       Score score = result.scores().getFirst();
       assertThat(score.official().hits()).isEqualTo(1);
       assertThat(score.strict()).isEmpty();

@@ -120,8 +120,7 @@ class ReasoningEvaluationTest {
     assertThat(together.arrays()).isEqualTo(alone.arrays());
     int right = together.scores().getFirst().official().hits();
     assertThat(right).isBetween(1, 9); // long ones are cut off at 40 tokens
-    var all =
-        ReasoningEvaluation.run(model, TOKENIZER, tests, GREEDY.withMaxTokens(200), _ -> {});
+    var all = ReasoningEvaluation.run(model, TOKENIZER, tests, GREEDY.withMaxTokens(200), _ -> {});
     assertThat(all.scores().getFirst().official().hits()).isEqualTo(10);
   }
 

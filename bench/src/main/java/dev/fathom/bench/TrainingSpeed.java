@@ -96,6 +96,7 @@ public final class TrainingSpeed {
       var objective = new NextToken(p -> Models.over(config, "speed", p, dtype), dtype.toString());
       var settings =
           new Trainer.Config(
+              0,
               BATCH_TOKENS,
               BATCH_TOKENS,
               threads,

@@ -11,6 +11,7 @@ import dev.fathom.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -235,8 +236,7 @@ class KvCacheTest {
       cache.extend(0, rows(5, 95, 1), ones(1, 95), ones(1, 95)); // grows to 128
       var next = List.of(new Segment(0, 5, 1), new Segment(1, 100, 1), new Segment(2, 5, 1));
       Tensor at = Tensor.of(new int[] {5, 100, 5}, 3, 1, 1, 1);
-      var seen = cache.extendEach(0, next, ones(3, 1), ones(3, 1), at);
-      assertThat(seen).isNotNull();
+      var seen = Objects.requireNonNull(cache.extendEach(0, next, ones(3, 1), ones(3, 1), at));
       assertThat(seen.k().shape()).containsExactly(3, KV_HEADS, 101, WIDTH);
       assertThat(seen.k().sum().item()).isEqualTo((6 + 101 + 6) * KV_HEADS * WIDTH);
       assertThat(seen.v().sum().item()).isEqualTo((6 + 101 + 6) * KV_HEADS * WIDTH);

@@ -24,6 +24,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.SequencedMap;
 import java.util.stream.IntStream;
@@ -242,9 +243,9 @@ class RefinementTest {
           Tensor gradient = Tensor.zeros(DType.F64, parameters.elements());
           SequencedMap<String, Tensor> leaves = parameters.leaves(gradient);
           Objective.Sums _ = mixed.backward(leaves, rows, 1, 1);
-          Tensor router = leaves.get("router.weight");
-          assertThat(router).isNotNull();
-          assertThat(router.gradient().abs().max().item()).isZero();
+          Tensor router = Objects.requireNonNull(leaves.get("router.weight"));
+          Tensor taught = Objects.requireNonNull(router.gradient());
+          assertThat(taught.abs().max().item()).isZero();
         }
       }
     }

@@ -20,6 +20,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -107,7 +108,7 @@ class RankedEvaluationTest {
     assertThat(found.different())
         .containsExactly(new RunComparison.Setting("model", "bad", "good"));
     assertThat(found.views().toString()).contains("0.500", "1 items are in one run only");
-    assertThat(found.arrays().get("only_second").integerAt(0)).isEqualTo(2);
+    assertThat(Objects.requireNonNull(found.arrays().get("only_second")).integerAt(0)).isEqualTo(2);
   }
 
   @Test

@@ -1,5 +1,6 @@
 package dev.fathom.refine;
 
+import dev.fathom.FathomException;
 import dev.fathom.checkpoint.Card;
 import dev.fathom.edit.Edit;
 import dev.fathom.edit.EditFile;
@@ -15,6 +16,8 @@ import dev.fathom.train.Schedule;
 import dev.fathom.train.Trainer;
 import dev.fathom.train.TrainingLog;
 import dev.fathom.train.TrainingSet;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -133,6 +136,11 @@ public final class Refiner {
     }
     var all = new ArrayList<>(rows);
     all.addAll(heldOut);
+    try {
+      Files.createDirectories(directory);
+    } catch (IOException e) {
+      throw new FathomException(directory + ": cannot be made (" + e.getMessage() + ")", e);
+    }
     Path file =
         directory.resolve(peers.first() ? "streams.safetensors" : "streams-" + peers.rank());
     return CachedStreams.of(model, all, refinement.late(), file, _ -> {});

@@ -46,7 +46,7 @@ public record Learner(
         steps("LoRA below", below),
         both("LoRA below + MoD", below, mod),
         both("LoRA + MoD", lora, mod),
-        steps("LoRA, few numbers", few).with("LoRA, few numbers", 1e-2, 16),
+        steps("LoRA, few numbers", few).with("LoRA, few numbers", 1e-2, 32),
         mixture("MoD", mod),
         mixture("MoD of 5 layers", Mod.Config.dense(Math.min(5, n))),
         all,

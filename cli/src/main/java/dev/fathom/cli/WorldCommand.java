@@ -12,6 +12,8 @@ import dev.fathom.view.Section;
 import dev.fathom.view.View;
 import dev.fathom.world.Corpus;
 import dev.fathom.world.EvaluationFiles;
+import dev.fathom.world.Learning;
+import dev.fathom.world.LearningResult;
 import dev.fathom.world.Recipe;
 import dev.fathom.world.Trials;
 import dev.fathom.world.TrialsResult;
@@ -39,6 +41,7 @@ import picocli.CommandLine.Parameters;
       "Examples:",
       "  fathom world check                does tidepool know its world?",
       "  fathom world trial                do the methods find what is known?",
+      "  fathom world learn                can few numbers teach it something new?",
       "  fathom world planted              what is planted",
       "  fathom world text --rounds 2      training texts, one a line",
       "  fathom world data DIR             evaluation sets in the formats that tools read",
@@ -52,6 +55,7 @@ final class WorldCommand {
     return new CommandLine(new WorldCommand())
         .addSubcommand(new CheckModel(console))
         .addSubcommand(new Trial(console))
+        .addSubcommand(new Learn(console))
         .addSubcommand(new Planted(console))
         .addSubcommand(new Text(console))
         .addSubcommand(new Data(console))
@@ -207,6 +211,88 @@ final class WorldCommand {
             "Trials",
             "Each method is asked what it can answer, on questions whose decisive tokens are known;"
                 + " beside it stands what chance would give.",
+            result);
+      }
+      return Main.DONE;
+    }
+  }
+
+  /// Teaches it something and asks.
+  @Command(
+      name = "learn",
+      description = "Teaches a model new facts and a new wording, by LoRA and by mixtures.",
+      footer = {
+        "",
+        "Each learner is asked what it was told, what it was not, and what it knew before. A mixture",
+        "of late layers can weigh what these say; facts that none of them holds it cannot learn.",
+        "Takes some minutes. With --out-dir a killed run goes on, and more seeds can be added.",
+        "",
+        "Examples:",
+        "  fathom world learn --html learn.html",
+        "  fathom world learn --seeds 5 --out-dir learnt",
+      })
+  static final class Learn implements Callable<Integer> {
+    private final Console console;
+
+    @Mixin private final ModelOptions modelOptions = new ModelOptions();
+    @Mixin private final OutputOptions output = new OutputOptions();
+
+    @Option(
+        names = "--seeds",
+        paramLabel = "N",
+        description = "How often, with other facts and first values. Default: ${DEFAULT-VALUE}.")
+    private int seeds = 3;
+
+    @Option(
+        names = "--facts",
+        paramLabel = "N",
+        description = "New facts, and known ones in new words. Default: ${DEFAULT-VALUE}.")
+    private int facts = 48;
+
+    @Option(
+        names = "--old",
+        paramLabel = "N",
+        description = "Questions about what it knew before. Default: ${DEFAULT-VALUE}.")
+    private int old = 300;
+
+    @Option(
+        names = "--epochs",
+        paramLabel = "X",
+        description = "So many times the learners' own epochs. Default: ${DEFAULT-VALUE}.")
+    private double epochs = 1;
+
+    @Option(
+        names = "--out-dir",
+        paramLabel = "DIR",
+        description = "Folder of what was found so far. Default: one that is deleted at the end.")
+    private @Nullable Path directory;
+
+    Learn(Console console) {
+      this.console = console;
+    }
+
+    @Override
+    public Integer call() {
+      try (var model = LoadedModel.open(console, modelOptions);
+          var folder = TemporaryFolder.unless(directory);
+          var progress = Progress.start(console, "learning", Progress.SHARES)) {
+        var config =
+            Learning.Config.standard(model.transformer())
+                .withSeeds(seeds)
+                .withFacts(facts)
+                .withOld(old)
+                .withEpochs(epochs)
+                .telling(progress::show);
+        LearningResult result =
+            Learning.run(
+                model.transformer(), model.tokenizer(), World.load(), config, folder.path());
+        ResultOutput.show(
+            console,
+            output,
+            "Can few numbers teach it something new?",
+            "Learning",
+            "LoRA and mixtures of late layers learn new facts, and known facts in new words; right"
+                + " answers are most probable tokens.",
             result);
       }
       return Main.DONE;

@@ -46,6 +46,24 @@ class WorldCommandTest {
   }
 
   @Test
+  void whatIsLearntIsAskedAndAKilledRunGoesOn() {
+    refused(2, "2 to 121 new facts", "world", "learn", "--facts", "122");
+    String html = folder.resolve("learn.html").toString();
+    String runs = folder.resolve("runs").toString();
+    String[] short_ = {
+      "world", "learn", "--seeds", "1", "--facts", "4", "--old", "5", "--epochs", "0.02",
+      "--out-dir", runs, "--html", html
+    };
+    String first = out(short_);
+    assertThat(first)
+        .contains("What came of it", "LoRA below + MoD", "router only", "of those known before")
+        .contains("What late layers hold, wording");
+    assertThat(folder.resolve("learn.html")).isNotEmptyFile();
+    assertThat(folder.resolve("runs/items.jsonl")).isNotEmptyFile();
+    assertThat(out(short_)).isEqualTo(first);
+  }
+
+  @Test
   void textsComeOneALineAndAreTheSameEachTime() {
     List<String> texts = out("world", "text").lines().toList();
     assertThat(texts).hasSizeGreaterThan(5_000);

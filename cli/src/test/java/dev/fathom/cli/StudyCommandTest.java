@@ -38,9 +38,28 @@ class StudyCommandTest {
   private JsonNode study(String what, String... more) {
     var fixed =
         new String[] {
-          "study", what, "--data", folder.resolve("data").toString(), "--out-dir",
-          folder.resolve("runs").toString(), "--rows", "6", "--held-out", "2", "--batch", "3",
-          "--seeds", "1", "--late", "2", "--lora-rank", "2", "--answer-tokens", "4", "--json", "-"
+          "study",
+          what,
+          "--data",
+          folder.resolve("data").toString(),
+          "--out-dir",
+          folder.resolve("runs").toString(),
+          "--rows",
+          "6",
+          "--held-out",
+          "2",
+          "--batch",
+          "3",
+          "--seeds",
+          "1",
+          "--late",
+          "2",
+          "--lora-rank",
+          "2",
+          "--answer-tokens",
+          "4",
+          "--json",
+          "-"
         };
     var all = java.util.Arrays.copyOf(fixed, fixed.length + more.length);
     System.arraycopy(more, 0, all, fixed.length, more.length);

@@ -51,8 +51,20 @@ class WorldCommandTest {
     String html = folder.resolve("learn.html").toString();
     String runs = folder.resolve("runs").toString();
     String[] short_ = {
-      "world", "learn", "--seeds", "1", "--facts", "4", "--old", "5", "--epochs", "0.02",
-      "--out-dir", runs, "--html", html
+      "world",
+      "learn",
+      "--seeds",
+      "1",
+      "--facts",
+      "4",
+      "--old",
+      "5",
+      "--epochs",
+      "0.02",
+      "--out-dir",
+      runs,
+      "--html",
+      html
     };
     String first = out(short_);
     assertThat(first)

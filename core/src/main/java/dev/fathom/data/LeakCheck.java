@@ -47,7 +47,8 @@ public final class LeakCheck {
     tests.forEach((set, items) -> {
       List<String> leaked =
           items.stream()
-              .filter(item -> !normalized(item).isEmpty() && seen.getOrDefault(normalized(item), false))
+              .filter(
+                  item -> !normalized(item).isEmpty() && seen.getOrDefault(normalized(item), false))
               .map(Instruction::instruction)
               .toList();
       leaks.add(

@@ -175,7 +175,10 @@ public final class CachedStreams implements AutoCloseable {
         throw new IllegalArgumentException("the streams of a row are not cached");
       }
       String name = Integer.toString(number);
-      long[] shape = Objects.requireNonNull(file.tensors().get(name)).shape().stream().mapToLong(Long::longValue).toArray();
+      long[] shape =
+          Objects.requireNonNull(file.tensors().get(name)).shape().stream()
+              .mapToLong(Long::longValue)
+              .toArray();
       parts.add(Tensor.borrow(file.bytes(name), dtype, shape));
     }
     Tensor all = Tensor.cat(parts, 0); // [targets, streams, dModel]

@@ -63,8 +63,7 @@ final class Answers {
   /// The answers to questions, in their order.
   static List<Answer> of(LanguageModel model, Tokenizer tokenizer, List<Cloze> questions) {
     Answer[] answers = new Answer[questions.size()];
-    inBatches(
-        tokenizer, questions, (batch, ids) -> answer(model, batch, ids, answers));
+    inBatches(tokenizer, questions, (batch, ids) -> answer(model, batch, ids, answers));
     return Arrays.asList(answers);
   }
 
@@ -94,8 +93,7 @@ final class Answers {
     return Layout.rows(batch.stream().mapToInt(a -> a.prompt.length).toArray());
   }
 
-  private static void answer(
-      LanguageModel model, List<Asked> batch, int[] ids, Answer[] answers) {
+  private static void answer(LanguageModel model, List<Asked> batch, int[] ids, Answer[] answers) {
     try (var scope = Scope.withoutGradients()) {
       Tensor logits =
           model.logits(Tensor.of(ids, ids.length), layout(batch), Wanted.LAST); // [rows, vocab]

@@ -376,20 +376,18 @@ public record LearningResult(
     var found = new LinkedHashMap<Integer, Learner>();
     learners.stream()
         .filter(learner -> learner.loras().isEmpty())
-        .filter(
-            learner -> learner.mod().filter(mod -> mod.equals(Mod.Config.dense(mod.late()))).isPresent())
+        .filter(learner ->
+            learner.mod().filter(mod -> mod.equals(Mod.Config.dense(mod.late()))).isPresent())
         .sorted(Comparator.comparingInt(learner -> learner.mod().orElseThrow().late()))
         .forEach(learner -> found.putIfAbsent(learner.mod().orElseThrow().late(), learner));
     return found;
   }
 
   private View layers(Taught taught) {
-    List<Share> lens = IntStream.rangeClosed(1, taught.layers())
-        .mapToObj(k -> taught.reach(k).lens())
-        .toList();
-    List<Share> mixture = IntStream.rangeClosed(1, taught.layers())
-        .mapToObj(k -> taught.reach(k).mixture())
-        .toList();
+    List<Share> lens =
+        IntStream.rangeClosed(1, taught.layers()).mapToObj(k -> taught.reach(k).lens()).toList();
+    List<Share> mixture =
+        IntStream.rangeClosed(1, taught.layers()).mapToObj(k -> taught.reach(k).mixture()).toList();
     SequencedMap<Integer, Learner> by = byLayers();
     float[] learnt = new float[taught.layers()];
     for (int k = 1; k <= learnt.length; k++) {
@@ -452,8 +450,7 @@ public record LearningResult(
       rows.add(
           List.of(
               View.Cell.of(learner.name()),
-              View.Cell.of(
-                  learner.loras().isEmpty() ? "" : learner.loras().getFirst().summary()),
+              View.Cell.of(learner.loras().isEmpty() ? "" : learner.loras().getFirst().summary()),
               View.Cell.of(learner.mod().map(mod -> Integer.toString(mod.late())).orElse("")),
               View.Cell.of(learner.rate()),
               View.Cell.of(learner.epochs()),
@@ -479,8 +476,7 @@ public record LearningResult(
     return arrays;
   }
 
-  private static Grid grid(
-      Taught taught, Axis rows, Axis columns, Function<Exam, String> bits) {
+  private static Grid grid(Taught taught, Axis rows, Axis columns, Function<Exam, String> bits) {
     float[] values = new float[rows.size() * columns.size()];
     int at = 0;
     for (Exams exams : taught.exams()) {

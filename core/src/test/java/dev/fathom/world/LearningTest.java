@@ -23,6 +23,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -72,7 +73,8 @@ class LearningTest {
 
   @Test
   void whatIsAskedOtherwiseIsNeverTold() {
-    for (Lesson lesson : List.of(NewRelation.lesson(WORLD, 48, 1), NewWording.lesson(WORLD, 48, 1))) {
+    for (Lesson lesson :
+        List.of(NewRelation.lesson(WORLD, 48, 1), NewWording.lesson(WORLD, 48, 1))) {
       List<String> told = lesson.told().stream().map(Cloze::prompt).toList();
       assertThat(lesson.otherwise().stream().map(Cloze::prompt)).doesNotContainAnyElementsOf(told);
       assertThat(told).containsAll(lesson.again().stream().map(Cloze::prompt).toList());
@@ -84,8 +86,8 @@ class LearningTest {
     }
   }
 
-  /// Weights on a fine grid find no mixture that the search does not know of, and where it says that
-  /// there is one, the best of the grid is not clearly behind.
+  /// Weights on a fine grid find no mixture that the search does not know of, and where it says
+  /// that there is one, the best of the grid is not clearly behind.
   @Test
   void theSearchForAMixtureAgreesWithAGrid() {
     var random = new Random(5);
@@ -148,8 +150,8 @@ class LearningTest {
         .orElseThrow();
   }
 
-  /// The study's two findings: a mixture learns to say what late layers hold, and nothing else; steps
-  /// learn both.
+  /// The study's two findings: a mixture learns to say what late layers hold, and nothing else;
+  /// steps learn both.
   @Test
   void aMixtureLearnsAWordingButNoFactsAndStepsLearnBoth() throws IOException {
     var config =
@@ -177,15 +179,13 @@ class LearningTest {
 
     var told = new ArrayList<String>();
     LearningResult again =
-        Learning.run(
-            model, tokenizer, WORLD, config.telling((what, _) -> told.add(what)), folder);
+        Learning.run(model, tokenizer, WORLD, config.telling((what, _) -> told.add(what)), folder);
     assertThat(again.lessons()).isEqualTo(result.lessons());
     assertThat(told).hasSize(6);
     try (Stream<Path> files = Files.list(folder)) {
       assertThat(files.filter(Files::isDirectory)).as("states of trainings").isEmpty();
     }
-    assertThatThrownBy(
-            () -> Learning.run(model, tokenizer, WORLD, config.withFacts(16), folder))
+    assertThatThrownBy(() -> Learning.run(model, tokenizer, WORLD, config.withFacts(16), folder))
         .isInstanceOf(FathomException.class)
         .hasMessageContaining("facts = 12");
 
@@ -195,7 +195,8 @@ class LearningTest {
         .hasAtLeastOneElementOfType(View.Table.class)
         .hasAtLeastOneElementOfType(View.Ranking.class)
         .hasAtLeastOneElementOfType(View.Lines.class);
-    assertThat(result.arrays().get("animals_told").axis(0).size()).isEqualTo(3);
+    assertThat(Objects.requireNonNull(result.arrays().get("animals_told")).axis(0).size())
+        .isEqualTo(3);
   }
 
   @Test

@@ -11,7 +11,9 @@ class LayerStudyTest {
   void theSevenRegionsAddUpToTheUnion() {
     int[] counts =
         LayerStudy.regions(
-            Set.of("a", "ab", "ac", "abc"), Set.of("b", "ab", "bc", "abc"), Set.of("c", "ac", "bc", "abc"));
+            Set.of("a", "ab", "ac", "abc"),
+            Set.of("b", "ab", "bc", "abc"),
+            Set.of("c", "ac", "bc", "abc"));
     assertThat(counts).containsOnly(1);
     assertThat(Arrays.stream(counts).sum()).isEqualTo(7);
     assertThat(LayerStudy.regions(Set.of("x", "y"), Set.of("y"), Set.of()))

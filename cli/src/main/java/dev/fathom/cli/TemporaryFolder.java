@@ -23,7 +23,8 @@ record TemporaryFolder(Path path, boolean temporary) implements AutoCloseable {
       return new TemporaryFolder(Files.createTempDirectory("fathom-"), true);
     } catch (IOException e) {
       throw new FathomException(
-          "No temporary folder can be made (%s): name one with --out-dir.".formatted(e.getMessage()),
+          "No temporary folder can be made (%s): name one with --out-dir."
+              .formatted(e.getMessage()),
           e);
     }
   }

@@ -145,9 +145,6 @@ public final class Learning {
     settings.put("facts", Integer.toString(config.facts));
     settings.put("old", Integer.toString(config.old));
     settings.put("batch_rows", Integer.toString(BATCH_ROWS));
-    for (Learner learner : config.learners) {
-      settings.put(learner.name(), learner.toString());
-    }
     return settings;
   }
 
@@ -168,6 +165,7 @@ public final class Learning {
   }
 
   private void teach(ItemDirectory items) {
+    requireSameLearners(items);
     int done = 0;
     int all = lessons().size() * config.seeds * (config.learners.size() + 1);
     for (long seed = 1; seed <= config.seeds; seed++) {
@@ -189,6 +187,21 @@ public final class Learning {
     }
   }
 
+  /// Learners can be added to a run, not changed in it.
+  private void requireSameLearners(ItemDirectory items) {
+    items.forEach(item -> {
+      for (Learner learner : config.learners) {
+        String before = item.path("learner").asString("");
+        if (item.path("name").asString("").equals(learner.name())
+            && !before.equals(learner.toString())) {
+          throw new FathomException(
+              "%s: holds what %s learnt as %s, but now it is %s; choose another directory"
+                  .formatted(items.path(), learner.name(), before, learner));
+        }
+      }
+    });
+  }
+
   private void learn(
       Learner learner, Lesson lesson, long seed, String key, ItemDirectory items) {
     List<Row> rows =
@@ -208,6 +221,8 @@ public final class Learning {
           key,
           items,
           item -> {
+            item.put("name", learner.name());
+            item.put("learner", learner.toString());
             item.put("numbers", outcome.counts().learnt());
             item.put("loss", outcome.log().steps().getLast().loss());
             item.put("seconds", seconds);

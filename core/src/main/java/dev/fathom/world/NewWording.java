@@ -6,10 +6,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 
-/// Facts of the world in words in which it never tells them: `They pay in France with the euro`. The
-/// model knows the facts, and in these words its earlier layers say most of them, but the last one
-/// often says something else. Some subjects are told, others asked: what is learnt is to say it so,
-/// not what is true.
+/// Facts of the world in words in which it never tells them: `They pay in France with the euro`.
+/// The model knows the facts, and in these words its earlier layers say most of them, but the last
+/// one often says something else. Some subjects are told, others asked: what is learnt is to say it
+/// so, not what is true.
 public final class NewWording {
   /// Its name in lessons.
   public static final String NAME = "wording";

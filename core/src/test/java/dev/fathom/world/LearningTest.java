@@ -72,7 +72,8 @@ class LearningTest {
 
   @Test
   void whatIsAskedOtherwiseIsNeverTold() {
-    for (Lesson lesson : List.of(NewRelation.lesson(WORLD, 48, 1), NewWording.lesson(WORLD, 48, 1))) {
+    var lessons = List.of(NewRelation.lesson(WORLD, 48, 1), NewWording.lesson(WORLD, 48, 1));
+    for (Lesson lesson : lessons) {
       List<String> told = lesson.told().stream().map(Cloze::prompt).toList();
       assertThat(lesson.otherwise().stream().map(Cloze::prompt)).doesNotContainAnyElementsOf(told);
       assertThat(told).containsAll(lesson.again().stream().map(Cloze::prompt).toList());
@@ -84,8 +85,8 @@ class LearningTest {
     }
   }
 
-  /// Weights on a fine grid find no mixture that the search does not know of, and where it says that
-  /// there is one, the best of the grid is not clearly behind.
+  /// Weights on a fine grid find no mixture that the search does not know of, and where it says
+  /// that there is one, the best of the grid is not clearly behind.
   @Test
   void theSearchForAMixtureAgreesWithAGrid() {
     var random = new Random(5);
@@ -148,8 +149,8 @@ class LearningTest {
         .orElseThrow();
   }
 
-  /// The study's two findings: a mixture learns to say what late layers hold, and nothing else; steps
-  /// learn both.
+  /// The study's two findings: a mixture learns to say what late layers hold, and nothing else;
+  /// steps learn both.
   @Test
   void aMixtureLearnsAWordingButNoFactsAndStepsLearnBoth() throws IOException {
     var config =
@@ -188,6 +189,10 @@ class LearningTest {
             () -> Learning.run(model, tokenizer, WORLD, config.withFacts(16), folder))
         .isInstanceOf(FathomException.class)
         .hasMessageContaining("facts = 12");
+    assertThatThrownBy(
+            () -> Learning.run(model, tokenizer, WORLD, config.withEpochs(2), folder))
+        .isInstanceOf(FathomException.class)
+        .hasMessageContaining("holds what LoRA learnt as");
 
     String text = Terminal.render(result.views().getFirst(), TerminalStyle.plain());
     assertThat(text).contains("animals", "wording", "is not met");

@@ -223,9 +223,9 @@ final class WorldCommand {
       description = "Teaches a model new facts and a new wording, by LoRA and by mixtures.",
       footer = {
         "",
-        "Each learner is asked what it was told, what it was not, and what it knew before. A mixture",
-        "of late layers can weigh what these say; facts that none of them holds it cannot learn.",
-        "Takes some minutes. With --out-dir a killed run goes on, and more seeds can be added.",
+        "Each learner is asked what it was told, what it was not, and what it knew before. A",
+        "mixture of late layers can weigh what these say; facts that none of them holds it cannot",
+        "learn. Takes some minutes. With --out-dir a killed run goes on, and more seeds can be added.",
         "",
         "Examples:",
         "  fathom world learn --html learn.html",

@@ -52,6 +52,7 @@ public record Learner(
         all,
         mixture("MoD of all layers, router only", every.withOwnNorms(false)),
         mixture("MoD of all layers, final norm too", every.withTrainFinalNorm(true)),
+        mixture("MoD of all layers, router reads normed", every.withNormRouterInput(true)),
         all.with("MoD of all layers, ten times the rate", 1e-1, 40),
         all.with("MoD of all layers, three times as long", 1e-2, 120));
   }

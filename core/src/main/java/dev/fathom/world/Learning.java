@@ -72,7 +72,11 @@ public final class Learning {
   /// @param learners the first is what the others are compared with
   /// @param progress is told what is being done, and which share of all is
   public record Config(
-      int facts, int old, int seeds, List<Learner> learners, BiConsumer<String, Double> progress) {
+      int facts,
+      int old,
+      int seeds,
+      List<Learner> learners,
+      BiConsumer<String, Double> progress) {
     public Config {
       learners = List.copyOf(learners);
       if (facts < 2 || old < 1 || seeds < 1 || learners.isEmpty()) {
@@ -108,8 +112,8 @@ public final class Learning {
     public Config withEpochs(double times) {
       return withLearners(
           learners.stream()
-              .map(
-                  learner -> learner.with(learner.name(), learner.rate(), times * learner.epochs()))
+              .map(learner ->
+                  learner.with(learner.name(), learner.rate(), times * learner.epochs()))
               .toList());
     }
 
@@ -141,9 +145,6 @@ public final class Learning {
     settings.put("facts", Integer.toString(config.facts));
     settings.put("old", Integer.toString(config.old));
     settings.put("batch_rows", Integer.toString(BATCH_ROWS));
-    for (Learner learner : config.learners) {
-      settings.put(learner.name(), learner.toString());
-    }
     return settings;
   }
 
@@ -164,6 +165,7 @@ public final class Learning {
   }
 
   private void teach(ItemDirectory items) {
+    requireSameLearners(items);
     int done = 0;
     int all = lessons().size() * config.seeds * (config.learners.size() + 1);
     for (long seed = 1; seed <= config.seeds; seed++) {
@@ -185,7 +187,23 @@ public final class Learning {
     }
   }
 
-  private void learn(Learner learner, Lesson lesson, long seed, String key, ItemDirectory items) {
+  /// Learners can be added to a run, not changed in it.
+  private void requireSameLearners(ItemDirectory items) {
+    items.forEach(item -> {
+      for (Learner learner : config.learners) {
+        String before = item.path("learner").asString("");
+        if (item.path("name").asString("").equals(learner.name())
+            && !before.equals(learner.toString())) {
+          throw new FathomException(
+              "%s: holds what %s learnt as %s, but now it is %s; choose another directory"
+                  .formatted(items.path(), learner.name(), before, learner));
+        }
+      }
+    });
+  }
+
+  private void learn(
+      Learner learner, Lesson lesson, long seed, String key, ItemDirectory items) {
     List<Row> rows =
         lesson.told().stream().map(cloze -> WorldRows.question(cloze, tokenizer)).toList();
     Trainer.Config training =
@@ -203,6 +221,8 @@ public final class Learning {
           key,
           items,
           item -> {
+            item.put("name", learner.name());
+            item.put("learner", learner.toString());
             item.put("numbers", outcome.counts().learnt());
             item.put("loss", outcome.log().steps().getLast().loss());
             item.put("seconds", seconds);

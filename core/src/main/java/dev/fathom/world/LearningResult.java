@@ -235,46 +235,79 @@ public record LearningResult(
   }
 
   private String words(Taught taught) {
-    var text = new StringBuilder();
-    text.append(
+    String start =
         "%s: %s answers %s of the questions that were not told, the model before %s."
             .formatted(
                 taught.lesson(),
                 taught.reference().learner(),
-                number(taught.reference().share(Exam::otherwise).value()),
-                number(taught.base().share(Exam::otherwise).value())));
+                value(taught.reference().share(Exam::otherwise)),
+                value(taught.base().share(Exam::otherwise)));
     Optional<Exams> best = bestAlone(taught);
     if (best.isEmpty()) {
-      return text + " No mixture of so few numbers was tried.";
+      return start + " No mixture of so few numbers was tried.";
     }
     Recovered recovered = taught.recovered(best.get());
-    text.append(
-        " The best mixture alone (%s, %,d numbers, %s %% of the model) recovers %s (%s to %s) of that gain."
+    String verdict = recovered.value() >= AIM ? "met" : "not met";
+    return String.join(
+        " ",
+        start,
+        ("The best mixture alone (%s, %s) recovers %s of that gain, and answers %s of what it was"
+                + " told. The aim of %s is %s.")
             .formatted(
                 best.get().learner(),
-                best.get().numbers(),
-                number(100.0 * best.get().numbers() / parameters),
-                number(recovered.value()),
-                number(recovered.low()),
-                number(recovered.high())));
-    LensReach all = taught.reach(taught.layers());
-    text.append(
-        recovered.value() >= AIM
-            ? " The aim of %.2f is met:".formatted(AIM)
-            : " The aim of %.2f is not met:".formatted(AIM));
-    text.append(
-        (" in %s of these questions the answer is first in some layer's lens, and in at most %s"
-                + " any weights would put it first in a mixture of all %d layers. Among only the"
-                + " words that answer such questions it is first in some lens in %s; drawing one in"
-                + " each of %d layers would give %s.")
-            .formatted(
-                number(all.lens().value()),
-                number(all.mixture().value()),
-                taught.layers(),
-                number(all.lensAmong().value()),
-                taught.layers(),
-                number(1 - Math.pow(1 - all.chance(), taught.layers()))));
-    return text.toString();
+                size(best.get()),
+                value(recovered),
+                value(best.get().share(Exam::again)),
+                number(AIM),
+                verdict),
+        held(taught),
+        fewSteps(taught));
+  }
+
+  /// What the late layers hold.
+  private static String held(Taught taught) {
+    int n = taught.layers();
+    LensReach all = taught.reach(n);
+    return ("In %s of these questions the answer is first in some of the %d layers' lenses, and in"
+            + " at most %s in any mixture of them, weights chosen for each question by somebody who"
+            + " knows its answer. Among only the words that answer such questions it is first in"
+            + " the last layer's lens in %s, where drawing one would give %s.")
+        .formatted(
+            value(all.lens()),
+            n,
+            value(all.mixture()),
+            value(taught.reach(1).lensAmong()),
+            number(all.chance()));
+  }
+
+  /// What steps do with as few numbers.
+  private String fewSteps(Taught taught) {
+    return learners.stream()
+        .filter(learner -> learner.mod().isEmpty())
+        .map(learner -> taught.of(learner.name()))
+        .filter(exams -> exams.numbers() <= Learning.FEW * parameters)
+        .max(Comparator.comparingDouble(exams -> taught.recovered(exams).value()))
+        .map(exams ->
+            "Steps inside the model, of as few numbers (%s), recover %s."
+                .formatted(size(exams), value(taught.recovered(exams))))
+        .orElse("");
+  }
+
+  private String size(Exams exams) {
+    return String.format(
+        Locale.ROOT,
+        "%,d numbers, %.3f %%",
+        exams.numbers(),
+        100.0 * exams.numbers() / parameters);
+  }
+
+  private static String value(Share share) {
+    return number(share.value());
+  }
+
+  private static String value(Recovered recovered) {
+    return "%s (%s to %s)"
+        .formatted(number(recovered.value()), number(recovered.low()), number(recovered.high()));
   }
 
   private static String number(double value) {
@@ -376,18 +409,19 @@ public record LearningResult(
     var found = new LinkedHashMap<Integer, Learner>();
     learners.stream()
         .filter(learner -> learner.loras().isEmpty())
-        .filter(learner ->
-            learner.mod().filter(mod -> mod.equals(Mod.Config.dense(mod.late()))).isPresent())
+        .filter(learner -> learner.mod().equals(learner.mod().map(m -> Mod.Config.dense(m.late()))))
         .sorted(Comparator.comparingInt(learner -> learner.mod().orElseThrow().late()))
         .forEach(learner -> found.putIfAbsent(learner.mod().orElseThrow().late(), learner));
     return found;
   }
 
   private View layers(Taught taught) {
-    List<Share> lens =
-        IntStream.rangeClosed(1, taught.layers()).mapToObj(k -> taught.reach(k).lens()).toList();
-    List<Share> mixture =
-        IntStream.rangeClosed(1, taught.layers()).mapToObj(k -> taught.reach(k).mixture()).toList();
+    List<Share> lens = IntStream.rangeClosed(1, taught.layers())
+        .mapToObj(k -> taught.reach(k).lens())
+        .toList();
+    List<Share> mixture = IntStream.rangeClosed(1, taught.layers())
+        .mapToObj(k -> taught.reach(k).mixture())
+        .toList();
     SequencedMap<Integer, Learner> by = byLayers();
     float[] learnt = new float[taught.layers()];
     for (int k = 1; k <= learnt.length; k++) {
@@ -450,7 +484,8 @@ public record LearningResult(
       rows.add(
           List.of(
               View.Cell.of(learner.name()),
-              View.Cell.of(learner.loras().isEmpty() ? "" : learner.loras().getFirst().summary()),
+              View.Cell.of(
+                  learner.loras().isEmpty() ? "" : learner.loras().getFirst().summary()),
               View.Cell.of(learner.mod().map(mod -> Integer.toString(mod.late())).orElse("")),
               View.Cell.of(learner.rate()),
               View.Cell.of(learner.epochs()),
@@ -476,7 +511,8 @@ public record LearningResult(
     return arrays;
   }
 
-  private static Grid grid(Taught taught, Axis rows, Axis columns, Function<Exam, String> bits) {
+  private static Grid grid(
+      Taught taught, Axis rows, Axis columns, Function<Exam, String> bits) {
     float[] values = new float[rows.size() * columns.size()];
     int at = 0;
     for (Exams exams : taught.exams()) {

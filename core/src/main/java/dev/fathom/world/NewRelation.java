@@ -55,8 +55,7 @@ public final class NewRelation {
     var again = new ArrayList<Cloze>();
     var otherwise = new ArrayList<Cloze>();
     for (Fact fact : facts(world, count, seed)) {
-      List<String> foils =
-          animals.stream().filter(animal -> !animal.equals(fact.object())).toList();
+      List<String> foils = animals.stream().filter(other -> !other.equals(fact.object())).toList();
       Map<String, String> values = Map.of("s", fact.subject(), "o", fact.object());
       Random random = Chance.source(RELATION, seed, fact);
       telling.forEach(template -> told.add(template.fill(values, foils)));

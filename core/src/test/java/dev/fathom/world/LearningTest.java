@@ -23,7 +23,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -73,8 +72,8 @@ class LearningTest {
 
   @Test
   void whatIsAskedOtherwiseIsNeverTold() {
-    for (Lesson lesson :
-        List.of(NewRelation.lesson(WORLD, 48, 1), NewWording.lesson(WORLD, 48, 1))) {
+    var lessons = List.of(NewRelation.lesson(WORLD, 48, 1), NewWording.lesson(WORLD, 48, 1));
+    for (Lesson lesson : lessons) {
       List<String> told = lesson.told().stream().map(Cloze::prompt).toList();
       assertThat(lesson.otherwise().stream().map(Cloze::prompt)).doesNotContainAnyElementsOf(told);
       assertThat(told).containsAll(lesson.again().stream().map(Cloze::prompt).toList());
@@ -179,15 +178,21 @@ class LearningTest {
 
     var told = new ArrayList<String>();
     LearningResult again =
-        Learning.run(model, tokenizer, WORLD, config.telling((what, _) -> told.add(what)), folder);
+        Learning.run(
+            model, tokenizer, WORLD, config.telling((what, _) -> told.add(what)), folder);
     assertThat(again.lessons()).isEqualTo(result.lessons());
     assertThat(told).hasSize(6);
     try (Stream<Path> files = Files.list(folder)) {
       assertThat(files.filter(Files::isDirectory)).as("states of trainings").isEmpty();
     }
-    assertThatThrownBy(() -> Learning.run(model, tokenizer, WORLD, config.withFacts(16), folder))
+    assertThatThrownBy(
+            () -> Learning.run(model, tokenizer, WORLD, config.withFacts(16), folder))
         .isInstanceOf(FathomException.class)
         .hasMessageContaining("facts = 12");
+    assertThatThrownBy(
+            () -> Learning.run(model, tokenizer, WORLD, config.withEpochs(2), folder))
+        .isInstanceOf(FathomException.class)
+        .hasMessageContaining("holds what LoRA learnt as");
 
     String text = Terminal.render(result.views().getFirst(), TerminalStyle.plain());
     assertThat(text).contains("animals", "wording", "is not met");
@@ -195,8 +200,7 @@ class LearningTest {
         .hasAtLeastOneElementOfType(View.Table.class)
         .hasAtLeastOneElementOfType(View.Ranking.class)
         .hasAtLeastOneElementOfType(View.Lines.class);
-    assertThat(Objects.requireNonNull(result.arrays().get("animals_told")).axis(0).size())
-        .isEqualTo(3);
+    assertThat(result.arrays().get("animals_told").axis(0).size()).isEqualTo(3);
   }
 
   @Test

@@ -72,11 +72,7 @@ public final class Learning {
   /// @param learners the first is what the others are compared with
   /// @param progress is told what is being done, and which share of all is
   public record Config(
-      int facts,
-      int old,
-      int seeds,
-      List<Learner> learners,
-      BiConsumer<String, Double> progress) {
+      int facts, int old, int seeds, List<Learner> learners, BiConsumer<String, Double> progress) {
     public Config {
       learners = List.copyOf(learners);
       if (facts < 2 || old < 1 || seeds < 1 || learners.isEmpty()) {
@@ -112,8 +108,8 @@ public final class Learning {
     public Config withEpochs(double times) {
       return withLearners(
           learners.stream()
-              .map(learner ->
-                  learner.with(learner.name(), learner.rate(), times * learner.epochs()))
+              .map(
+                  learner -> learner.with(learner.name(), learner.rate(), times * learner.epochs()))
               .toList());
     }
 
@@ -202,8 +198,7 @@ public final class Learning {
     });
   }
 
-  private void learn(
-      Learner learner, Lesson lesson, long seed, String key, ItemDirectory items) {
+  private void learn(Learner learner, Lesson lesson, long seed, String key, ItemDirectory items) {
     List<Row> rows =
         lesson.told().stream().map(cloze -> WorldRows.question(cloze, tokenizer)).toList();
     Trainer.Config training =

@@ -295,10 +295,7 @@ public record LearningResult(
 
   private String size(Exams exams) {
     return String.format(
-        Locale.ROOT,
-        "%,d numbers, %.3f %%",
-        exams.numbers(),
-        100.0 * exams.numbers() / parameters);
+        Locale.ROOT, "%,d numbers, %.3f %%", exams.numbers(), 100.0 * exams.numbers() / parameters);
   }
 
   private static String value(Share share) {
@@ -416,12 +413,10 @@ public record LearningResult(
   }
 
   private View layers(Taught taught) {
-    List<Share> lens = IntStream.rangeClosed(1, taught.layers())
-        .mapToObj(k -> taught.reach(k).lens())
-        .toList();
-    List<Share> mixture = IntStream.rangeClosed(1, taught.layers())
-        .mapToObj(k -> taught.reach(k).mixture())
-        .toList();
+    List<Share> lens =
+        IntStream.rangeClosed(1, taught.layers()).mapToObj(k -> taught.reach(k).lens()).toList();
+    List<Share> mixture =
+        IntStream.rangeClosed(1, taught.layers()).mapToObj(k -> taught.reach(k).mixture()).toList();
     SequencedMap<Integer, Learner> by = byLayers();
     float[] learnt = new float[taught.layers()];
     for (int k = 1; k <= learnt.length; k++) {
@@ -484,8 +479,7 @@ public record LearningResult(
       rows.add(
           List.of(
               View.Cell.of(learner.name()),
-              View.Cell.of(
-                  learner.loras().isEmpty() ? "" : learner.loras().getFirst().summary()),
+              View.Cell.of(learner.loras().isEmpty() ? "" : learner.loras().getFirst().summary()),
               View.Cell.of(learner.mod().map(mod -> Integer.toString(mod.late())).orElse("")),
               View.Cell.of(learner.rate()),
               View.Cell.of(learner.epochs()),
@@ -511,8 +505,7 @@ public record LearningResult(
     return arrays;
   }
 
-  private static Grid grid(
-      Taught taught, Axis rows, Axis columns, Function<Exam, String> bits) {
+  private static Grid grid(Taught taught, Axis rows, Axis columns, Function<Exam, String> bits) {
     float[] values = new float[rows.size() * columns.size()];
     int at = 0;
     for (Exams exams : taught.exams()) {

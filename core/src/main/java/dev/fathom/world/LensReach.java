@@ -23,8 +23,8 @@ import java.util.stream.IntStream;
 /// @param late k
 /// @param questions how many were asked
 /// @param inLens questions whose answer is first in one of the lenses
-/// @param inMixture those whose answer is first in a mixture of them, and those that the search could
-///   not decide
+/// @param inMixture those whose answer is first in a mixture of them, and those that the search
+///   could not decide
 /// @param inLensAmong the same as `inLens` among the words that answer such questions
 /// @param inMixtureAmong the same as `inMixture` among them
 /// @param chance what drawing one of those words would give

@@ -178,19 +178,16 @@ class LearningTest {
 
     var told = new ArrayList<String>();
     LearningResult again =
-        Learning.run(
-            model, tokenizer, WORLD, config.telling((what, _) -> told.add(what)), folder);
+        Learning.run(model, tokenizer, WORLD, config.telling((what, _) -> told.add(what)), folder);
     assertThat(again.lessons()).isEqualTo(result.lessons());
     assertThat(told).hasSize(6);
     try (Stream<Path> files = Files.list(folder)) {
       assertThat(files.filter(Files::isDirectory)).as("states of trainings").isEmpty();
     }
-    assertThatThrownBy(
-            () -> Learning.run(model, tokenizer, WORLD, config.withFacts(16), folder))
+    assertThatThrownBy(() -> Learning.run(model, tokenizer, WORLD, config.withFacts(16), folder))
         .isInstanceOf(FathomException.class)
         .hasMessageContaining("facts = 12");
-    assertThatThrownBy(
-            () -> Learning.run(model, tokenizer, WORLD, config.withEpochs(2), folder))
+    assertThatThrownBy(() -> Learning.run(model, tokenizer, WORLD, config.withEpochs(2), folder))
         .isInstanceOf(FathomException.class)
         .hasMessageContaining("holds what LoRA learnt as");
 

@@ -25,6 +25,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
+import java.util.Objects;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -197,7 +198,7 @@ class LearningTest {
         .hasAtLeastOneElementOfType(View.Table.class)
         .hasAtLeastOneElementOfType(View.Ranking.class)
         .hasAtLeastOneElementOfType(View.Lines.class);
-    assertThat(result.arrays().get("animals_told").axis(0).size()).isEqualTo(3);
+    assertThat(Objects.requireNonNull(result.arrays().get("animals_told")).axis(0).size()).isEqualTo(3);
   }
 
   @Test

@@ -198,7 +198,8 @@ class LearningTest {
         .hasAtLeastOneElementOfType(View.Table.class)
         .hasAtLeastOneElementOfType(View.Ranking.class)
         .hasAtLeastOneElementOfType(View.Lines.class);
-    assertThat(Objects.requireNonNull(result.arrays().get("animals_told")).axis(0).size()).isEqualTo(3);
+    assertThat(Objects.requireNonNull(result.arrays().get("animals_told")).axis(0).size())
+        .isEqualTo(3);
   }
 
   @Test

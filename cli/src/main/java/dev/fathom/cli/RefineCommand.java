@@ -32,7 +32,7 @@ import picocli.CommandLine.Spec;
 /// Tunes a model with few numbers.
 @Command(
     name = "refine",
-    description = "Tunes a model with few numbers: LoRA, a mixture of late layers, or both.",
+    description = "Tunes a model with few numbers: LoRA, mixed late layers, or both.",
     footer = {
       "",
       "The folder given by --out-dir keeps the run; a killed one goes on when the command is given",

@@ -283,23 +283,24 @@ final class RefineCommand implements Callable<Integer> {
     var whole = PromptTemplate.of(template, model.tokenizer());
     var standard = InstructionRows.standard(whole, model.tokenizer()).withMaxTokens(maxTokens);
     var how = responsesOnly ? standard.onResponses() : standard;
-    int fitting = how.of(model.tokenizer(), instructions).size();
-    if (fitting < instructions.size()) {
+    InstructionRows.Drawn drawn =
+        how.draw(
+            model.tokenizer(),
+            instructions,
+            limit == null ? Integer.MAX_VALUE : limit,
+            heldOut,
+            seed.seed());
+    if (drawn.fitting() < instructions.size()) {
       console
           .err()
           .printf(
               Locale.ROOT,
               "note: %d of %d items are left out: their prompts have %d tokens or more.%n",
-              instructions.size() - fitting,
+              instructions.size() - drawn.fitting(),
               instructions.size(),
               maxTokens);
     }
-    return how.draw(
-        model.tokenizer(),
-        instructions,
-        limit == null ? Integer.MAX_VALUE : limit,
-        heldOut,
-        seed.seed());
+    return drawn;
   }
 
   private Trainer.Config training(int rows) {

@@ -125,16 +125,28 @@ final class StudyCommand implements Callable<Integer> {
       description = "Test items, drawn with a fixed seed; 0 for losses alone. Default: all.")
   private @Nullable Integer testItems;
 
-  @Option(names = "--epochs", paramLabel = "X", description = "Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--epochs",
+      paramLabel = "X",
+      description = "Times each row is learnt. Default: ${DEFAULT-VALUE}.")
   private double epochs = 1;
 
-  @Option(names = "--batch", paramLabel = "ROWS", description = "Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--batch",
+      paramLabel = "ROWS",
+      description = "Rows of a step. Default: ${DEFAULT-VALUE}.")
   private int batch = 16;
 
-  @Option(names = "--rate", paramLabel = "X", description = "Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--rate",
+      paramLabel = "X",
+      description = "Highest learning rate. Default: ${DEFAULT-VALUE}.")
   private double rate = 3e-4;
 
-  @Option(names = "--max-tokens", paramLabel = "N", description = "Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--max-tokens",
+      paramLabel = "N",
+      description = "Longer rows are cut. Default: ${DEFAULT-VALUE}.")
   private int maxTokens = 256;
 
   @Option(
@@ -143,7 +155,10 @@ final class StudyCommand implements Callable<Integer> {
       description = "Most tokens of an answer. Default: ${DEFAULT-VALUE}.")
   private int answerTokens = 32;
 
-  @Option(names = "--held-out", paramLabel = "N", description = "Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--held-out",
+      paramLabel = "N",
+      description = "Rows that are only evaluated. Default: ${DEFAULT-VALUE}.")
   private int heldOut = 32;
 
   @Option(
@@ -152,10 +167,16 @@ final class StudyCommand implements Callable<Integer> {
       description = "Late layers; the most of a grid. Default: ${DEFAULT-VALUE}.")
   private int late = 3;
 
-  @Option(names = "--lora-rank", paramLabel = "R", description = "Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--lora-rank",
+      paramLabel = "R",
+      description = "Rank of the low-rank steps. Default: ${DEFAULT-VALUE}.")
   private int rank = 32;
 
-  @Option(names = "--lora-dropout", paramLabel = "P", description = "Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--lora-dropout",
+      paramLabel = "P",
+      description = "Share of their input left out at random. Default: ${DEFAULT-VALUE}.")
   private double dropout = 0.05;
 
   @Option(

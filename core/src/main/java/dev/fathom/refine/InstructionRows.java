@@ -52,7 +52,9 @@ public record InstructionRows(
   }
 
   /// Rows to learn from and rows to be held out, in an order drawn with a seed.
-  public record Drawn(List<Row> learnt, List<Row> heldOut) {}
+  ///
+  /// @param fitting rows that there were to draw from: instructions with room for a response
+  public record Drawn(List<Row> learnt, List<Row> heldOut, int fitting) {}
 
   /// Draws `limit` rows to learn from, or as many as there are, and `heldOut` others.
   ///
@@ -69,7 +71,7 @@ public record InstructionRows(
               .formatted(rows.size(), instructions.size(), maxTokens, heldOut));
     }
     int end = (int) Math.min(rows.size(), (long) limit + heldOut);
-    return new Drawn(rows.subList(heldOut, end), rows.subList(0, heldOut));
+    return new Drawn(rows.subList(heldOut, end), rows.subList(0, heldOut), rows.size());
   }
 
   private record Ids(int[] ids, int prompt) {}

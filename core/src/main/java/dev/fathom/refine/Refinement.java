@@ -339,7 +339,7 @@ public final class Refinement implements Objective {
     int targets = packed.targets().length;
     double each = sample.spoken == 0 ? 0 : (double) targets / sample.spoken;
     double distill = teaches() ? scale * config.distillation.weight() * each : 0;
-    boolean learnsBelow = scale > 0 && !config.loras.isEmpty() && cached == null;
+    boolean learnsBelow = scale > 0 && !config.loras.isEmpty();
     for (Packed.Chunk chunk : packed.chunks(sample.spoken, model.outputs(), CHUNK_ELEMENTS)) {
       boolean spoken = chunk.from() < sample.spoken;
       boolean routes = spoken && mixed.late() > 1;

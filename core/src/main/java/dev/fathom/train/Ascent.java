@@ -48,15 +48,6 @@ public final class Ascent {
                 .formatted(keepFrom, top, graphFrom));
       }
     }
-
-    /// All blocks, all of them learning; only the last row is read.
-    public static Route whole(Transformer model) {
-      return new Route(0, model.layers(), model.layers(), false);
-    }
-
-    public Route recomputing(boolean recompute) {
-      return new Route(graphFrom, top, keepFrom, recompute);
-    }
   }
 
   private Ascent(
@@ -89,13 +80,17 @@ public final class Ascent {
     outs.add(embedded);
     for (int layer = 0; layer < route.top; layer++) {
       marks.add(tape == null ? 0 : tape.mark());
-      Tensor out = learns(layer) && !route.recompute ? block(layer, x, pass) : seen(layer, x, pass);
+      boolean kept = learns(layer) && !route.recompute;
+      Tensor out = kept ? block(layer, x, pass) : seen(layer, x, pass);
       Tensor next = cut(layer + 1, out);
+      if (!kept) {
+        Scope.current().release(out); // next holds the same numbers
+      }
       if (layer < route.keepFrom && !learns(layer)) {
         Scope.current().release(x);
       }
       rows.add(next);
-      outs.add(out);
+      outs.add(kept ? out : next);
       x = next;
     }
   }

@@ -92,7 +92,7 @@ public final class RefinementSpeed {
   private static Trainer.Config settings(int threads) {
     return Trainer.Config.standard(new Schedule(3e-4, 0, STEPS, Schedule.Shape.CONSTANT, 1))
         .withBatchRows(ROWS)
-        .withPieces(ROWS * TOKENS / threads)
+        .withPieces(TOKENS)
         .withWorkers(threads)
         .withAdam(new AdamW.Config(0.9, 0.999, 1e-8, 0))
         .savingEvery(10 * STEPS);

@@ -448,6 +448,9 @@ public final class Checkpoint implements AutoCloseable {
                 long length = Math.min(1 << 20, bytes.byteSize() - from);
                 digest.update(bytes.asSlice(from, length).asByteBuffer());
               }
+              if (bytes.isMapped()) {
+                bytes.unload(); // the pages come back when somebody reads the values
+              }
               String shape = String.join(",", info.shape().stream().map(String::valueOf).toList());
               return "%s\t%s\t%s\t%s\n"
                   .formatted(

@@ -82,6 +82,10 @@ final class AdaptedMaps {
           : wide.mul(dropout.mask(lora.dropout(), number, x).to(a.dtype()));
     }
 
+    boolean drops() {
+      return dropout != null && lora.dropout() > 0;
+    }
+
     /// `h [n, r] -> [n, out]`.
     Tensor step(Tensor h) {
       return h.linear(b, null).mul(lora.factor());
@@ -101,8 +105,8 @@ final class AdaptedMaps {
         return scope.escape(
             tape.cut(x, y, (gradient, wanted) -> wanted ? linear.weight().back(gradient) : null));
       }
-      Tensor read = step.dropped(input);
-      Tensor h = read.linear(step.a, null); // [n, r]
+      Tensor read = step.drops() ? step.dropped(input) : input;
+      Tensor h = read.to(step.a.dtype()).linear(step.a, null); // [n, r]
       y = added(y, h, step.b.transpose(0, 1), step.lora.factor());
       Learning learning = new Learning(linear, step, read.keep(), h.keep());
       return scope.escape(tape.cut(x, y, learning));
@@ -110,6 +114,8 @@ final class AdaptedMaps {
   }
 
   /// The way back through a map with a step, which frees what it kept.
+  ///
+  /// @param read what the step read, in the type it came in
   private record Learning(Linear linear, Step step, Tensor read, Tensor h) implements Tape.Back {
     @Override
     public @Nullable Tensor of(Tensor gradient, boolean wanted) {
@@ -117,7 +123,7 @@ final class AdaptedMaps {
       double factor = step.lora.factor();
       Tensor dh = wide.matmul(step.b.detach().mul(factor)); // [n, r]
       var _ = gathered(step.b).addMatmulInPlace(wide.transpose(0, 1), h, factor);
-      var _ = gathered(step.a).addMatmulInPlace(dh.transpose(0, 1), read, 1);
+      var _ = gathered(step.a).addMatmulInPlace(dh.transpose(0, 1), read.to(dh.dtype()), 1);
       if (!wanted) {
         return null;
       }

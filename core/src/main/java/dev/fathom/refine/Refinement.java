@@ -31,7 +31,7 @@ import org.jspecify.annotations.Nullable;
 public final class Refinement implements Objective {
   /// Logits held at a time, for each of the few arrays over them: enough tokens to keep the head's
   /// products efficient.
-  private static final long CHUNK_ELEMENTS = 4 << 20;
+  private static final long CHUNK_ELEMENTS = 2 << 20;
 
   /// A weight below this counts as 0 in routing statistics (thesis, section 5.1.3).
   private static final double SPARSE = 1e-5;

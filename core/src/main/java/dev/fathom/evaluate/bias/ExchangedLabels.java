@@ -20,7 +20,7 @@ import java.util.stream.Collectors;
 ///
 /// The labels are called exchanged where at least [#FEWEST] items of the domain speak, and at least
 /// two thirds of these speak against them. Single items are never touched. The word lists are rough
-/// and hold for English only; on the published items they side with the labels in about nine of ten
+/// and hold for English only; on the published items they side with the labels in seven of eight
 /// cases.
 public final class ExchangedLabels {
   /// So many items must speak; fewer leave the labels as they are.

@@ -16,6 +16,11 @@ public final class Weighty {
     return file("SmolLM2-135M-Instruct.Q4_1.gguf");
   }
 
+  /// A file of a data set that is not bundled, looked for in `data` beside the models directory.
+  public static Path data(String name) {
+    return file("../data/" + name);
+  }
+
   /// A file below the models directory.
   public static Path file(String name) {
     Optional<Path> found =

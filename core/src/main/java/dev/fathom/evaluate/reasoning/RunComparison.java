@@ -2,6 +2,7 @@ package dev.fathom.evaluate.reasoning;
 
 import dev.fathom.FathomException;
 import dev.fathom.Version;
+import dev.fathom.evaluate.DifferentSetting;
 import dev.fathom.evaluate.ItemDirectory;
 import dev.fathom.evaluate.McNemar;
 import dev.fathom.view.Axis;
@@ -13,7 +14,6 @@ import dev.fathom.view.View.Cell;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -33,7 +33,7 @@ public record RunComparison(
     String first,
     String second,
     List<Row> rows,
-    List<Setting> different,
+    List<DifferentSetting> different,
     int unpaired,
     Provenance provenance)
     implements Result {
@@ -50,9 +50,6 @@ public record RunComparison(
   ///
   /// @param task its title
   public record Row(String task, McNemar test) {}
-
-  /// A setting with another value in each run.
-  public record Setting(String name, String first, String second) {}
 
   /// Reads two runs.
   ///
@@ -87,7 +84,7 @@ public record RunComparison(
         tests.entrySet().stream()
             .map(entry -> new Row(title(entry.getKey()), entry.getValue()))
             .toList(),
-        different(one, other),
+        DifferentSetting.between(one, other),
         theirs.size() + ours.size() - 2 * paired,
         provenance(first, second));
   }
@@ -117,18 +114,6 @@ public record RunComparison(
         .map(ReasoningTask::title)
         .findFirst()
         .orElse(name);
-  }
-
-  private static List<Setting> different(
-      SequencedMap<String, String> one, SequencedMap<String, String> other) {
-    var names = new LinkedHashSet<>(one.keySet());
-    names.addAll(other.keySet());
-    return names.stream()
-        .map(name ->
-            new Setting(
-                name, one.getOrDefault(name, "nothing"), other.getOrDefault(name, "nothing")))
-        .filter(setting -> !setting.first.equals(setting.second))
-        .toList();
   }
 
   private static Provenance provenance(Path first, Path second) {
@@ -163,14 +148,7 @@ public record RunComparison(
     var views = new ArrayList<View>();
     views.add(table());
     if (!different.isEmpty()) {
-      views.add(
-          new View.Table(
-              "What differs between the runs",
-              "",
-              List.of("setting", "first", "second"),
-              different.stream()
-                  .map(s -> List.of(Cell.of(s.name), Cell.of(s.first), Cell.of(s.second)))
-                  .toList()));
+      views.add(DifferentSetting.table(different));
     }
     var notes = new ArrayList<String>();
     notes.add("First: %s. Second: %s.".formatted(first, second));

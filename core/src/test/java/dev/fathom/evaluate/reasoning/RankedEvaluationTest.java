@@ -11,6 +11,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.fathom.FathomException;
 import dev.fathom.data.PromptTemplate.Wording;
+import dev.fathom.evaluate.DifferentSetting;
 import dev.fathom.evaluate.ItemDirectory;
 import dev.fathom.evaluate.reasoning.ReasoningEvaluation.Config;
 import dev.fathom.evaluate.reasoning.ReasoningResult.Score;
@@ -106,7 +107,7 @@ class RankedEvaluationTest {
         .containsExactly(1, 0, 2, 0);
     assertThat(found.unpaired()).isEqualTo(1);
     assertThat(found.different())
-        .containsExactly(new RunComparison.Setting("model", "bad", "good"));
+        .containsExactly(new DifferentSetting("model", "bad", "good"));
     assertThat(found.views().toString()).contains("0.500", "1 items are in one run only");
     assertThat(Objects.requireNonNull(found.arrays().get("only_second")).integerAt(0)).isEqualTo(2);
   }

@@ -1,0 +1,24 @@
+package dev.fathom.evaluate;
+
+import dev.fathom.model.Transformer;
+import java.util.List;
+
+/// What gives the tokens of many rows their log-probabilities: a model as it is, or a way of
+/// computing with one that is no change of its weights, such as a projection after the last norm.
+///
+/// Whatever measures a causal model by the texts it finds probable takes one of these, so that
+/// every such way is measured by the same code.
+@FunctionalInterface
+public interface TokenScorer {
+  /// `ln P(t_i | t_0 … t_{i-1})` in nats, as [Likelihood#of] gives it: a row of `n` ids gets
+  /// `n - 1` values, or `n` where first tokens are predicted from a start token.
+  ///
+  /// @throws IllegalArgumentException if a row has an id outside the vocabulary, or more tokens
+  ///   than can be read
+  List<float[]> score(List<int[]> rows, Likelihood.Config config);
+
+  /// A causal model as it is.
+  static TokenScorer of(Transformer model) {
+    return (rows, config) -> Likelihood.of(model, rows, config);
+  }
+}

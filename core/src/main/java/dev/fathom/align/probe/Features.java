@@ -77,7 +77,7 @@ public final class Features implements AutoCloseable {
   private static final String ORDER = "order";
 
   private final int size;
-  private final List<Slice> slices;
+  private final Config config;
   private final long[] places;
   private final Map<Slice, Tensor> held;
   private final Optional<SafetensorsFile> file;
@@ -85,13 +85,13 @@ public final class Features implements AutoCloseable {
 
   private Features(
       int size,
-      List<Slice> slices,
+      Config config,
       long[] places,
       Map<Slice, Tensor> held,
       Optional<SafetensorsFile> file,
       boolean computed) {
     this.size = size;
-    this.slices = slices;
+    this.config = config;
     this.places = places;
     this.held = held;
     this.file = file;
@@ -258,7 +258,12 @@ public final class Features implements AutoCloseable {
   }
 
   public List<Slice> slices() {
-    return slices;
+    return config.slices;
+  }
+
+  /// How they were read.
+  public Config config() {
+    return config;
   }
 
   /// The vectors at a slice in the order of the texts, F32 `[texts, width]`, in the current scope;
@@ -268,7 +273,7 @@ public final class Features implements AutoCloseable {
   public Tensor at(Slice slice) {
     Tensor rows = held.get(slice);
     if (rows == null) {
-      throw new IllegalArgumentException("%s was not read, only %s".formatted(slice, slices));
+      throw new IllegalArgumentException("%s was not read, only %s".formatted(slice, config.slices));
     }
     return rows.indexSelect(0, places);
   }
@@ -438,7 +443,7 @@ public final class Features implements AutoCloseable {
       for (int r = 0; r < places.length; r++) {
         places[rows.get(r).number] = r;
       }
-      return new Features(rows.size(), config.slices, places, held, file, computed);
+      return new Features(rows.size(), config, places, held, file, computed);
     }
 
     // -------------------------------------------------------------- the file

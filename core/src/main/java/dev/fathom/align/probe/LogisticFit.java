@@ -15,9 +15,9 @@ import org.jspecify.annotations.Nullable;
 ///
 ///     min over w, b:   C · Σ_i ln(1 + exp(−y_i (w·z_i + b))) + ½ |w|²,    z = (x − mean) / deviation
 ///
-/// by L-BFGS, started at the base rate and preconditioned with the curvature there (width up to
-/// 2048). The intercept is not penalised. What was learnt is mapped back to the space of x ([LogisticProbe]).
-/// Features without variance get no weight.
+/// by L-BFGS, started at the base rate and preconditioned with the curvature there (up to a width
+/// of 2048). The intercept is not penalised. What was learnt is mapped back to the space of x
+/// ([LogisticProbe]). Features without variance get no weight.
 ///
 /// Several labellings of the same vectors, such as a true one and shuffled ones, are learnt
 /// together at little more than the cost of one: the products that dominate read the vectors once.
@@ -25,8 +25,8 @@ public final class LogisticFit {
   /// Wider features are not preconditioned: the matrix would cost more than it saves.
   private static final int WIDEST_MATRIX = 2048;
 
-  /// Columns that vary less than this share of their size are constant but for rounding.
-  private static final double CONSTANT = 1e-8;
+  /// Columns that vary less than this share of their size are constant but for the rounding of F32.
+  private static final double CONSTANT = 1e-6;
 
   private LogisticFit() {}
 
@@ -72,22 +72,15 @@ public final class LogisticFit {
   /// The probes of several labellings of the same vectors.
   public static List<Fitted> of(Tensor x, List<boolean[]> labellings, Config config) {
     try (var scope = Scope.withoutGradients()) {
-      Tensor wide = x.to(DType.F64);
-      return of(Standardised.of(wide, floor(wide)), labellings, config, null);
+      return of(Standardised.of(x.to(DType.F64)), labellings, config, null);
     }
   }
 
   /// The same from any starting point in the standardised space, for tests.
   static Fitted of(Tensor x, boolean[] positive, Config config, double[] start) {
     try (var scope = Scope.withoutGradients()) {
-      Tensor wide = x.to(DType.F64);
-      return of(Standardised.of(wide, floor(wide)), List.of(positive), config, start).getFirst();
+      return of(Standardised.of(x.to(DType.F64)), List.of(positive), config, start).getFirst();
     }
-  }
-
-  /// The deviations below which columns of F64 `x` count as constant.
-  static Tensor floor(Tensor x) {
-    return x.square().mean(0, false).sqrt().mul(CONSTANT);
   }
 
   /// Vectors with mean 0 and deviation 1 in each column.
@@ -97,12 +90,17 @@ public final class LogisticFit {
   /// @param factors one over the deviations, 0 for constant columns
   record Standardised(Tensor z, double[] means, double[] factors) {
     /// @param x F64
-    /// @param floor as [LogisticFit#floor], of the vectors that x was made of
-    static Standardised of(Tensor x, Tensor floor) {
+    static Standardised of(Tensor x) {
+      double[] sizes = x.norm(0, false).div(Math.sqrt(x.size(0))).toDoubles();
+      return of(x, Arrays.stream(sizes).map(size -> CONSTANT * size).toArray());
+    }
+
+    /// @param x F64
+    /// @param least deviations, below which a column counts as constant
+    static Standardised of(Tensor x, double[] least) {
       Tensor mean = x.mean(0, true);
       Tensor centred = x.sub(mean);
-      double[] deviations = centred.square().mean(0, false).sqrt().toDoubles();
-      double[] least = floor.toDoubles();
+      double[] deviations = centred.norm(0, false).div(Math.sqrt(x.size(0))).toDoubles();
       double[] factors = new double[deviations.length];
       for (int j = 0; j < factors.length; j++) {
         if (!Double.isFinite(deviations[j])) {
@@ -114,6 +112,14 @@ public final class LogisticFit {
       }
       Tensor z = centred.mulInPlace(Tensor.of(factors, 1, factors.length));
       return new Standardised(z, mean.toDoubles(), factors);
+    }
+
+    /// Deviations below which a column is left alone once something was projected out of it: the
+    /// rest is rounding.
+    double[] least(double share) {
+      return Arrays.stream(factors)
+          .map(factor -> factor == 0 ? Double.POSITIVE_INFINITY : share / factor)
+          .toArray();
     }
 
     int rows() {

@@ -185,7 +185,9 @@ public record ProbingResult(
             sentences.add(
                 format(
                     "Split at random instead of by group, accuracy there would be %.1f %% (AUC"
-                        + " %.3f): what it is higher by comes of knowing the groups.",
+                        + " %.3f): what it is higher by comes of knowing the groups. Intervals"
+                        + " take texts as independent, which texts of a group are not: the true"
+                        + " ones are wider.",
                     100 * random.accuracy().value(), random.auc().value())));
     long open =
         layers.stream()
@@ -350,8 +352,9 @@ public record ProbingResult(
     var points = new ArrayList<View.Point>();
     int n = texts.size();
     int shown = Math.min(n, MOST_POINTS);
+    int first = positive.indexOf(true); // so that colours are those of the densities
     for (int k = 0; k < shown; k++) {
-      int i = (int) ((long) k * n / shown);
+      int i = (int) ((first + (long) k * n / shown) % n);
       points.add(
           new View.Point(
               geometry.coordinates().at(i, 0),

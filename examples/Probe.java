@@ -19,8 +19,7 @@ void main(String[] args) {
     var config = Features.Config.of(Features.everyLayer(model, Kind.RESID_POST));
     try (var features = Features.of(model, tokenizer, texts, config, _ -> {})) {
       var split = Split.byGroup(data.groups(), data.positive(), 0.2, 0);
-      var result =
-          Probing.run(model, features, data, split, Probing.Config.standard(), () -> {});
+      var result = Probing.run(model, features, data, split, Probing.Config.standard(), () -> {});
       for (var layer : result.layers()) {
         IO.println(
             "%s: AUC %.3f, with shuffled labels %.3f"

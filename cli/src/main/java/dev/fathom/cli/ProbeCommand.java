@@ -93,8 +93,8 @@ final class ProbeCommand implements Callable<Integer> {
       names = "--site",
       paramLabel = "SITE",
       description =
-          "What is read at each layer: resid (the stream after a block), attn_out, mlp_out, mlp_act,"
-              + " z.h3 and so on. Default: ${DEFAULT-VALUE}.")
+          "What is read at each layer: resid (the stream after a block), attn_out, mlp_out,"
+              + " mlp_act, z.h3 and so on. Default: ${DEFAULT-VALUE}.")
   private String site = "resid";
 
   @Option(
@@ -136,8 +136,7 @@ final class ProbeCommand implements Callable<Integer> {
   @Option(
       names = "--probes",
       paramLabel = "J",
-      description =
-          "Probes a layer, each orthogonal to those before. Default: ${DEFAULT-VALUE}.")
+      description = "Probes a layer, each orthogonal to those before. Default: ${DEFAULT-VALUE}.")
   private int probes = Probing.Config.standard().probes();
 
   @Option(
@@ -178,10 +177,7 @@ final class ProbeCommand implements Callable<Integer> {
   @Option(names = "--no-cache", description = "Keep nothing; all must fit into memory.")
   private boolean noCache;
 
-  @Option(
-      names = "--save",
-      paramLabel = "FILE.safetensors",
-      description = "Keep the directions.")
+  @Option(names = "--save", paramLabel = "FILE.safetensors", description = "Keep the directions.")
   private @Nullable Path save;
 
   @Mixin private final SeedOption seed = new SeedOption();
@@ -304,8 +300,7 @@ final class ProbeCommand implements Callable<Integer> {
         return Features.of(
             model.transformer(), model.tokenizer(), texts, config, progress::advance);
       }
-      Path directory =
-          cache == null ? Bundled.userCache().resolveSibling("features") : cache;
+      Path directory = cache == null ? Bundled.userCache().resolveSibling("features") : cache;
       return Features.cached(
           model.transformer(), model.tokenizer(), texts, config, directory, progress::advance);
     }

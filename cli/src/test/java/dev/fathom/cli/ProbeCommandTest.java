@@ -28,7 +28,8 @@ class ProbeCommandTest {
     var lines = new ArrayList<String>();
     lines.add("text,label,group,word");
     for (int i = 0; i < 5; i++) {
-      for (String place : List.of("%s is located in", "The city of %s, which is in", "%s lies in")) {
+      for (String place :
+          List.of("%s is located in", "The city of %s, which is in", "%s lies in")) {
         lines.add("\"%s\",city,c%d,%s".formatted(place.formatted(CITIES.get(i)), i, CITIES.get(i)));
       }
       for (String most : List.of("Most %s are", "In our town, %s are", "It is said that %s are")) {

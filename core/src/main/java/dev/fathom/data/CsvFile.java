@@ -57,8 +57,7 @@ public final class CsvFile {
   ///   missing, or if there is no record
   public static void forEach(Path file, List<String> needed, Consumer<Row> each) {
     int found =
-        JsonItem.reading(
-            file, "values", reader -> new CsvFile(file, reader).read(needed, each));
+        JsonItem.reading(file, "values", reader -> new CsvFile(file, reader).read(needed, each));
     if (found == 0) {
       throw new FathomException(file + ": no records in it.");
     }
@@ -104,7 +103,8 @@ public final class CsvFile {
         throw malformed(
             file,
             1,
-            "the header has no column \"%s\", only %s".formatted(column, String.join(", ", columns)));
+            "the header has no column \"%s\", only %s"
+                .formatted(column, String.join(", ", columns)));
       }
     }
     for (String column : columns) {
@@ -160,7 +160,9 @@ public final class CsvFile {
     for (; next >= 0 && next != ',' && next != '\n' && next != '\r'; next = reader.read()) {
       if (next == '"') {
         throw malformed(
-            file, line, "a quote within a field; put the whole field in quotes and double the quote");
+            file,
+            line,
+            "a quote within a field; put the whole field in quotes and double the quote");
       }
       append(text);
     }

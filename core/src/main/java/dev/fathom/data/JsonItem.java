@@ -54,7 +54,8 @@ record JsonItem(Path file, String where, ObjectNode object) {
         reading(
             file,
             what,
-            reader -> firstOf(reader) == '[' ? array(file, reader, each) : lines(file, reader, each));
+            reader ->
+                firstOf(reader) == '[' ? array(file, reader, each) : lines(file, reader, each));
     if (found == 0) {
       throw new FathomException("%s: no %s in it.".formatted(file, what));
     }

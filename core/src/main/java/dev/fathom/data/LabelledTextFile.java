@@ -35,8 +35,7 @@ public final class LabelledTextFile {
 
   private static void add(List<LabelledText> texts, JsonItem item) {
     JsonNode label = item.object().path("label");
-    Optional<String> named =
-        label.isBoolean() ? Optional.of(label.asString()) : item.text("label");
+    Optional<String> named = label.isBoolean() ? Optional.of(label.asString()) : item.text("label");
     texts.add(
         of(
             item.text("text"),
@@ -70,8 +69,8 @@ public final class LabelledTextFile {
     }
     String own =
         text.filter(t -> !t.isBlank())
-            .orElseThrow(() ->
-                malformed.apply(text.isEmpty() ? "it has no \"text\"" : "its text is empty"));
+            .orElseThrow(
+                () -> malformed.apply(text.isEmpty() ? "it has no \"text\"" : "its text is empty"));
     String name =
         label
             .map(String::strip)

@@ -92,8 +92,7 @@ class LabelledTextFileTest {
   @Test
   void linesAreCountedWhateverEndsThem() {
     var lines = new ArrayList<Integer>();
-    CsvFile.forEach(
-        file("a\n1\r2\r\n\n\"3\n3\"\n4"), List.of("a"), row -> lines.add(row.line()));
+    CsvFile.forEach(file("a\n1\r2\r\n\n\"3\n3\"\n4"), List.of("a"), row -> lines.add(row.line()));
     assertThat(lines).containsExactly(2, 3, 5, 7);
   }
 }

@@ -191,8 +191,7 @@ public final class Features implements AutoCloseable {
 
     /// The same with or without a start token before each text.
     public Config startToken(boolean present) {
-      return new Config(
-          slices, reduction, Optional.of(present), special, tokensAtOnce, mostBytes);
+      return new Config(slices, reduction, Optional.of(present), special, tokensAtOnce, mostBytes);
     }
 
     /// The same with start and end tokens in the mean.
@@ -273,7 +272,8 @@ public final class Features implements AutoCloseable {
   public Tensor at(Slice slice) {
     Tensor rows = held.get(slice);
     if (rows == null) {
-      throw new IllegalArgumentException("%s was not read, only %s".formatted(slice, config.slices));
+      throw new IllegalArgumentException(
+          "%s was not read, only %s".formatted(slice, config.slices));
     }
     return rows.indexSelect(0, places);
   }
@@ -379,13 +379,13 @@ public final class Features implements AutoCloseable {
       Encoding tokens = prompt.tokens();
       int[] content =
           IntStream.range(0, tokens.size())
-              .filter(t ->
-                  tokens.end(t) > tokens.start(t) || !tokenizer.isSpecial(tokens.id(t)))
+              .filter(t -> tokens.end(t) > tokens.start(t) || !tokenizer.isSpecial(tokens.id(t)))
               .toArray();
       int[] read =
           switch (config.reduction) {
             case MEAN -> config.special ? IntStream.range(0, tokens.size()).toArray() : content;
-            case LAST -> Arrays.copyOfRange(content, Math.max(0, content.length - 1), content.length);
+            case LAST ->
+                Arrays.copyOfRange(content, Math.max(0, content.length - 1), content.length);
             case WORD -> tokens.tokensIn(text.from, text.to);
           };
       if (read.length == 0) {

@@ -39,7 +39,7 @@ public final class LogisticFit {
     public Config {
       if (!(c > 0) || Double.isInfinite(c) || iterations < 1 || !(tolerance > 0)) {
         throw new IllegalArgumentException(
-            "C and the tolerance must be positive and at least one iteration allowed, found %s, %s, %d"
+            "C and the tolerance must be positive and there must be an iteration, found %s, %s and %d"
                 .formatted(c, tolerance, iterations));
       }
     }
@@ -179,8 +179,7 @@ public final class LogisticFit {
 
   private static double share(boolean[] positive, int n) {
     if (positive.length != n) {
-      throw new IllegalArgumentException(
-          "%d labels for %d vectors".formatted(positive.length, n));
+      throw new IllegalArgumentException("%d labels for %d vectors".formatted(positive.length, n));
     }
     int count = count(positive);
     if (count == 0 || count == n) {

@@ -71,8 +71,7 @@ public record Probes(
     var probes = new LinkedHashMap<Slice, List<LogisticProbe>>();
     var aucs = new LinkedHashMap<Slice, List<Double>>();
     for (LayerProbes layer : result.layers()) {
-      probes.put(
-          layer.slice(), layer.probes().stream().map(LogisticFit.Fitted::probe).toList());
+      probes.put(layer.slice(), layer.probes().stream().map(LogisticFit.Fitted::probe).toList());
       aucs.put(
           layer.slice(), layer.qualities().stream().map(quality -> quality.auc().value()).toList());
     }
@@ -104,8 +103,7 @@ public record Probes(
     probes.forEach((slice, own) -> {
       int width = own.getFirst().width();
       specs.add(TensorSpec.of(slice + DIRECTION, TensorType.F64, own.size(), width));
-      contents.put(
-          slice + DIRECTION, own.stream().flatMapToDouble(Probes::direction).toArray());
+      contents.put(slice + DIRECTION, own.stream().flatMapToDouble(Probes::direction).toArray());
       add(specs, contents, slice + SCALE, own.stream().mapToDouble(LogisticProbe::scale));
       add(specs, contents, slice + INTERCEPT, own.stream().mapToDouble(LogisticProbe::intercept));
       List<Double> areas = aucs.getOrDefault(slice, List.of());
@@ -197,7 +195,10 @@ public record Probes(
       throw new FathomException(
           "%s: expected directions of width %d at %s in F64, found %s"
               .formatted(
-                  file.path(), width, name, info == null ? "none" : info.type() + " " + info.shape()));
+                  file.path(),
+                  width,
+                  name,
+                  info == null ? "none" : info.type() + " " + info.shape()));
     }
     int count = Math.toIntExact(info.shape().getFirst());
     int each = Math.toIntExact(width);
@@ -224,7 +225,10 @@ public record Probes(
       throw new FathomException(
           "%s: expected %d numbers '%s' in F64, found %s"
               .formatted(
-                  file.path(), count, name, info == null ? "none" : info.type() + " " + info.shape()));
+                  file.path(),
+                  count,
+                  name,
+                  info == null ? "none" : info.type() + " " + info.shape()));
     }
     MemorySegment bytes = file.bytes(name);
     double[] values = new double[count];

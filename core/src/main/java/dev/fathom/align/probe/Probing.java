@@ -22,8 +22,8 @@ import java.util.stream.IntStream;
 /// layer's probe is tried on all layers ([Generalisation]). Layers share nothing.
 ///
 /// A probe that works says that the class can be read there, not that the model reads it: whether
-/// anything depends on the direction, an ablation or an edit tells. It may also read something
-/// else that goes with the class in these texts, such as their length, topic or source.
+/// anything depends on the direction, an ablation or an edit tells. It may also read something else
+/// that goes with the class in these texts, such as their length, topic or source.
 ///
 /// ```java
 /// var data = TwoClasses.of(LabelledTextFile.read(file));
@@ -47,8 +47,7 @@ public final class Probing {
   /// @param fit how each is trained
   /// @param span which probes are said to read a layer
   /// @param seed of what is shuffled
-  public record Config(
-      int probes, int shuffles, LogisticFit.Config fit, SpanRule span, long seed) {
+  public record Config(int probes, int shuffles, LogisticFit.Config fit, SpanRule span, long seed) {
     public Config {
       if (probes < 1 || shuffles < 0) {
         throw new IllegalArgumentException(
@@ -91,8 +90,7 @@ public final class Probing {
     this.atRandom =
         split.rule() == Split.Rule.GROUP
             ? Optional.of(
-                Split.random(
-                    positive, split.test().size() / (double) positive.length, config.seed))
+                Split.random(positive, split.test().size() / (double) positive.length, config.seed))
             : Optional.empty();
     this.learnt = labellings(split.train(), 0);
     this.held = labellings(split.test(), 1);
@@ -135,21 +133,21 @@ public final class Probing {
     List<LabelledText> texts = split.test().stream().map(data.texts()::get).toList();
     var result =
         new ProbingResult(
-        Provenances.of(
-            model,
-            (System.nanoTime() - start) / 1e9,
-            probing.parameters(data).entrySet().stream()
-                .flatMap(entry -> List.of(entry.getKey(), entry.getValue()).stream())
-                .toArray(String[]::new)),
-        data.positiveLabel(),
-        data.negativeLabel(),
-        split.train().size(),
-        IntStream.range(0, texts.size()).mapToObj(i -> probing.held.getFirst()[i]).toList(),
-        texts.stream().map(LabelledText::text).toList(),
-        layers,
-        generalisation,
-        config.span,
-        List.of());
+            Provenances.of(
+                model,
+                (System.nanoTime() - start) / 1e9,
+                probing.parameters(data).entrySet().stream()
+                    .flatMap(entry -> List.of(entry.getKey(), entry.getValue()).stream())
+                    .toArray(String[]::new)),
+            data.positiveLabel(),
+            data.negativeLabel(),
+            split.train().size(),
+            IntStream.range(0, texts.size()).mapToObj(i -> probing.held.getFirst()[i]).toList(),
+            texts.stream().map(LabelledText::text).toList(),
+            layers,
+            generalisation,
+            config.span,
+            List.of());
     return result.picturingSome();
   }
 
@@ -206,8 +204,7 @@ public final class Probing {
     boolean alike = probes.stream().map(LogisticProbe::width).distinct().count() == 1;
     return alike
         ? Optional.of(
-            Generalisation.of(
-                features, features.slices(), probes, split.test(), held.getFirst()))
+            Generalisation.of(features, features.slices(), probes, split.test(), held.getFirst()))
         : Optional.empty();
   }
 

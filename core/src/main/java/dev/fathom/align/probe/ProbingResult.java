@@ -88,10 +88,7 @@ public record ProbingResult(
   /// What to call slices on an axis: their layers, where that tells them apart.
   static List<String> names(List<Slice> slices) {
     boolean onlyLayers =
-        slices.stream()
-                .map(slice -> List.of(slice.site().kind(), slice.units()))
-                .distinct()
-                .count()
+        slices.stream().map(slice -> List.of(slice.site().kind(), slice.units())).distinct().count()
             == 1;
     return slices.stream()
         .map(slice ->
@@ -235,17 +232,17 @@ public record ProbingResult(
     var accuracy = new ArrayList<View.Series>();
     accuracy.add(
         View.Series.of("accuracy", grid(layer -> layer.quality().accuracy().value()))
-                .within(
-                    grid(layer -> layer.quality().accuracy().low()),
-                    grid(layer -> layer.quality().accuracy().high())));
+            .within(
+                grid(layer -> layer.quality().accuracy().low()),
+                grid(layer -> layer.quality().accuracy().high())));
     accuracy.add(View.Series.of("balanced accuracy", grid(layer -> layer.quality().balanced())));
     accuracy.add(View.Series.of("guessing the larger class", grid(_ -> majority())));
     var areas = new ArrayList<View.Series>();
     areas.add(
         View.Series.of("AUC", grid(layer -> layer.quality().auc().value()))
-                .within(
-                    grid(layer -> layer.quality().auc().low()),
-                    grid(layer -> layer.quality().auc().high())));
+            .within(
+                grid(layer -> layer.quality().auc().low()),
+                grid(layer -> layer.quality().auc().high())));
     for (int j = 1; j < probes(); j++) {
       int probe = j;
       areas.add(
@@ -255,9 +252,7 @@ public record ProbingResult(
     if (shuffles()) {
       areas.add(
           View.Series.of("AUC with shuffled labels", grid(LayerProbes::meanShuffled))
-                  .within(
-                      grid(LayerProbes::leastShuffled),
-                      grid(LayerProbes::mostShuffled)));
+              .within(grid(LayerProbes::leastShuffled), grid(LayerProbes::mostShuffled)));
     }
     if (atRandom()) {
       accuracy.add(
@@ -296,8 +291,7 @@ public record ProbingResult(
       row.add(View.Cell.of(names.get(i)));
       row.add(View.Cell.of(quality.accuracy().value()));
       row.add(View.Cell.of(quality.balanced()));
-      row.add(
-          new View.Quantity(quality.auc().value(), quality.auc().low(), quality.auc().high()));
+      row.add(new View.Quantity(quality.auc().value(), quality.auc().low(), quality.auc().high()));
       for (int j = 1; j < probes(); j++) {
         row.add(View.Cell.of(auc(layer, j)));
       }
@@ -393,8 +387,7 @@ public record ProbingResult(
         View.Panel.of(
             "density",
             View.Series.of(
-                positiveLabel,
-                Grid.vector(along, geometry.density(axis, places, positive, true))),
+                positiveLabel, Grid.vector(along, geometry.density(axis, places, positive, true))),
             View.Series.of(
                 negativeLabel,
                 Grid.vector(along, geometry.density(axis, places, positive, false)))));

@@ -101,8 +101,7 @@ public record Split(Rule rule, List<Integer> train, List<Integer> test) {
   }
 
   /// Takes each group that brings the test nearer to its share of both classes.
-  private static List<Integer> drawn(
-      List<List<Integer>> groups, boolean[] positive, double share) {
+  private static List<Integer> drawn(List<List<Integer>> groups, boolean[] positive, double share) {
     double positives = LogisticFit.count(positive);
     double negatives = positive.length - positives;
     var test = new ArrayList<Integer>();
@@ -142,8 +141,7 @@ public record Split(Rule rule, List<Integer> train, List<Integer> test) {
 
   private static void requireShare(double share) {
     if (!(share > 0 && share < 1)) {
-      throw new IllegalArgumentException(
-          "the share to test on is between 0 and 1, found " + share);
+      throw new IllegalArgumentException("the share to test on is between 0 and 1, found " + share);
     }
   }
 

@@ -14,11 +14,9 @@ import org.junit.jupiter.api.Test;
 class GeneralisationTest {
   private static Generalisation of(float... auc) {
     int n = (int) Math.sqrt(auc.length);
-    List<Slice> layers =
-        IntStream.range(0, n).mapToObj(l -> Slice.of(Kind.RESID_POST, l)).toList();
+    List<Slice> layers = IntStream.range(0, n).mapToObj(l -> Slice.of(Kind.RESID_POST, l)).toList();
     return new Generalisation(
-        layers,
-        Grid.real(List.of(Axis.index("probe", n), Axis.index("layer", n)), auc));
+        layers, Grid.real(List.of(Axis.index("probe", n), Axis.index("layer", n)), auc));
   }
 
   private static final Generalisation FOUND =
@@ -38,8 +36,7 @@ class GeneralisationTest {
         .containsExactly(List.of(0), List.of(2), List.of(2));
     assertThat(FOUND.spans(new SpanRule.Quantile(0.6)))
         .containsExactly(List.of(0, 1), List.of(0, 2), List.of(1, 2));
-    assertThat(FOUND.spans(new SpanRule.Own()))
-        .containsExactly(List.of(0), List.of(1), List.of(2));
+    assertThat(FOUND.spans(new SpanRule.Own())).containsExactly(List.of(0), List.of(1), List.of(2));
   }
 
   @Test

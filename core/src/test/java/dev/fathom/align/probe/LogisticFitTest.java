@@ -107,8 +107,7 @@ class LogisticFitTest {
   @Test
   void labellingsLearntTogetherAreThoseLearntAlone() {
     var planted = Planted.of(250, 8, 2, 5);
-    List<boolean[]> all =
-        List.of(planted.positive(), Planted.coins(250, 6), Planted.coins(250, 7));
+    List<boolean[]> all = List.of(planted.positive(), Planted.coins(250, 6), Planted.coins(250, 7));
     try (var scope = Scope.withoutGradients()) {
       Tensor x = planted.x();
       List<LogisticFit.Fitted> together = LogisticFit.of(x, all, STANDARD);

@@ -37,8 +37,7 @@ class OrthogonalProbesTest {
       for (int a = 0; a < 5; a++) {
         for (int b = 0; b <= a; b++) {
           double product =
-              Planted.dot(
-                  probes.get(a).probe().direction(), probes.get(b).probe().direction());
+              Planted.dot(probes.get(a).probe().direction(), probes.get(b).probe().direction());
           assertThat(product).isCloseTo(a == b ? 1 : 0, within(1e-6));
         }
       }
@@ -57,8 +56,7 @@ class OrthogonalProbesTest {
         projected = projected.sub(projected.matmul(direction.transpose(0, 1)).matmul(direction));
       }
       LogisticProbe third = probes.get(2).probe();
-      assertThat(third.projections(projected))
-          .containsExactly(third.projections(x), within(1e-6));
+      assertThat(third.projections(projected)).containsExactly(third.projections(x), within(1e-6));
     }
   }
 

@@ -38,7 +38,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/// On a random model: whether a text has the number 7 is readable at every layer.
+/// On a random model: whether a text is mostly sevens is readable at every layer.
 class ProbingTest {
   private static final Numbers NUMBERS = new Numbers(1000);
   private static Transformer model = load("llama");
@@ -59,7 +59,7 @@ class ProbingTest {
     return Models.load(References.path("checkpoints/" + family), DType.F32);
   }
 
-  /// Texts of three numbers; positive ones have a 7 among them.
+  /// Texts of three numbers; of positive ones two are 7.
   private static TwoClasses data(boolean grouped) {
     var random = new Random(3);
     var texts = new ArrayList<LabelledText>();
@@ -69,7 +69,9 @@ class ProbingTest {
         words.add(Integer.toString(20 + random.nextInt(30)));
       }
       if (i % 3 == 0) {
-        words.set(random.nextInt(3), "7");
+        int other = random.nextInt(3);
+        words.set((other + 1) % 3, "7");
+        words.set((other + 2) % 3, "7");
       }
       var text = LabelledText.of(String.join(" ", words), i % 3 == 0 ? "with" : "plain");
       texts.add(grouped ? text.in("g" + i / 8) : text);
@@ -108,14 +110,12 @@ class ProbingTest {
     for (LayerProbes layer : result.layers()) {
       assertThat(layer.quality().auc().value()).as("%s", layer.slice()).isGreaterThan(0.9);
       assertThat(layer.quality().accuracy().value()).isGreaterThan(0.8);
-      assertThat(layer.meanShuffled())
-          .isCloseTo(0.5, within(3 / Math.sqrt(result.texts().size())));
+      assertThat(layer.meanShuffled()).isCloseTo(0.5, within(3 / Math.sqrt(result.texts().size())));
       assertThat(layer.geometry().overlap()).isLessThan(0.4);
       assertThat(layer.atRandom()).isPresent();
       double product =
           Planted.dot(
-              layer.probes().get(0).probe().direction(),
-              layer.probes().get(1).probe().direction());
+              layer.probes().get(0).probe().direction(), layer.probes().get(1).probe().direction());
       assertThat(product).isCloseTo(0, within(1e-6));
     }
   }
@@ -180,7 +180,9 @@ class ProbingTest {
     for (ProbingResult result :
         List.of(
             run(byGroup(), config),
-            run(Split.random(data(true).positive(), 0.25, 4), config.withShuffles(0).withProbes(1)))) {
+            run(
+                Split.random(data(true).positive(), 0.25, 4),
+                config.withShuffles(0).withProbes(1)))) {
       for (View view : result.views()) {
         assertThat(Terminal.render(view, TerminalStyle.plain()).lines())
             .allSatisfy(line -> assertThat(line.length()).isLessThanOrEqualTo(80));
@@ -246,8 +248,7 @@ class ProbingTest {
   @Test
   void keptProbesComeBackAsTheyWere(@TempDir Path folder) {
     Path file = folder.resolve("probes.safetensors");
-    Probes kept =
-        Probes.of(model, run(byGroup(), Probing.Config.standard()), "numbers.csv");
+    Probes kept = Probes.of(model, run(byGroup(), Probing.Config.standard()), "numbers.csv");
     kept.save(file);
     Probes loaded = Probes.load(file, model);
     assertThat(loaded).isEqualTo(kept);
@@ -337,8 +338,8 @@ class ProbingTest {
   void featuresOfOtherTextsAreRefused() {
     var few = TwoClasses.of(data(true).texts().subList(0, 40));
     var split = Split.random(few.positive(), 0.25, 1);
-    assertThatThrownBy(() ->
-            Probing.run(model, features, few, split, Probing.Config.standard(), () -> {}))
+    assertThatThrownBy(
+            () -> Probing.run(model, features, few, split, Probing.Config.standard(), () -> {}))
         .hasMessageContaining("features of 240 texts for 40 labelled ones");
   }
 }

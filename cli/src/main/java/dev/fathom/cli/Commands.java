@@ -39,6 +39,7 @@ final class Commands {
         new Verb(Group.SEE, new AttributeCommand(console)),
         new Verb(Group.SEE, new AttentionCommand(console)),
         new Verb(Group.SEE, new NeuronsCommand(console)),
+        new Verb(Group.SEE, new ProbeCommand(console)),
         new Verb(Group.SEE, new FiguresCommand(console)),
         new Verb(Group.SEE, new EvaluateCommand(console)),
         new Verb(Group.SEE, new CaptureCommand(console)),

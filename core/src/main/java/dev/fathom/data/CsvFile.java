@@ -3,189 +3,207 @@ package dev.fathom.data;
 import dev.fathom.FathomException;
 import java.io.BufferedReader;
 import java.io.IOException;
-import java.nio.charset.MalformedInputException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
-/// A table in text: the first row names the columns, and fields that hold a comma, a quote or a
-/// line break stand in quotes, quotes within them doubled (RFC 4180). The separator is a comma,
-/// lines end in any way, and empty lines are left alone.
+/// A file of comma-separated values whose first record names the columns (RFC 4180): fields with
+/// commas, quotes or line breaks stand in double quotes, a quote within them is doubled. UTF-8, any
+/// line ends, a byte order mark is skipped, empty lines too.
+///
+/// Strict where a lenient reader would shift columns in silence: a record has as many fields as the
+/// header, and quotes stand only around a whole field.
 public final class CsvFile {
-  private static final long LARGEST_FILE = 64 << 20;
-  private static final int LONGEST_FIELD = 1 << 20;
+  private static final int MOST_COLUMNS = 1000;
 
   private final Path file;
-  private final BufferedReader in;
+  private final BufferedReader reader;
   private int line = 1;
   private int next;
 
-  private CsvFile(Path file, BufferedReader in) throws IOException {
+  private CsvFile(Path file, BufferedReader reader) {
     this.file = file;
-    this.in = in;
-    this.next = in.read();
-    if (next == '\uFEFF') {
-      next = in.read();
-    }
+    this.reader = reader;
   }
 
-  /// One row.
+  /// One record.
   ///
-  /// @param line where it begins, from 1
-  public record Row(int line, Map<String, String> fields) {
+  /// @param line of the file on which it begins, from 1
+  public record Row(Path file, int line, Map<String, String> fields) {
     public Row {
       fields = Map.copyOf(fields);
     }
 
-    /// The field of a column, which may be empty.
-    ///
-    /// @throws IllegalArgumentException if there is no such column
-    public String get(String column) {
-      String field = fields.get(column);
-      if (field == null) {
-        throw new IllegalArgumentException("there is no column " + column);
-      }
-      return field;
+    /// A field by its column's name; empty where there is no such column or nothing is in it.
+    public Optional<String> field(String column) {
+      return Optional.ofNullable(fields.get(column)).filter(value -> !value.isEmpty());
+    }
+
+    /// What is wrong with this record.
+    public FathomException malformed(String reason) {
+      return CsvFile.malformed(file, line, reason);
     }
   }
 
-  /// All rows but the first.
+  /// Hands on each record, in order, holding one at a time.
   ///
-  /// @param columns that the file cannot do without
-  /// @throws FathomException naming the file and the column or line that is not understood
-  public static List<Row> read(Path file, String... columns) {
-    try {
-      if (Files.exists(file) && Files.size(file) > LARGEST_FILE) {
-        throw new FathomException(
-            "%s: expected a table of at most %d MiB, found %d MiB; split the file."
-                .formatted(file, LARGEST_FILE >> 20, Files.size(file) >> 20));
-      }
-      try (var in = Files.newBufferedReader(file, StandardCharsets.UTF_8)) {
-        return new CsvFile(file, in).rows(List.of(columns));
-      }
-    } catch (MalformedInputException e) {
-      throw new FathomException(file + ": not UTF-8 text.", e);
-    } catch (IOException e) {
-      throw new FathomException(
-          "%s cannot be read: %s"
-              .formatted(file, Files.exists(file) ? e.getMessage() : "there is no such file."),
-          e);
+  /// @param needed columns the file cannot do without
+  /// @throws FathomException naming the file and the line that is not understood, a column that is
+  ///   missing, or if there is no record
+  public static void forEach(Path file, List<String> needed, Consumer<Row> each) {
+    int found =
+        JsonItem.reading(file, "values", reader -> new CsvFile(file, reader).read(needed, each));
+    if (found == 0) {
+      throw new FathomException(file + ": no records in it.");
     }
   }
 
-  private List<Row> rows(List<String> columns) throws IOException {
-    List<String> names = row();
-    if (names == null) {
-      throw new FathomException(file + ": is empty; expected a row that names the columns.");
+  private int read(List<String> needed, Consumer<Row> each) throws IOException {
+    next = reader.read();
+    if (next == '\uFEFF') {
+      next = reader.read();
+    }
+    List<String> header = record();
+    if (header == null) {
+      return 0;
+    }
+    requireColumns(header.stream().map(String::strip).toList(), needed);
+    List<String> columns = header.stream().map(String::strip).toList();
+    int found = 0;
+    while (true) {
+      int start = skipEmptyLines();
+      List<String> fields = record();
+      if (fields == null) {
+        return found;
+      }
+      if (fields.size() != columns.size()) {
+        throw malformed(
+            file,
+            start,
+            "it has %d fields, the header has %d; put fields with commas in double quotes"
+                .formatted(fields.size(), columns.size()));
+      }
+      var named = new HashMap<String, String>();
+      for (int c = 0; c < columns.size(); c++) {
+        named.put(columns.get(c), fields.get(c));
+      }
+      each.accept(new Row(file, start, named));
+      found++;
+    }
+  }
+
+  private void requireColumns(List<String> columns, List<String> needed) {
+    for (String column : needed) {
+      if (!columns.contains(column)) {
+        throw malformed(
+            file,
+            1,
+            "the header has no column \"%s\", only %s"
+                .formatted(column, String.join(", ", columns)));
+      }
     }
     for (String column : columns) {
-      if (!names.contains(column)) {
-        throw new FathomException(
-            "%s: it has no column %s; its columns are %s."
-                .formatted(file, column, String.join(", ", names)));
+      if (columns.indexOf(column) != columns.lastIndexOf(column)) {
+        throw malformed(file, 1, "two columns have the name \"%s\"".formatted(column));
       }
-    }
-    var rows = new ArrayList<Row>();
-    while (true) {
-      int start = line;
-      List<String> fields = row();
-      if (fields == null) {
-        return List.copyOf(rows);
-      }
-      if (fields.equals(List.of(""))) {
-        continue;
-      }
-      if (fields.size() != names.size()) {
-        throw new FathomException(
-            "%s, line %d: expected %d fields as in the first row, found %d."
-                .formatted(file, start, names.size(), fields.size()));
-      }
-      var byName = new HashMap<String, String>();
-      for (int i = 0; i < fields.size(); i++) {
-        byName.putIfAbsent(names.get(i), fields.get(i));
-      }
-      rows.add(new Row(start, byName));
     }
   }
 
-  /// The fields of the next row; null at the end.
-  private @Nullable List<String> row() throws IOException {
+  private int skipEmptyLines() throws IOException {
+    while (next == '\n' || next == '\r') {
+      endLine();
+    }
+    return line;
+  }
+
+  /// The fields of the next record, its line end read too; null where there is none.
+  private @Nullable List<String> record() throws IOException {
+    skipEmptyLines();
     if (next < 0) {
       return null;
     }
     var fields = new ArrayList<String>();
     while (true) {
       fields.add(next == '"' ? quoted() : plain());
-      if (next == ',') {
-        advance();
-      } else {
+      if (fields.size() > MOST_COLUMNS) {
+        throw malformed(file, line, "it has more than %d fields".formatted(MOST_COLUMNS));
+      }
+      if (next != ',') {
         endLine();
         return fields;
       }
+      next = reader.read();
     }
-  }
-
-  private String plain() throws IOException {
-    var field = new StringBuilder();
-    while (next >= 0 && next != ',' && next != '\n' && next != '\r') {
-      append(field);
-    }
-    return field.toString();
-  }
-
-  private String quoted() throws IOException {
-    int start = line;
-    var field = new StringBuilder();
-    advance(); // the quote
-    while (true) {
-      if (next < 0) {
-        throw new FathomException(
-            "%s, line %d: a quote is opened here and never closed.".formatted(file, start));
-      }
-      if (next == '"') {
-        advance();
-        if (next != '"') {
-          break;
-        }
-      }
-      append(field);
-    }
-    if (next >= 0 && next != ',' && next != '\n' && next != '\r') {
-      throw new FathomException(
-          "%s, line %d: expected a comma after a quoted field, found \"%c\"."
-              .formatted(file, line, next));
-    }
-    return field.toString();
-  }
-
-  private void append(StringBuilder field) throws IOException {
-    if (field.length() == LONGEST_FIELD) {
-      throw new FathomException(
-          "%s, line %d: a field has more than %d characters; is a quote missing?"
-              .formatted(file, line, LONGEST_FIELD));
-    }
-    field.append((char) next);
-    advance();
-  }
-
-  private void advance() throws IOException {
-    if (next == '\n') {
-      line++;
-    }
-    next = in.read();
   }
 
   private void endLine() throws IOException {
     if (next == '\r') {
-      advance();
+      next = reader.read();
+      if (next != '\n') {
+        line++; // a lone carriage return
+        return;
+      }
     }
     if (next == '\n') {
-      advance();
+      line++;
+      next = reader.read();
     }
+  }
+
+  private String plain() throws IOException {
+    var text = new StringBuilder();
+    for (; next >= 0 && next != ',' && next != '\n' && next != '\r'; next = reader.read()) {
+      if (next == '"') {
+        throw malformed(
+            file,
+            line,
+            "a quote within a field; put the whole field in quotes and double the quote");
+      }
+      append(text);
+    }
+    return text.toString();
+  }
+
+  private String quoted() throws IOException {
+    int start = line;
+    var text = new StringBuilder();
+    next = reader.read();
+    while (true) {
+      if (next < 0) {
+        throw malformed(file, start, "a quoted field has no end");
+      }
+      if (next == '"') {
+        next = reader.read();
+        if (next != '"') {
+          break; // the closing quote
+        }
+      } else if (next == '\n') {
+        line++;
+      }
+      append(text);
+      next = reader.read();
+    }
+    if (next >= 0 && next != ',' && next != '\n' && next != '\r') {
+      throw malformed(
+          file, line, "text follows a closing quote; double the quotes within a quoted field");
+    }
+    return text.toString();
+  }
+
+  private void append(StringBuilder text) {
+    if (text.length() == JsonItem.LONGEST_TEXT) {
+      throw malformed(
+          file, line, "a field has more than %d characters".formatted(JsonItem.LONGEST_TEXT));
+    }
+    text.append((char) next);
+  }
+
+  private static FathomException malformed(Path file, int line, String reason) {
+    return new FathomException("%s, line %d: %s.".formatted(file, line, reason));
   }
 }

@@ -1,26 +1,10 @@
 package dev.fathom.data;
 
 import dev.fathom.FathomException;
-import java.io.BufferedReader;
-import java.io.IOException;
-import java.nio.charset.MalformedInputException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
-import tools.jackson.core.JacksonException;
-import tools.jackson.core.JsonParser;
-import tools.jackson.core.JsonToken;
-import tools.jackson.core.StreamReadConstraints;
-import tools.jackson.core.json.JsonFactory;
-import tools.jackson.databind.DeserializationFeature;
-import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.ObjectReader;
-import tools.jackson.databind.json.JsonMapper;
-import tools.jackson.databind.node.ObjectNode;
 
 /// A file of instructions: a JSON array of objects, or one object a line. Each has `instruction`,
 /// and of `input`, `output` and `answer` what its use needs; numbers may stand for texts, and other
@@ -30,25 +14,6 @@ import tools.jackson.databind.node.ObjectNode;
 /// is made for the output, `(22 - 14) / 4 = 2. The answer is 2.`; the answer alone where the
 /// equation is not solved for `x` or comes to something else.
 public final class InstructionFile {
-  private static final long LARGEST_FILE = 1L << 30;
-  private static final int LONGEST_TEXT = 1 << 20;
-  private static final int LONGEST_LINE = 4 << 20;
-
-  private static final JsonMapper JSON =
-      JsonMapper.builder(
-              JsonFactory.builder()
-                  .streamReadConstraints(
-                      StreamReadConstraints.builder()
-                          .maxNestingDepth(64)
-                          .maxStringLength(LONGEST_TEXT)
-                          .build())
-                  .build())
-          .build();
-
-  /// Reads one value and leaves what follows it.
-  private static final ObjectReader ELEMENT =
-      JSON.reader().without(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
-
   /// What the instructions are read for, and so which field they cannot do without.
   private enum Use {
     TRAINING("output"),
@@ -112,167 +77,54 @@ public final class InstructionFile {
   }
 
   private List<Instruction> read() {
-    try {
-      if (Files.exists(file) && Files.size(file) > LARGEST_FILE) {
-        throw new FathomException(
-            "%s: expected at most %d MiB of instructions, found %d MiB; split the file."
-                .formatted(file, LARGEST_FILE >> 20, Files.size(file) >> 20));
-      }
-      try (var reader = Files.newBufferedReader(file, StandardCharsets.UTF_8)) {
-        if (first(reader) == '[') {
-          array(reader);
-        } else {
-          lines(reader);
-        }
-      }
-    } catch (MalformedInputException e) {
-      throw new FathomException(file + ": not UTF-8 text.", e);
-    } catch (IOException e) {
-      throw new FathomException(
-          "%s cannot be read: %s"
-              .formatted(file, Files.exists(file) ? e.getMessage() : "there is no such file."),
-          e);
-    }
-    if (found.isEmpty()) {
-      throw new FathomException(file + ": no instructions in it.");
-    }
+    JsonItem.forEach(file, "instructions", item -> found.add(instruction(item)));
     return List.copyOf(found);
   }
 
-  /// The first character that says something, which stays unread; a byte order mark says nothing.
-  private static int first(BufferedReader reader) throws IOException {
-    reader.mark(1);
-    if (reader.read() != '\uFEFF') {
-      reader.reset();
+  private Instruction instruction(JsonItem item) {
+    if (item.object().has("original_text")) {
+      return mawps(item);
     }
-    reader.mark(1 << 12);
-    int c = reader.read();
-    for (int i = 1; i < 1 << 12 && Character.isWhitespace(c); i++) {
-      c = reader.read();
-    }
-    reader.reset();
-    return c;
-  }
-
-  private void array(BufferedReader reader) throws IOException {
-    String where = "element 1";
-    try (JsonParser parser = JSON.createParser(reader)) {
-      parser.nextToken(); // the bracket
-      while (parser.nextToken() != JsonToken.END_ARRAY) {
-        where = "element " + (found.size() + 1);
-        found.add(instruction(where, ELEMENT.readTree(parser)));
-        where = "after element " + found.size();
-      }
-      if (parser.nextToken() != null) {
-        throw malformed("after the array", "expected nothing more");
-      }
-    } catch (JacksonException e) {
-      throw malformed(where, e);
-    }
-  }
-
-  private void lines(BufferedReader reader) throws IOException {
-    int number = 0;
-    for (String line = next(reader); line != null; line = next(reader)) {
-      String where = "line " + ++number;
-      if (!line.isBlank()) {
-        try {
-          found.add(instruction(where, JSON.readTree(line)));
-        } catch (JacksonException e) {
-          throw malformed(where, e);
-        }
-      }
-    }
-  }
-
-  /// A line without its end, refused as soon as it is too long.
-  private @Nullable String next(BufferedReader reader) throws IOException {
-    int c = reader.read();
-    if (c < 0) {
-      return null;
-    }
-    var line = new StringBuilder();
-    for (; c >= 0 && c != '\n'; c = reader.read()) {
-      if (line.length() == LONGEST_LINE) {
-        throw new FathomException(
-            ("%s: a line has more than %d characters; expected one JSON object a line, or one"
-                    + " array of them.")
-                .formatted(file, LONGEST_LINE));
-      }
-      line.append((char) c);
-    }
-    return line.toString();
-  }
-
-  private Instruction instruction(String where, JsonNode node) {
-    if (!(node instanceof ObjectNode object)) {
-      throw malformed(where, "expected a JSON object");
-    }
-    if (object.has("original_text")) {
-      return mawps(where, object);
-    }
-    Optional<String> needed = text(where, object, use.needed);
+    Optional<String> needed = item.text(use.needed);
     if (needed.isEmpty() || (use == Use.TESTING && needed.get().isBlank())) {
-      throw malformed(where, "it has no \"%s\"".formatted(use.needed));
+      throw item.malformed("it has no \"%s\"".formatted(use.needed));
     }
-    return plain(where, object);
+    return plain(item);
   }
 
-  private Instruction plain(String where, ObjectNode object) {
+  private static Instruction plain(JsonItem item) {
     return new Instruction(
-        task(where, object, "instruction"),
-        text(where, object, "input").orElse(""),
-        text(where, object, "output").orElse(""),
-        text(where, object, "answer").orElse(""));
+        task(item, "instruction"),
+        item.text("input").orElse(""),
+        item.text("output").orElse(""),
+        item.text("answer").orElse(""));
   }
 
-  private Instruction mawps(String where, ObjectNode object) {
-    String answer =
-        text(where, object, "ans").orElseThrow(() -> malformed(where, "it has no \"ans\""));
+  private static Instruction mawps(JsonItem item) {
+    String answer = item.text("ans").orElseThrow(() -> item.malformed("it has no \"ans\""));
     try {
       String number = Equation.plain(answer);
       double value = Double.parseDouble(answer);
       String chain =
-          text(where, object, "equation")
+          item.text("equation")
               .flatMap(Equation::of)
               .filter(e -> Math.abs(e.value() - value) <= 1e-6 * Math.max(1, Math.abs(value)))
               .map(e -> e.text() + " = " + number + ". ")
               .filter(text -> !text.startsWith(number + " =")) // x = 4 explains nothing
               .orElse("");
       String output = chain + "The answer is " + number + ".";
-      return new Instruction(task(where, object, "original_text"), "", output, answer);
+      return new Instruction(task(item, "original_text"), "", output, answer);
     } catch (NumberFormatException e) {
-      throw malformed(where, "its ans should be a number, found \"%s\"".formatted(answer));
+      throw item.malformed("its ans should be a number, found \"%s\"".formatted(answer));
     }
   }
 
-  private String task(String where, ObjectNode object, String name) {
+  private static String task(JsonItem item, String name) {
     String task =
-        text(where, object, name)
-            .orElseThrow(() -> malformed(where, "it has no \"%s\"".formatted(name)));
+        item.text(name).orElseThrow(() -> item.malformed("it has no \"%s\"".formatted(name)));
     if (task.isBlank()) {
-      throw malformed(where, "its %s is empty".formatted(name));
+      throw item.malformed("its %s is empty".formatted(name));
     }
     return task;
-  }
-
-  private Optional<String> text(String where, ObjectNode object, String name) {
-    JsonNode value = object.path(name);
-    if (value.isMissingNode() || value.isNull()) {
-      return Optional.empty();
-    }
-    if (!value.isString() && !value.isNumber()) {
-      throw malformed(where, "its %s should be a text".formatted(name));
-    }
-    return Optional.of(value.asString());
-  }
-
-  private FathomException malformed(String where, String reason) {
-    return new FathomException("%s, %s: %s.".formatted(file, where, reason));
-  }
-
-  private FathomException malformed(String where, JacksonException e) {
-    return new FathomException(
-        "%s, %s: not JSON: %s".formatted(file, where, e.getOriginalMessage()), e);
   }
 }

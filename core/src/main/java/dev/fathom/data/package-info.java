@@ -12,7 +12,8 @@
 ///
 /// Tasks in words and their answers are [Instruction]s: [InstructionFile] reads them,
 /// [PromptTemplate] makes prompts of them, and [LeakCheck] finds test items that are among those
-/// for training.
+/// for training. Texts of known classes are [LabelledText]s: [LabelledTextFile] reads them, and
+/// [CsvFile] any comma-separated values.
 ///
 /// Everything public is immutable and safe for use by many threads. No null is accepted or
 /// returned.

@@ -63,6 +63,16 @@ final class Drawing {
         tip);
   }
 
+  /// A circle whose inside can be pointed at, but not seen.
+  Drawing ring(double x, double y, double r, String paint, List<String> tip) {
+    String color = Paint.of(theme, paint);
+    return mark(
+        "circle",
+        "cx=\"%s\" cy=\"%s\" r=\"%s\" fill=\"%s\" fill-opacity=\"0\" stroke=\"%s\" stroke-width=\"1.3\""
+            .formatted(n(x), n(y), n(r - 0.6), color, color),
+        tip);
+  }
+
   Drawing line(double x1, double y1, double x2, double y2, String paint, boolean dashed) {
     return mark(
         "line",

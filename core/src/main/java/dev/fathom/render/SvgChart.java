@@ -97,7 +97,7 @@ final class SvgChart {
         groupsLeft = left + GUTTER;
         groupsTop += 18;
       }
-      drawing.circle(groupsLeft + 5, groupsTop - 4, 4, "g" + g % 7, List.of());
+      point(drawing, groupsLeft + 5, groupsTop - 4, 4, g, List.of());
       drawing.text(groupsLeft + 14, groupsTop, name, "start", Svg.SIZE, "ink");
       groupsLeft += w;
     }
@@ -123,12 +123,22 @@ final class SvgChart {
                     scatter.yTitle(),
                     Numbers.format(point.y())));
         tip.addAll(point.details());
-        drawing.circle(px, py, radius, "g" + groups.indexOf(point.group()) % 7, tip);
+        point(drawing, px, py, radius, groups.indexOf(point.group()), tip);
       }
     }
     drawing.text(
         chart.left + width / 2, plotTop + height + 34, scatter.xTitle(), "middle", SMALL, "soft");
     drawing.extend(chart.left + width + 10, plotTop + height + 42);
+  }
+
+  /// Groups beyond the colours are drawn as rings.
+  private static void point(
+      Drawing drawing, double x, double y, double radius, int group, List<String> tip) {
+    if (group / 7 % 2 == 0) {
+      drawing.circle(x, y, radius, "g" + group % 7, tip);
+    } else {
+      drawing.ring(x, y, radius, "g" + group % 7, tip);
+    }
   }
 
   private double px(double value) {

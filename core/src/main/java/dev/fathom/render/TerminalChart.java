@@ -145,10 +145,7 @@ final class TerminalChart {
       }
     }
     List<String> groups = scatter.groups();
-    for (Point point : scatter.points()) {
-      int group = groups.indexOf(point.group());
-      chart.put(x.position(point.x()), y.position(point.y()), marker(pen, group), group);
-    }
+    chart.points(scatter, groups, x, y);
     pen.line(pen.faint(Legible.cut(Legible.of(scatter.yTitle()), pen.width(), "…")));
     chart.write(y);
     chart.writeTicks(Grid.vector(Axis.index("x", 0)), x);
@@ -166,6 +163,30 @@ final class TerminalChart {
     }
     if (scatter.diagonal()) {
       pen.aside("· where both are equal");
+    }
+  }
+
+  /// Each place shows the group with the most points there; of equals, the earlier one.
+  private void points(Scatter scatter, List<String> groups, Span x, Span y) {
+    int[][][] counts = new int[height][width][];
+    for (Point point : scatter.points()) {
+      double px = x.position(point.x());
+      double py = y.position(point.y());
+      if (Double.isNaN(px) || Double.isNaN(py)) {
+        continue;
+      }
+      int[][] row = counts[row(py)];
+      int column = column(px);
+      if (row[column] == null) {
+        row[column] = new int[groups.size()];
+      }
+      int[] here = row[column];
+      here[groups.indexOf(point.group())]++;
+      int most = 0;
+      for (int g = 1; g < here.length; g++) {
+        most = here[g] > here[most] ? g : most;
+      }
+      put(px, py, marker(pen, most), most);
     }
   }
 

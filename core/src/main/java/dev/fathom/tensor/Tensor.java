@@ -497,6 +497,16 @@ public final class Tensor {
     return wrap(torch.linear(pointer, matrix.pointer, optional(bias)));
   }
 
+  /// The lower triangular L of this symmetric positive definite matrix, `L Lᵀ`.
+  public Tensor cholesky() {
+    return wrap(torch.linalg_cholesky(pointer));
+  }
+
+  /// `(L Lᵀ)⁻¹` of this lower triangular L.
+  public Tensor choleskyInverse() {
+    return wrap(torch.cholesky_inverse(pointer));
+  }
+
   // ---------------------------------------------------------------- reductions
 
   public Tensor sum() {

@@ -99,4 +99,14 @@ class SvgTest {
         .contains("4 rows and 1100 columns in groups");
     assertThat((long) image.getWidth() * image.getHeight()).isLessThan(51_000_000L);
   }
+
+  @Test
+  void groupsBeyondTheColoursOfAScatterAreRings() {
+    var points = new ArrayList<View.Point>();
+    for (int group = 0; group < 9; group++) {
+      points.add(View.Point.of(group, group, "point", "group " + group));
+    }
+    String svg = Svg.render(View.Scatter.of("title", "", "x", "y", points));
+    assertThat(svg.split("fill-opacity=\"0\"", -1)).hasSize(1 + 2 * 2); // each and its legend
+  }
 }

@@ -21,7 +21,9 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -216,5 +218,24 @@ class TerminalTest {
           .isNotNull();
       assertThat(actual).isEqualTo(new String(in.readAllBytes(), StandardCharsets.UTF_8));
     }
+  }
+
+  @Test
+  void aPlaceOfAScatterShowsTheGroupWithTheMostPointsThere() {
+    var points = new ArrayList<View.Point>();
+    points.add(View.Point.of(0, 0, "", "few"));
+    points.add(View.Point.of(1, 1, "", "few"));
+    points.add(View.Point.of(0, 0, "", "many"));
+    points.add(View.Point.of(0, 0, "", "many"));
+    points.add(View.Point.of(0, 0, "", "few"));
+    points.add(View.Point.of(0, 0, "", "many"));
+    points.add(View.Point.of(1, 1, "", "last")); // as many as the first
+    String picture =
+        Terminal.render(Scatter.of("", "", "x", "y", points), TerminalStyle.plain())
+            .lines()
+            .filter(line -> line.contains("│") || line.contains("┤"))
+            .collect(Collectors.joining());
+    assertThat(picture).containsOnlyOnce("●").containsOnlyOnce("▲").doesNotContain("■");
+    assertThat(picture.indexOf('●')).isLessThan(picture.indexOf('▲')); // few above, many below
   }
 }

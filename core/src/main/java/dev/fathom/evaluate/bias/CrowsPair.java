@@ -24,32 +24,31 @@ public record CrowsPair(
   /// @throws FathomException naming the file and the column or line that is not understood
   public static List<CrowsPair> read(Path file) {
     var pairs = new ArrayList<CrowsPair>();
-    for (CsvFile.Row row :
-        CsvFile.read(file, "sent_more", "sent_less", "stereo_antistereo", "bias_type")) {
-      String direction = row.get("stereo_antistereo");
-      if (!direction.equals("stereo") && !direction.equals("antistereo")) {
-        throw new FathomException(
-            "%s, line %d: its stereo_antistereo should be stereo or antistereo, found \"%s\"."
-                .formatted(file, row.line(), direction));
-      }
-      for (String column : List.of("sent_more", "sent_less", "bias_type")) {
-        if (row.get(column).isBlank()) {
-          throw new FathomException(
-              "%s, line %d: its %s is empty.".formatted(file, row.line(), column));
-        }
-      }
-      pairs.add(
-          new CrowsPair(
-              pairs.size() + 1,
-              row.get("bias_type"),
-              direction.equals("stereo"),
-              row.get("sent_more"),
-              row.get("sent_less")));
-    }
-    if (pairs.isEmpty()) {
-      throw new FathomException(file + ": no pairs in it.");
-    }
+    CsvFile.forEach(
+        file,
+        List.of("sent_more", "sent_less", "stereo_antistereo", "bias_type"),
+        row -> {
+          String direction = text(row, "stereo_antistereo");
+          if (!direction.equals("stereo") && !direction.equals("antistereo")) {
+            throw row.malformed(
+                "its stereo_antistereo should be stereo or antistereo, found \"%s\""
+                    .formatted(direction));
+          }
+          pairs.add(
+              new CrowsPair(
+                  pairs.size() + 1,
+                  text(row, "bias_type"),
+                  direction.equals("stereo"),
+                  text(row, "sent_more"),
+                  text(row, "sent_less")));
+        });
     return List.copyOf(pairs);
+  }
+
+  private static String text(CsvFile.Row row, String column) {
+    return row.field(column)
+        .filter(text -> !text.isBlank())
+        .orElseThrow(() -> row.malformed("its %s is empty".formatted(column)));
   }
 
   /// The pairs of some types.

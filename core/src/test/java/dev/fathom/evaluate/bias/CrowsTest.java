@@ -49,7 +49,7 @@ class CrowsTest {
   void whatIsNotUnderstoodIsNamed() {
     assertThatThrownBy(() -> read("a,b\n1,2\n"))
         .isInstanceOf(FathomException.class)
-        .hasMessageContaining("it has no column sent_more; its columns are a, b");
+        .hasMessageContaining("the header has no column \"sent_more\", only a, b");
     assertThatThrownBy(() -> read(HEAD + "0,a,b,both,gender\n"))
         .hasMessageContaining("line 2: its stereo_antistereo should be stereo or antistereo");
     assertThatThrownBy(() -> read(HEAD + "0,a,,stereo,gender\n"))

@@ -1,0 +1,50 @@
+package dev.fathom.align;
+
+import dev.fathom.evaluate.bias.SentenceScorer;
+import dev.fathom.evaluate.bias.StartToken;
+import dev.fathom.evaluate.bias.StereoSetItem;
+import dev.fathom.model.Transformer;
+import dev.fathom.text.Tokenizer;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/// What a [Method] may look at: a model, items of one domain that it will not be tested on, the
+/// words that name the domain's groups, and running text that has nothing to do with it.
+///
+/// @param domain such as `gender`
+/// @param items of this domain; none of their terms is tested on
+/// @param words that name the groups
+/// @param neutral running texts, on which the model should stay as it is
+/// @param context how sentences are scored
+/// @param start what their first tokens are predicted from
+/// @param seed for whatever is drawn
+/// @param cache where features may be kept between methods; empty for nowhere
+public record Fitting(
+    Transformer model,
+    Tokenizer tokenizer,
+    String domain,
+    List<StereoSetItem> items,
+    AttributeWords words,
+    List<String> neutral,
+    SentenceScorer.Context context,
+    StartToken start,
+    long seed,
+    Optional<Path> cache) {
+  public Fitting {
+    items = List.copyOf(items);
+    neutral = List.copyOf(neutral);
+    if (items.isEmpty()) {
+      throw new IllegalArgumentException(
+          "There are no items of domain %s to fit on.".formatted(domain));
+    }
+  }
+
+  /// All texts of the items that mean something: of each its stereotype, then its anti-stereotype.
+  public List<String> sentences() {
+    return items.stream()
+        .flatMap(item ->
+            List.of(item.stereotype().text(), item.antiStereotype().text()).stream())
+        .toList();
+  }
+}

@@ -47,7 +47,8 @@ public record ScoredItem(
     return stereotype - antiStereotype;
   }
 
-  void write(ObjectNode line) {
+  /// Writes all but the key.
+  public void write(ObjectNode line) {
     line.put("domain", domain)
         .put("target", target)
         .put("stereotype", stereotype)
@@ -55,7 +56,8 @@ public record ScoredItem(
         .put("unrelated", unrelated);
   }
 
-  static ScoredItem read(JsonNode line) {
+  /// Reads what [#write] wrote, and the key.
+  public static ScoredItem read(JsonNode line) {
     return new ScoredItem(
         line.path("key").asString(""),
         line.path("domain").asString(""),

@@ -17,8 +17,6 @@ public record Basis(int width, List<double[]> directions) {
   /// to the others.
   private static final double NEGLIGIBLE = 1e-4;
 
-  private static final int ITERATIONS = 60;
-
   public Basis {
     directions = List.copyOf(directions);
   }
@@ -45,44 +43,31 @@ public record Basis(int width, List<double[]> directions) {
     }
   }
 
-  /// The same of the rows of a matrix `[n, width]`, not centred, by subspace iteration.
+  /// The same of the rows of a matrix `[n, width]`, not centred.
   public static Basis leading(Tensor rows, int most) {
     int width = Math.toIntExact(rows.size(1));
-    int rank = (int) Math.min(Math.min(most, width), rows.size(0));
     try (var scope = Scope.withoutGradients()) {
       Tensor x = rows.to(DType.F64);
-      Tensor gram = x.transpose(0, 1).matmul(x); // [width, width]
-      int more = Math.min(width, rank + 4); // converge faster than the last one asked for
-      List<double[]> q = random(more, width);
-      for (int i = 0; i < ITERATIONS; i++) {
-        q = orthonormal(rows(matrix(q, width).matmul(gram)), 0);
+      boolean few = x.size(0) < width;
+      Tensor gram = few ? x.matmul(x.transpose(0, 1)) : x.transpose(0, 1).matmul(x);
+      Tensor.Eigen eigen = gram.eigen();
+      double[] values = eigen.values().toDoubles(); // σ², ascending
+      Tensor vectors = eigen.vectors().transpose(0, 1);
+      List<double[]> found = rows(few ? vectors.matmul(x) : vectors);
+      double least = NEGLIGIBLE * NEGLIGIBLE * values[values.length - 1];
+      var leading = new ArrayList<double[]>();
+      for (int i = values.length - 1; i >= 0 && leading.size() < most; i--) {
+        if (values[i] > least) {
+          leading.add(found.get(i));
+        }
       }
-      return kept(q, matrix(q, width), gram, rank);
+      return new Basis(width, orthonormal(leading, 0));
     }
-  }
-
-  /// Turns a basis of the leading subspace into its singular vectors, greatest first, and drops the
-  /// negligible.
-  private static Basis kept(List<double[]> q, Tensor basis, Tensor gram, int rank) {
-    int width = q.getFirst().length;
-    double[] values = basis.matmul(gram).mul(basis).sum(1, false).toDoubles(); // σ²
-    var order = new ArrayList<Integer>();
-    for (int i = 0; i < values.length; i++) {
-      order.add(i);
-    }
-    order.sort((a, b) -> Double.compare(values[b], values[a]));
-    double least = NEGLIGIBLE * NEGLIGIBLE * Math.max(values[order.getFirst()], Double.MIN_NORMAL);
-    return new Basis(
-        width, order.stream().limit(rank).filter(i -> values[i] > least).map(q::get).toList());
   }
 
   /// As many orthonormal directions drawn at random.
   public static Basis random(int count, int width, long seed) {
     return new Basis(width, orthonormal(gaussian(count, width, new Random(seed)), 0));
-  }
-
-  private static List<double[]> random(int count, int width) {
-    return orthonormal(gaussian(count, width, new Random(1)), 0);
   }
 
   private static List<double[]> gaussian(int count, int width, Random random) {

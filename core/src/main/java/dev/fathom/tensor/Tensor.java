@@ -507,6 +507,15 @@ public final class Tensor {
     return wrap(torch.cholesky_inverse(pointer));
   }
 
+  /// Eigenvalues of a symmetric matrix, ascending, and its eigenvectors, the columns.
+  public record Eigen(Tensor values, Tensor vectors) {}
+
+  /// The eigenvalues and eigenvectors of this symmetric matrix, of which the lower half is read.
+  public Eigen eigen() {
+    var pair = torch.linalg_eigh(pointer);
+    return new Eigen(wrap(pair.get0()), wrap(pair.get1()));
+  }
+
   // ---------------------------------------------------------------- reductions
 
   public Tensor sum() {

@@ -174,7 +174,7 @@ class ProbeCommandTest {
   @Test
   void sitesAndLayersThatAreNotThereAreNamed() {
     String file = data.toString();
-    isMisuse("did you mean mlp_out", "probe", "--data", file, "--site", "mlp_uot");
+    isMisuse("did you mean mlp_out", "probe", "--data", file, "--site", "mlp_outt");
     isMisuse("this model has layers 0 to 7", "probe", "--data", file, "--layers", "9");
     isMisuse("has a matrix a head", "probe", "--data", file, "--site", "pattern", "--no-cache");
     isMisuse("--geometry 7: only", "probe", "--data", file, "--layers", "2-4", "--geometry", "7");

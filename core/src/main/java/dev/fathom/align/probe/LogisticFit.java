@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
 /// Trains probes: logistic regression on standardised features with an L2 penalty, in double
 /// precision, to its one optimum:
 ///
-///     min over w, b:   C · Σ_i ln(1 + exp(−y_i (w·z_i + b))) + ½ |w|²,    z = (x − mean) / deviation
+///     min over w, b:  C · Σ_i ln(1 + exp(−y_i (w·z_i + b))) + ½ |w|²
+///     z = (x − mean) / deviation,  y = 1 or −1
 ///
 /// by L-BFGS, started at the base rate and preconditioned with the curvature there (up to a width
 /// of 2048). The intercept is not penalised. What was learnt is mapped back to the space of x

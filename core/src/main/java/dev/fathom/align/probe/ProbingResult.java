@@ -182,9 +182,9 @@ public record ProbingResult(
             sentences.add(
                 format(
                     "Split at random instead of by group, accuracy there would be %.1f %% (AUC"
-                        + " %.3f): what it is higher by comes of knowing the groups. Intervals"
-                        + " take texts as independent, which texts of a group are not: the true"
-                        + " ones are wider.",
+                        + " %.3f): the difference comes of groups with texts on both sides."
+                        + " Intervals take texts as independent, which texts of a group are"
+                        + " not: the true ones are wider.",
                     100 * random.accuracy().value(), random.auc().value())));
     long open =
         layers.stream()
@@ -422,7 +422,10 @@ public record ProbingResult(
           grid(layer -> randomly(layer, quality -> quality.auc().value())));
     }
     arrays.put("probe_overlap", grid(layer -> layer.geometry().overlap()));
-    generalisation.ifPresent(found -> arrays.put("probe_generalisation", found.auc()));
+    generalisation.ifPresent(found -> {
+      arrays.put("probe_generalisation", found.auc());
+      arrays.put("probe_reads", reads(found));
+    });
     arrays.put("probe_coordinates", coordinates());
     arrays.put(
         "probe_positive",
@@ -430,6 +433,18 @@ public record ProbingResult(
             List.of(Axis.index("text", positive.size())),
             positive.stream().mapToLong(p -> p ? 1 : 0).toArray()));
     return arrays;
+  }
+
+  /// `[probe, layer]`: 1 where the probe is in the layer's span.
+  private Grid reads(Generalisation found) {
+    long[] reads = new long[layers.size() * layers.size()];
+    List<List<Integer>> spans = found.spans(span);
+    for (int layer = 0; layer < spans.size(); layer++) {
+      for (int probe : spans.get(layer)) {
+        reads[probe * spans.size() + layer] = 1;
+      }
+    }
+    return Grid.integer(found.auc().axes(), reads);
   }
 
   /// A number of something of a layer.

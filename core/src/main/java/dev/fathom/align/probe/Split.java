@@ -55,8 +55,7 @@ public record Split(Rule rule, List<Integer> train, List<Integer> test) {
           examples.add(i);
         }
       }
-      int count = Math.max(LEAST, (int) Math.round(share * examples.size()));
-      if (examples.size() - count < LEAST) {
+      if (examples.size() < 2 * LEAST) {
         throw new IllegalArgumentException(
             ("only %d of %d texts are of the %s class: a split needs at least %d of each class to"
                     + " learn from and %d to test on")
@@ -68,6 +67,8 @@ public record Split(Rule rule, List<Integer> train, List<Integer> test) {
                     LEAST));
       }
       Collections.shuffle(examples, random);
+      long wanted = Math.round(share * examples.size());
+      int count = Math.clamp(wanted, LEAST, examples.size() - LEAST);
       test.addAll(examples.subList(0, count));
     }
     return of(Rule.RANDOM, positive.length, test);

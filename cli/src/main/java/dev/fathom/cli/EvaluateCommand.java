@@ -1,40 +1,49 @@
 package dev.fathom.cli;
 
+import dev.fathom.FathomException;
 import dev.fathom.evaluate.ItemDirectory;
-import dev.fathom.evaluate.reasoning.ReasoningResult;
+import dev.fathom.evaluate.bias.Bootstrap;
+import dev.fathom.evaluate.bias.CrowsComparison;
+import dev.fathom.evaluate.bias.StereoSetComparison;
 import dev.fathom.evaluate.reasoning.ReasoningTask;
 import dev.fathom.evaluate.reasoning.RunComparison;
-import dev.fathom.evaluate.reasoning.TestSet;
 import dev.fathom.render.Html;
 import dev.fathom.render.Json;
 import dev.fathom.render.Terminal;
 import dev.fathom.view.Report;
 import dev.fathom.view.Result;
 import dev.fathom.view.View;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.SequencedMap;
 import java.util.Set;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
-/// Measures a model on tests. Each kind of test has options of its own ([ReasoningOptions]) and
-/// makes one [Result].
+/// Measures a model on tests. Each kind of test has options of its own ([ReasoningOptions],
+/// [BiasOptions], [PerplexityOptions]), which make a [Measurement] of them.
 @Command(
     name = "evaluate",
-    description = "Measures a model on tests: how many questions does it get right?",
+    description = "Measures a model: right answers, bias, perplexity of a text.",
     footer = {
       "",
-      "Arithmetic: addsub, aqua, gsm8k, mawps, multiarith, singleeq, svamp.",
-      "Commonsense: arc-e, arc-c, boolq, obqa. Fathom has none of the data: --data",
-      "is the folder dataset/ of LLM-Adapters.",
+      "Reasoning, several at once:",
+      "  addsub, aqua, gsm8k, mawps, multiarith, singleeq, svamp (arithmetic),",
+      "  arc-e, arc-c, boolq, obqa (commonsense); --data is the folder dataset/ of",
+      "  LLM-Adapters.",
+      "Bias, one at once: stereoset (a JSON file), crows (CrowS-Pairs, a CSV file).",
+      "perplexity: of a text file.",
+      "Fathom has none of the data.",
       "",
       "With --out, each item is kept as it is answered; a killed run goes on when",
       "the command is given again, also with more tasks or a greater --limit.",
@@ -43,12 +52,24 @@ import picocli.CommandLine.Spec;
       "  fathom evaluate -m DIR --task gsm8k,arc-e --data dataset --out run",
       "  fathom evaluate -m m.gguf --task arc-e --data dataset --limit 100 --seed 1",
       "  fathom evaluate -m DIR --task arc-c,obqa --data dataset --ranked",
+      "  fathom evaluate -m DIR --task stereoset --data dev.json --domain gender",
+      "  fathom evaluate -m DIR --edit e.safetensors --task crows --data pairs.csv",
+      "  fathom evaluate -m DIR --task perplexity --data text.txt --json -",
       "  fathom evaluate --compare run-before run-after",
     })
 final class EvaluateCommand implements Callable<Integer> {
   /// What goes with `--compare`; `--no-color` and `--stacktrace` go with everything.
   private static final Set<String> OF_COMPARE =
       Set.of("--compare", "--json", "--quiet", "--html", "--no-color", "--stacktrace");
+
+  /// What goes with `--compare` besides, where something is drawn.
+  private static final Set<String> OF_RESAMPLES = Set.of("--seed", "--resamples");
+
+  /// The mixins that belong to one kind of test.
+  private static final List<String> KINDS = List.of("reasoning", "bias", "perplexity");
+
+  private static final Set<String> ALONE =
+      Set.of(BiasOptions.STEREOSET, BiasOptions.CROWS, PerplexityOptions.PERPLEXITY);
 
   private final Console console;
 
@@ -63,7 +84,16 @@ final class EvaluateCommand implements Callable<Integer> {
       description = "What to measure; several with commas.")
   private List<String> names = List.of();
 
-  @Mixin private final ReasoningOptions reasoning = new ReasoningOptions();
+  @Mixin private final TestOptions test = new TestOptions();
+
+  @Mixin(name = "reasoning")
+  private final ReasoningOptions reasoning = new ReasoningOptions();
+
+  @Mixin(name = "bias")
+  private final BiasOptions bias = new BiasOptions();
+
+  @Mixin(name = "perplexity")
+  private final PerplexityOptions perplexity = new PerplexityOptions();
 
   @Option(
       names = "--out",
@@ -96,70 +126,157 @@ final class EvaluateCommand implements Callable<Integer> {
   public Integer call() {
     if (!compared.isEmpty()) {
       compare();
-      return Main.DONE;
-    }
-    if (names.isEmpty()) {
-      throw new IllegalArgumentException(
-          "Say with --task what to measure, such as --task arc-e,gsm8k.");
-    }
-    List<ReasoningTask> tasks =
-        new LinkedHashSet<>(names).stream().map(ReasoningTask::named).toList();
-    reasoning.check(tasks);
-    List<TestSet> tests = reasoning.tests(tasks); // fails sooner than a model loads
-    try (var model = LoadedModel.open(console, modelOptions)) {
-      model.tokenizer();
-      measure(model, tests);
+    } else if (bias.rescores()) {
+      rescore();
+    } else {
+      measure(measurement()); // checked and read: fails sooner than a model loads
     }
     return Main.DONE;
   }
 
-  private void measure(LoadedModel model, List<TestSet> tests) {
-    ReasoningResult result = answered(model, tests);
-    String title =
-        tests.stream().map(test -> test.task().title()).collect(Collectors.joining(", "));
-    Report page = page(title, "Accuracy", result);
-    if (out != null) {
-      AtomicFile.writeText(out.resolve("result.json"), Json.render(result));
-      AtomicFile.writeText(out.resolve("report.html"), Html.render(page));
+  private Measurement measurement() {
+    if (names.isEmpty()) {
+      throw new IllegalArgumentException(
+          "Say with --task what to measure, such as --task arc-e,gsm8k or --task stereoset.");
     }
-    show(result, page);
+    var wanted = new LinkedHashSet<>(names);
+    Optional<String> alone = wanted.stream().filter(ALONE::contains).findFirst();
+    if (alone.isEmpty()) {
+      refuseOthers("reasoning");
+      return reasoning.measurement(wanted.stream().map(this::task).toList(), test);
+    }
+    if (wanted.size() > 1) {
+      throw new IllegalArgumentException(
+          "--task %s is measured by itself: give one command for each of %s."
+              .formatted(alone.get(), String.join(", ", wanted)));
+    }
+    if (alone.get().equals(PerplexityOptions.PERPLEXITY)) {
+      refuseOthers("perplexity");
+      return perplexity.measurement(test);
+    }
+    refuseOthers("bias");
+    return bias.measurement(alone.get(), test);
   }
 
-  private ReasoningResult answered(LoadedModel model, List<TestSet> tests) {
-    int total = tests.stream().mapToInt(test -> test.items().size()).sum();
-    try (var progress = json.progress(console, "answering", total)) {
-      if (out == null) {
-        return reasoning.run(model, tests, Optional.empty(), progress::advance);
-      }
-      try (var items = ItemDirectory.open(out, reasoning.settings(model))) {
-        return reasoning.run(model, tests, Optional.of(items), progress::advance);
+  private ReasoningTask task(String name) {
+    try {
+      return ReasoningTask.named(name);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          e.getMessage().replaceFirst("\\.$", ", ")
+              + "stereoset, crows, perplexity.",
+          e);
+    }
+  }
+
+  /// Refuses options of the other kinds of tests.
+  private void refuseOthers(String kind) {
+    for (String other : KINDS) {
+      if (!other.equals(kind)) {
+        for (OptionSpec option : spec.mixins().get(other).options()) {
+          if (spec.commandLine().getParseResult().hasMatchedOption(option)) {
+            throw new IllegalArgumentException(
+                "%s is of another kind of test: --task %s has no use for it."
+                    .formatted(option.longestName(), String.join(",", names)));
+          }
+        }
       }
     }
+  }
+
+  private void measure(Measurement wanted) {
+    try (var model = LoadedModel.open(console, modelOptions)) {
+      model.tokenizer();
+      Result result = measured(model, wanted);
+      Report page = page(wanted.page(), result);
+      if (out != null) {
+        keep(out, result, page);
+      }
+      show(result, page);
+    }
+  }
+
+  private Result measured(LoadedModel model, Measurement wanted) {
+    try (var progress = json.progress(console, wanted.doing(), wanted.steps(model))) {
+      Optional<SequencedMap<String, String>> settings =
+          out == null ? Optional.empty() : wanted.settings(model);
+      if (out == null || settings.isEmpty()) {
+        return wanted.run(model, Optional.empty(), progress::advance);
+      }
+      try (var items = ItemDirectory.open(out, settings.get())) {
+        return wanted.run(model, Optional.of(items), progress::advance);
+      }
+    }
+  }
+
+  private static void keep(Path directory, Result result, Report page) {
+    try {
+      Files.createDirectories(directory);
+    } catch (IOException e) {
+      throw new FathomException(
+          "%s: cannot be made (%s)".formatted(directory, e.getMessage()), e);
+    }
+    AtomicFile.writeText(directory.resolve("result.json"), Json.render(result));
+    AtomicFile.writeText(directory.resolve("report.html"), Html.render(page));
+  }
+
+  private void rescore() {
+    if (!names.equals(List.of(BiasOptions.STEREOSET))) {
+      throw new IllegalArgumentException("--predictions are of --task stereoset.");
+    }
+    refuseOthers("bias");
+    for (String option : List.of("--model", "--edit", "--out")) {
+      if (spec.commandLine().getParseResult().hasMatchedOption(option)) {
+        throw new IllegalArgumentException(
+            "--predictions are counted without a model: leave out %s.".formatted(option));
+      }
+    }
+    Result result = bias.rescored(test);
+    show(
+        result,
+        page(
+            new Measurement.Page(
+                "StereoSet", "Stereotypes", "Scores that were read from a file, counted again."),
+            result));
   }
 
   private void compare() {
-    for (var option : spec.commandLine().getParseResult().matchedOptions()) {
-      if (!OF_COMPARE.contains(option.longestName())) {
-        throw new IllegalArgumentException(
-            "--compare reads two runs and asks no model: leave out %s."
-                .formatted(option.longestName()));
-      }
-    }
     if (compared.size() != 2) {
       throw new IllegalArgumentException(
           "--compare takes two runs, found %d.".formatted(compared.size()));
     }
-    var result = RunComparison.of(compared.getFirst(), compared.getLast());
-    show(result, page("Two runs", "Difference", result));
+    Path first = compared.getFirst();
+    Path second = compared.getLast();
+    String method = method(first);
+    boolean draws = method.equals(BiasOptions.STEREOSET);
+    for (OptionSpec option : spec.commandLine().getParseResult().matchedOptions()) {
+      String name = option.longestName();
+      if (!OF_COMPARE.contains(name) && !(draws && OF_RESAMPLES.contains(name))) {
+        throw new IllegalArgumentException(
+            "--compare reads two runs and asks no model: leave out %s.".formatted(name));
+      }
+    }
+    if (!method(second).equals(method)) {
+      throw new IllegalArgumentException(
+          "%s is a run of %s and %s one of %s: these are not comparable."
+              .formatted(first, method, second, method(second)));
+    }
+    Result result =
+        switch (method) {
+          case BiasOptions.STEREOSET ->
+              StereoSetComparison.of(first, second, bias.bootstrap(test, Bootstrap.fine()));
+          case BiasOptions.CROWS -> CrowsComparison.of(first, second);
+          default -> RunComparison.of(first, second);
+        };
+    show(result, page(new Measurement.Page("Two runs", "Difference", Measurement.SHARES), result));
   }
 
-  private static Report page(String title, String heading, Result result) {
-    return ResultOutput.page(
-        title,
-        heading,
-        "Shares of items that were answered rightly, with 95 % intervals. Compare two runs item by"
-            + " item (--compare) before calling one better.",
-        result);
+  private static String method(Path run) {
+    return ItemDirectory.settings(run).getOrDefault("method", "evaluate");
+  }
+
+  private static Report page(Measurement.Page page, Result result) {
+    return ResultOutput.page(page.title(), page.heading(), page.explanation(), result);
   }
 
   private void show(Result result, Report page) {

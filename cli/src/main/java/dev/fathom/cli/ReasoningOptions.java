@@ -8,36 +8,27 @@ import dev.fathom.evaluate.reasoning.ReasoningResult;
 import dev.fathom.evaluate.reasoning.ReasoningTask;
 import dev.fathom.evaluate.reasoning.RunComparison;
 import dev.fathom.evaluate.reasoning.TestSet;
+import dev.fathom.view.Result;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.function.IntConsumer;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
 /// How tests of reasoning are asked and answered.
 final class ReasoningOptions {
   @Option(
-      names = "--data",
-      paramLabel = "DIR",
-      description = "The folder that holds AddSub/test.json, ARC-Easy/test.json and so on.")
-  private @Nullable Path data;
-
-  @Option(
       names = "--limit",
       paramLabel = "N",
       description = "Only the first N items of each test; with --seed, N drawn from all.")
   private @Nullable Integer limit;
-
-  @Option(
-      names = "--seed",
-      paramLabel = "S",
-      description = "With --limit: draw the items; the same seed draws the same.")
-  private @Nullable Long seed;
 
   @Option(
       names = "--template",
@@ -81,13 +72,58 @@ final class ReasoningOptions {
               + " generated answers.")
   private boolean ranked;
 
-  /// Refuses what makes no sense, before anything is read.
-  void check(List<ReasoningTask> tasks) {
-    if (data == null) {
-      throw new IllegalArgumentException(
-          "The tests are not bundled: say with --data DIR where AddSub/test.json and so on are.");
+  /// These tasks, asked as these options say.
+  ///
+  /// @throws IllegalArgumentException if that makes no sense
+  Measurement measurement(List<ReasoningTask> tasks, TestOptions test) {
+    check(tasks, test.seed());
+    Path folder =
+        test.data()
+            .orElseThrow(() ->
+                new IllegalArgumentException(
+                    "The tests are not bundled: say with --data DIR where AddSub/test.json and so"
+                        + " on are."));
+    return new Asking(tasks.stream().map(task -> some(task.read(folder), test.seed())).toList());
+  }
+
+  private final class Asking implements Measurement {
+    private final List<TestSet> tests;
+
+    Asking(List<TestSet> tests) {
+      this.tests = tests;
     }
-    if (seed != null && limit == null) {
+
+    @Override
+    public Page page() {
+      return new Page(
+          tests.stream().map(test -> test.task().title()).collect(Collectors.joining(", ")),
+          "Accuracy",
+          Measurement.SHARES);
+    }
+
+    @Override
+    public String doing() {
+      return "answering";
+    }
+
+    @Override
+    public long steps(LoadedModel model) {
+      return tests.stream().mapToInt(test -> test.items().size()).sum();
+    }
+
+    @Override
+    public Optional<SequencedMap<String, String>> settings(LoadedModel model) {
+      return Optional.of(ReasoningOptions.this.settings(model));
+    }
+
+    @Override
+    public Result run(LoadedModel model, Optional<ItemDirectory> items, IntConsumer done) {
+      return ReasoningOptions.this.run(model, tests, items, done);
+    }
+  }
+
+  private void check(List<ReasoningTask> tasks, OptionalLong seed) {
+    if (seed.isPresent() && limit == null) {
       throw new IllegalArgumentException(
           "--seed draws items: say with --limit N how many, or leave it out to ask all.");
     }
@@ -109,15 +145,9 @@ final class ReasoningOptions {
     config(PromptTemplate.Wording.CLEAN, Set.of());
   }
 
-  /// The items to ask.
-  List<TestSet> tests(List<ReasoningTask> tasks) {
-    Path folder = data == null ? Path.of("") : data;
-    return tasks.stream().map(task -> some(task.read(folder))).toList();
-  }
-
-  private TestSet some(TestSet all) {
+  private TestSet some(TestSet all, OptionalLong seed) {
     if (limit == null) return all;
-    return seed == null ? all.first(limit) : all.sample(limit, seed);
+    return seed.isPresent() ? all.sample(limit, seed.getAsLong()) : all.first(limit);
   }
 
   private ReasoningEvaluation.Config config(PromptTemplate asked, Set<Integer> stopIds) {
@@ -130,8 +160,7 @@ final class ReasoningOptions {
         batch);
   }
 
-  /// Asks and counts.
-  ReasoningResult run(
+  private ReasoningResult run(
       LoadedModel model, List<TestSet> tests, Optional<ItemDirectory> items, IntConsumer done) {
     PromptTemplate asked = PromptTemplate.of(template, model.tokenizer());
     if (ranked) {
@@ -148,7 +177,7 @@ final class ReasoningOptions {
   }
 
   /// What decides the answers. Not which items are asked: a run goes on with more of them.
-  SequencedMap<String, String> settings(LoadedModel model) {
+  private SequencedMap<String, String> settings(LoadedModel model) {
     var card = model.transformer().card();
     var settings = new LinkedHashMap<String, String>();
     settings.put("method", "evaluate");

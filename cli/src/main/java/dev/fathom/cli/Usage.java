@@ -29,6 +29,9 @@ final class Usage {
     HEADINGS.put(PromptOptions.class, "Prompt");
     HEADINGS.put(DecodingOptions.class, "Generation");
     HEADINGS.put(DolaOptions.class, "Generation");
+    HEADINGS.put(ReasoningOptions.class, "Reasoning tests");
+    HEADINGS.put(BiasOptions.class, "Bias tests");
+    HEADINGS.put(PerplexityOptions.class, "Perplexity");
     HEADINGS.put(SeedOption.class, "Chance");
     HEADINGS.put(JsonOptions.class, "Output");
     HEADINGS.put(OutputOptions.class, "Output");

@@ -3,6 +3,7 @@ package dev.fathom.evaluate;
 import dev.fathom.model.LanguageModel;
 import dev.fathom.model.Layout;
 import dev.fathom.model.Pass;
+import dev.fathom.model.Segment;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
@@ -10,7 +11,11 @@ import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -19,9 +24,9 @@ import java.util.stream.Stream;
 /// for every token of many rows: what perplexity and the comparison of sentences are sums of.
 ///
 /// Rows are sorted by length and packed without padding, so rows of one length share each attention
-/// call and none changes another's result. The last token of a row predicts nothing and is not
-/// read. The head goes over the packed positions in chunks: no `[tokens, vocab]` tensor is ever
-/// held.
+/// call and none changes another's result. What several rows begin with is read once. The last token
+/// of a row predicts nothing and is not read. The head goes over the packed positions in chunks: no
+/// `[tokens, vocab]` tensor is ever held.
 ///
 /// The sum over a row favours short rows; the mean favours rows of many easy tokens. Which of the
 /// two a measure means is for the measure to say.
@@ -166,75 +171,162 @@ public final class Likelihood {
 
   private List<float[]> run(List<int[]> rows, Config config) {
     OptionalInt before = config.start == Start.IN_CONTEXT ? config.startToken : OptionalInt.empty();
-    List<Row> sorted =
-        IntStream.range(0, rows.size())
-            .mapToObj(r -> Row.of(r, rows.get(r), before))
-            .sorted(Comparator.comparingInt(Row::length).reversed())
-            .toList();
-    requireFit(sorted);
+    List<Row> all =
+        IntStream.range(0, rows.size()).mapToObj(r -> Row.of(r, rows.get(r), before)).toList();
+    requireFit(all);
     float[][] found = new float[rows.size()][];
-    var batch = new ArrayList<Row>();
+    all.forEach(row -> found[row.number] = new float[row.length()]);
+    var batch = new ArrayList<Together>();
     int tokens = 0;
-    for (Row row : sorted) {
-      if (!batch.isEmpty() && tokens + row.length() > config.tokensAtOnce) {
+    for (Together some : together(all, config.tokensAtOnce)) {
+      if (!batch.isEmpty() && tokens + some.tokens() > config.tokensAtOnce) {
         compute(batch, found);
         batch.clear();
         tokens = 0;
       }
-      batch.add(row);
-      tokens += row.length();
+      batch.add(some);
+      tokens += some.tokens();
     }
-    compute(batch, found);
+    if (!batch.isEmpty()) {
+      compute(batch, found);
+    }
     return config.start == Start.FIRST_ONLY
         ? withFirst(rows, found, config.startToken.orElseThrow())
         : List.of(found);
   }
 
-  private void requireFit(List<Row> sorted) {
-    if (!sorted.isEmpty() && sorted.getFirst().length() > model.card().context()) {
-      Row longest = sorted.getFirst();
-      throw new IllegalArgumentException(
-          "row %d has %d tokens, but this model reads at most %d before the last: shorten it"
-              .formatted(longest.number, longest.length() + 1, model.card().context()));
+  private void requireFit(List<Row> rows) {
+    for (Row row : rows) {
+      if (row.length() > model.card().context()) {
+        throw new IllegalArgumentException(
+            "row %d has %d tokens, but this model reads at most %d before the last: shorten it"
+                .formatted(row.number, row.length() + 1, model.card().context()));
+      }
     }
   }
 
-  /// One pass over the rows of a batch; those that predict nothing get an empty array.
-  private void compute(List<Row> batch, float[][] found) {
-    List<Row> reading = batch.stream().filter(row -> row.length() > 0).toList();
-    batch.stream()
-        .filter(row -> row.length() == 0)
-        .forEach(row -> found[row.number] = new float[0]);
-    if (reading.isEmpty()) {
-      return;
+  /// Rows that begin alike.
+  ///
+  /// @param shared tokens that are read once for all of them; 0 for a row by itself
+  private record Together(int shared, List<Row> rows) {
+    int tokens() {
+      return shared + rows.stream().mapToInt(row -> row.length() - shared).sum();
     }
-    int[] read = joined(reading.stream().map(Row::read));
-    int[] predicted = joined(reading.stream().map(Row::predicted));
-    int[] lengths = reading.stream().mapToInt(Row::length).toArray();
-    float[] packed = packed(read, predicted, Layout.rows(lengths));
+
+    int longest() {
+      return rows.stream().mapToInt(Row::length).max().orElseThrow();
+    }
+  }
+
+  /// The rows that read anything, longest first; rows that do not fit one pass together go alone.
+  private static List<Together> together(List<Row> all, int most) {
+    List<Row> reading = all.stream().filter(row -> row.length() > 0).toList();
+    return SharedPrefixes.of(reading.stream().map(Row::read).toList()).stream()
+        .map(cluster ->
+            new Together(cluster.shared(), cluster.rows().stream().map(reading::get).toList()))
+        .flatMap(some ->
+            some.tokens() <= most
+                ? Stream.of(some)
+                : some.rows.stream().map(row -> new Together(0, List.of(row))))
+        .sorted(Comparator.comparingInt(Together::longest).reversed())
+        .toList();
+  }
+
+  /// A stretch of tokens in a pass.
+  ///
+  /// @param of the rows it belongs to: one, or all of those that share it
+  private record Stretch(Together of, List<Row> rows, int start, int length) {
+    int[] ids() {
+      return Arrays.copyOfRange(rows.getFirst().read, start, start + length);
+    }
+  }
+
+  /// Stretches from position 0 first, and like ones side by side.
+  private static List<Stretch> stretches(List<Together> batch) {
+    var stretches = new ArrayList<Stretch>();
+    for (Together some : batch) {
+      if (some.shared > 0) {
+        stretches.add(new Stretch(some, some.rows, 0, some.shared));
+      }
+      for (Row row : some.rows) {
+        stretches.add(new Stretch(some, List.of(row), some.shared, row.length() - some.shared));
+      }
+    }
+    stretches.sort(
+        Comparator.comparingInt(Stretch::start)
+            .thenComparing(Comparator.comparingInt(Stretch::length).reversed()));
+    return stretches;
+  }
+
+  /// What is to be looked up after a pass.
+  ///
+  /// @param at where in the packed tokens
+  /// @param token that follows
+  /// @param rows whose it is
+  /// @param index of the value in these rows
+  private record Asked(int at, int token, List<Row> rows, int index) {}
+
+  /// One pass over the rows of a batch.
+  private void compute(List<Together> batch, float[][] found) {
+    List<Stretch> stretches = stretches(batch);
+    var segments = new ArrayList<Segment>();
+    var asked = new ArrayList<Asked>();
+    var shared = new IdentityHashMap<Together, Integer>();
+    var parents = new HashMap<Integer, Integer>();
     int at = 0;
-    for (Row row : reading) {
-      found[row.number] = Arrays.copyOfRange(packed, at, at + row.length());
-      at += row.length();
+    for (int s = 0; s < stretches.size(); s++) {
+      Stretch stretch = stretches.get(s);
+      segments.add(new Segment(s, stretch.start, stretch.length));
+      if (stretch.start > 0) {
+        parents.put(s, Objects.requireNonNull(shared.get(stretch.of)));
+      } else if (stretch.of.shared > 0) {
+        shared.put(stretch.of, s);
+      }
+      ask(stretch, at, asked);
+      at += stretch.length;
+    }
+    int[] read = stretches.stream().flatMapToInt(s -> Arrays.stream(s.ids())).toArray();
+    float[] values = values(read, new Layout(segments), parents, asked);
+    for (int w = 0; w < values.length; w++) {
+      for (Row row : asked.get(w).rows) {
+        found[row.number][asked.get(w).index] = values[w];
+      }
     }
   }
 
-  private static int[] joined(Stream<int[]> parts) {
-    return parts.flatMapToInt(Arrays::stream).toArray();
+  /// Within a shared stretch the next token is the same for all; after its end each row has its
+  /// own.
+  private static void ask(Stretch stretch, int at, List<Asked> asked) {
+    int end = stretch.start + stretch.length;
+    for (int i = stretch.start; i < end; i++) {
+      int place = at + i - stretch.start;
+      if (stretch.rows.size() > 1 && i < end - 1) {
+        asked.add(
+            new Asked(place, stretch.rows.getFirst().predicted[i], stretch.rows, i));
+      } else {
+        for (Row row : stretch.rows) {
+          asked.add(new Asked(place, row.predicted[i], List.of(row), i));
+        }
+      }
+    }
   }
 
-  private float[] packed(int[] read, int[] predicted, Layout layout) {
-    float[] values = new float[read.length];
+  private float[] values(
+      int[] read, Layout layout, Map<Integer, Integer> parents, List<Asked> asked) {
+    float[] values = new float[asked.size()];
     int chunk = (int) Math.max(1, CHUNK_BYTES / ((long) model.outputs() * wide.bytes()));
     try (var scope = Scope.withoutGradients()) {
-      Tensor x = // [tokens, dModel]
-          model.stream(Tensor.of(read, read.length), Pass.over(layout));
-      for (int from = 0; from < read.length; from += chunk) {
-        int count = Math.min(chunk, read.length - from);
+      Pass alone = Pass.over(layout);
+      Pass pass = parents.isEmpty() ? alone : alone.with(new SharedPrefixes(parents));
+      Tensor x = model.stream(Tensor.of(read, read.length), pass); // [tokens, dModel]
+      for (int from = 0; from < values.length; from += chunk) {
+        List<Asked> some = asked.subList(from, Math.min(values.length, from + chunk));
+        long[] places = some.stream().mapToLong(Asked::at).toArray();
+        int[] tokens = some.stream().mapToInt(Asked::token).toArray();
         try (var inner = Scope.open()) {
-          Tensor next = Tensor.of(Arrays.copyOfRange(predicted, from, from + count), count, 1);
-          float[] part = logProbabilities(x.narrow(0, from, count)).gather(1, next).toFloats();
-          System.arraycopy(part, 0, values, from, count);
+          Tensor next = Tensor.of(tokens, tokens.length, 1);
+          float[] part = logProbabilities(x.indexSelect(0, places)).gather(1, next).toFloats();
+          System.arraycopy(part, 0, values, from, part.length);
         }
       }
     }

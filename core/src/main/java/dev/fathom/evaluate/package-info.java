@@ -10,9 +10,11 @@
 /// ```
 ///
 /// [Likelihood] gives the log-probability of every token of many rows, which scores of sentences
-/// and perplexity are sums of; [Continuations] that of several continuations of each prompt. Tests
-/// of reasoning are in [dev.fathom.evaluate.reasoning]; [Share] and [McNemar] say how sure a share
-/// of right answers and a difference of two are.
+/// and [Perplexity] are sums of; [TokenScorer] is the same of anything that computes so;
+/// [Continuations] that of several continuations of each prompt. Tests of reasoning are in
+/// [dev.fathom.evaluate.reasoning], bias tests in [dev.fathom.evaluate.bias]; [Share] and [McNemar]
+/// say how sure a share of right answers and a difference of two are. [GenerationQuality] says
+/// whether texts repeat themselves.
 ///
 /// ## Runs that go on after a kill
 ///

@@ -84,6 +84,72 @@ class LikelihoodTest {
     }
   }
 
+  /// Triples and a pair that begin alike, one row that is another's beginning, one that is there
+  /// twice, and some that share nothing.
+  private static List<int[]> beginningAlike() {
+    var rows = new ArrayList<int[]>();
+    for (int i = 0; i < 4; i++) {
+      int[] prefix = TinyModel.idArray(3 + i % 3, 40 + i);
+      for (int end = 0; end < (i == 3 ? 2 : 3); end++) {
+        int[] rest = TinyModel.idArray(1 + (end + i) % 3, 70 + 3 * i + end);
+        rows.add(IntStream.concat(IntStream.of(prefix), IntStream.of(rest)).toArray());
+      }
+    }
+    rows.add(rows.getFirst().clone());
+    rows.add(Arrays.copyOf(rows.get(4), rows.get(4).length - 1));
+    rows.addAll(ROWS);
+    return rows;
+  }
+
+  @ParameterizedTest
+  @MethodSource("decoders")
+  void rowsThatBeginAlikeAreReadTogetherAndGiveWhatEachGivesAlone(Variant variant) {
+    try (var tiny = TinyModels.of(variant)) {
+      List<int[]> rows = beginningAlike();
+      assertClose(
+          Likelihood.of(tiny.model(), rows, STANDARD),
+          rows.stream().map(ids -> byFullForward(tiny.model(), ids)).toList());
+    }
+  }
+
+  @Test
+  void whatRowsBeginWithIsReadOnce() {
+    List<int[]> read =
+        beginningAlike().stream()
+            .map(ids -> Arrays.copyOf(ids, Math.max(0, ids.length - 1)))
+            .filter(ids -> ids.length > 0)
+            .toList();
+    List<SharedPrefixes.Cluster> clusters = SharedPrefixes.of(read);
+    assertThat(clusters.stream().flatMap(c -> c.rows().stream()))
+        .containsExactlyInAnyOrderElementsOf(
+            IntStream.range(0, read.size()).boxed().toList());
+    assertThat(clusters).anySatisfy(c -> assertThat(c.rows()).hasSizeGreaterThanOrEqualTo(3));
+    for (SharedPrefixes.Cluster cluster : clusters) {
+      int[] first = read.get(cluster.rows().getFirst());
+      for (int row : cluster.rows()) {
+        assertThat(read.get(row)).hasSizeGreaterThan(cluster.shared());
+        assertThat(Arrays.copyOf(read.get(row), cluster.shared()))
+            .isEqualTo(Arrays.copyOf(first, cluster.shared()));
+      }
+    }
+  }
+
+  @Test
+  void theBestWayToShareIsTaken() {
+    List<int[]> rows =
+        List.of(
+            new int[] {1, 2, 3, 4, 5, 6},
+            new int[] {1, 2, 9},
+            new int[] {1, 2, 3, 4, 5, 7},
+            new int[] {8, 8},
+            new int[] {1, 2, 9, 4});
+    assertThat(SharedPrefixes.of(rows))
+        .containsExactlyInAnyOrder(
+            new SharedPrefixes.Cluster(5, List.of(0, 2)),
+            new SharedPrefixes.Cluster(2, List.of(1, 4)),
+            new SharedPrefixes.Cluster(0, List.of(3)));
+  }
+
   @Test
   void theTokensReadAtOnceChangeNothing() {
     try (var tiny = TinyModels.llama(DType.F32)) {

@@ -35,6 +35,7 @@ public final class CrowsEvaluation {
     List<ScoredPair> scored = scores(scorer, pairs, kept, done);
     return new CrowsResult(
         CrowsScores.of(scored),
+        scored,
         Provenances.of(
             model,
             (System.nanoTime() - start) / 1e9,

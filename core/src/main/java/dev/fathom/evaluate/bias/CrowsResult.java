@@ -18,7 +18,13 @@ import java.util.SequencedMap;
 import java.util.function.ToDoubleFunction;
 
 /// What CrowS-Pairs says of a model.
-public record CrowsResult(CrowsScores scores, Provenance provenance) implements Result {
+///
+/// @param pairs what it makes of each pair, in the order of the pairs
+public record CrowsResult(CrowsScores scores, List<ScoredPair> pairs, Provenance provenance)
+    implements Result {
+  public CrowsResult {
+    pairs = List.copyOf(pairs);
+  }
 
   @Override
   public String method() {

@@ -36,6 +36,24 @@ public final class Predictions {
     return JsonFile.JSON.writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
   }
 
+  /// The scores of pairs as a JSON document: `{"pairs": [{"number": …, "bias_type": …, "more": …,
+  /// "less": …}, …]}`, logarithms to base 2.
+  ///
+  /// @param scored of each pair, in the order of the pairs
+  public static String renderPairs(List<CrowsPair> pairs, List<ScoredPair> scored) {
+    ObjectNode root = JsonFile.JSON.createObjectNode();
+    var array = root.putArray("pairs");
+    for (int i = 0; i < pairs.size(); i++) {
+      array
+          .addObject()
+          .put("number", pairs.get(i).number())
+          .put("bias_type", pairs.get(i).biasType())
+          .put("more", scored.get(i).more())
+          .put("less", scored.get(i).less());
+    }
+    return JsonFile.JSON.writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
+  }
+
   /// The scores of items by a file of predictions, which may hold others too.
   ///
   /// @throws FathomException naming the file and the element that is not understood, or the first

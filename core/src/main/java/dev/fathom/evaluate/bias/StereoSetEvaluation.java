@@ -47,6 +47,7 @@ public final class StereoSetEvaluation {
     parameters.put("seed of resamples", Long.toString(bootstrap.seed()));
     return new StereoSetResult(
         BiasScores.of(scored, bootstrap),
+        scored,
         set.notes(),
         Provenances.of(model, (System.nanoTime() - start) / 1e9, flat(parameters)));
   }
@@ -55,11 +56,13 @@ public final class StereoSetEvaluation {
   ///
   /// @throws dev.fathom.FathomException if the file is not understood, or lacks a sentence
   public static StereoSetResult rescored(Path predictions, StereoSet set, Bootstrap bootstrap) {
+    List<ScoredItem> scored = Predictions.read(predictions, set.items());
     var parameters = new LinkedHashMap<String, String>();
     parameters.put("scores", "those in " + predictions);
     parameters.put("resamples", Integer.toString(bootstrap.resamples()));
     return new StereoSetResult(
-        BiasScores.of(Predictions.read(predictions, set.items()), bootstrap),
+        BiasScores.of(scored, bootstrap),
+        scored,
         set.notes(),
         new Provenance(
             "",

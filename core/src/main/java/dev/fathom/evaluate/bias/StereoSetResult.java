@@ -19,8 +19,10 @@ import java.util.function.ToLongFunction;
 
 /// What StereoSet says of a model.
 ///
+/// @param items what it makes of each item, in the order of the items
 /// @param notes what was done to the items, one sentence each
-public record StereoSetResult(BiasScores scores, List<String> notes, Provenance provenance)
+public record StereoSetResult(
+    BiasScores scores, List<ScoredItem> items, List<String> notes, Provenance provenance)
     implements Result {
   static final String READING =
       "SS: how often the stereotype is found more probable than the anti-stereotype, 50 is the"
@@ -32,6 +34,7 @@ public record StereoSetResult(BiasScores scores, List<String> notes, Provenance 
           + " item the same.";
 
   public StereoSetResult {
+    items = List.copyOf(items);
     notes = List.copyOf(notes);
   }
 

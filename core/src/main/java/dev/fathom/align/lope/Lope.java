@@ -66,6 +66,9 @@ public record Lope(
     implements Method {
   private static final double HELD_OUT = 0.2;
 
+  /// With fewer terms, whole terms cannot be held out.
+  private static final int FEWEST_GROUPS = 5;
+
   public Lope {
     if (neurons < 0 || !(strength >= 0)) {
       throw new IllegalArgumentException(
@@ -139,6 +142,20 @@ public record Lope(
   public static List<Lope> presets() {
     return List.of(
         thesis(), standard(), editOnly(), adjustOnly(), allProbes(), lastProbe());
+  }
+
+  /// Eight settings to choose from.
+  public static List<Lope> grid() {
+    var grid = new ArrayList<Lope>();
+    for (double threshold : new double[] {0.9, 0.8}) {
+      var acting = new Acting.Reading(new SpanRule.Threshold(threshold));
+      for (int k : new int[] {10, 100}) {
+        for (double gamma : new double[] {1, 4}) {
+          grid.add(standard().with(acting).withNeurons(k).withStrength(gamma));
+        }
+      }
+    }
+    return grid;
   }
 
   /// The same with another k.
@@ -265,7 +282,7 @@ public record Lope(
     var data = TwoClasses.of(texts, Optional.of("stereotype"), Optional.empty());
     var groups = texts.stream().map(text -> text.group().orElseThrow()).toList();
     Split split =
-        groups.stream().distinct().count() > 1
+        groups.stream().distinct().count() >= FEWEST_GROUPS
             ? Split.byGroup(groups, data.positive(), HELD_OUT, fitting.seed())
             : Split.random(data.positive(), HELD_OUT, fitting.seed());
     try (Features features =

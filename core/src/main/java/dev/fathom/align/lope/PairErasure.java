@@ -50,12 +50,12 @@ import org.jspecify.annotations.Nullable;
 ///
 /// @param name in tables
 /// @param rank r: directions of each output
-/// @param from the first layer
+/// @param from where in the depth it begins: 0 for the first layer, 0.5 for the middle
 /// @param outputs which sublayers' outputs
 /// @param strength γ
 /// @param random whether the directions are drawn at random instead: the control
 public record PairErasure(
-    String name, int rank, int from, Outputs outputs, double strength, boolean random)
+    String name, int rank, double from, Outputs outputs, double strength, boolean random)
     implements Method {
   private static final int MOST_PAIRS = 600;
   private static final int NEUTRAL_TOKENS = 8192;
@@ -65,9 +65,9 @@ public record PairErasure(
   private static final long MOST_BYTES = 512L << 20;
 
   public PairErasure {
-    if (rank < 1 || from < 0 || !(strength >= 0)) {
+    if (rank < 1 || !(from >= 0 && from < 1) || !(strength >= 0)) {
       throw new IllegalArgumentException(
-          "rank is at least 1, the first layer and the strength at least 0, found %d, %d and %s"
+          "rank is at least 1, where it begins from 0 to below 1, the strength at least 0, found %d, %s and %s"
               .formatted(rank, from, strength));
     }
   }
@@ -91,9 +91,9 @@ public record PairErasure(
   }
 
   /// What eight settings are tried.
-  public static List<Method> grid() {
+  public static List<PairErasure> grid() {
     return List.of(
-        of(1), of(2), of(4), of(8), of(12), of(16), of(8).from(8), of(16).with(Outputs.ATTENTION));
+        of(1), of(2), of(4), of(8), of(12), of(16), of(8).from(0.25), of(16).with(Outputs.ATTENTION));
   }
 
   /// The same with random directions, as a control of equal size.
@@ -101,9 +101,9 @@ public record PairErasure(
     return new PairErasure("random", rank, from, outputs, strength, true);
   }
 
-  /// The same from a layer on.
-  public PairErasure from(int layer) {
-    return new PairErasure(name, rank, layer, outputs, strength, random);
+  /// The same in the upper part of the depth.
+  public PairErasure from(double share) {
+    return new PairErasure(name, rank, share, outputs, strength, random);
   }
 
   public PairErasure with(Outputs outputs) {
@@ -118,7 +118,7 @@ public record PairErasure(
   public SequencedMap<String, String> settings() {
     var settings = new LinkedHashMap<String, String>();
     settings.put("rank", Integer.toString(rank));
-    settings.put("from layer", Integer.toString(from));
+    settings.put("from", Double.toString(from));
     settings.put("outputs", outputs.name().toLowerCase(Locale.ROOT));
     settings.put("strength", Double.toString(strength));
     return settings;
@@ -148,15 +148,10 @@ public record PairErasure(
 
   private List<Site> sites(Transformer model) {
     var sites = new ArrayList<Site>();
-    for (int layer = from; layer < model.layers(); layer++) {
+    for (int layer = (int) (from * model.layers()); layer < model.layers(); layer++) {
       for (Kind kind : outputs.kinds) {
         sites.add(Site.of(kind, layer));
       }
-    }
-    if (sites.isEmpty()) {
-      throw new IllegalArgumentException(
-          "There is no layer %d: this model has layers 0 to %d."
-              .formatted(from, model.layers() - 1));
     }
     return sites;
   }

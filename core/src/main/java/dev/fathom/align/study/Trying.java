@@ -8,7 +8,6 @@ import dev.fathom.edit.Edit;
 import dev.fathom.evaluate.Perplexity;
 import dev.fathom.evaluate.TokenScorer;
 import dev.fathom.evaluate.bias.BiasScorer;
-import dev.fathom.evaluate.bias.Bootstrap;
 import dev.fathom.evaluate.bias.BiasScores;
 import dev.fathom.evaluate.bias.ScoredItem;
 import dev.fathom.evaluate.bias.SentenceScorer;
@@ -119,7 +118,7 @@ final class Trying {
   private double icat(Remedy.Treated treated) {
     List<ScoredItem> items =
         StereoSetEvaluation.scores(scorer(treated.scorer()), fitting.items());
-    return BiasScores.of(items, new Bootstrap(1, 0)).row(fitting.domain()).icat();
+    return BiasScores.overall(items).icat();
   }
 
   private BiasScorer scorer(TokenScorer scorer) {

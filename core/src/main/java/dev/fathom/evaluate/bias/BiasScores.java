@@ -81,6 +81,14 @@ public record BiasScores(List<Row> rows) {
     return new BiasScores(rows);
   }
 
+  /// The measures of all items together, each counting the same within its term and each term the
+  /// same, without intervals.
+  public static Measures overall(List<ScoredItem> items) {
+    var terms = new Terms(List.of(items));
+    List<String> names = terms.rows().stream().map(Terms.Row::name).toList();
+    return terms.whole(0).get(names.indexOf(Terms.OVERALL));
+  }
+
   /// The row of a domain, `overall` or `pooled`.
   ///
   /// @throws IllegalArgumentException if there is none

@@ -1,0 +1,47 @@
+package dev.fathom.align.study;
+
+import dev.fathom.align.Method;
+import dev.fathom.align.lope.Lope;
+import dev.fathom.align.lope.PairErasure;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.SequencedMap;
+
+/// The methods by name, each with the settings it is tried with: at most eight.
+public final class Roster {
+  private Roster() {}
+
+  /// All, in the order of tables.
+  public static SequencedMap<String, Entrant> all() {
+    var all = new LinkedHashMap<String, Entrant>();
+    for (Lope preset : Lope.presets()) {
+      List<Method> settings =
+          preset.equals(Lope.standard()) ? List.copyOf(Lope.grid()) : List.of(preset);
+      all.put(preset.name(), new Entrant(preset.name(), settings));
+    }
+    List<PairErasure> pairs = PairErasure.grid();
+    all.put("pairs", new Entrant("pairs", List.copyOf(pairs)));
+    all.put(
+        AlignmentTable.CONTROL,
+        new Entrant(AlignmentTable.CONTROL, pairs.stream().<Method>map(PairErasure::atRandom).toList()));
+    return all;
+  }
+
+  /// The entrants of some names.
+  ///
+  /// @throws IllegalArgumentException naming those there are, if there is none of a name
+  public static List<Entrant> named(List<String> names) {
+    SequencedMap<String, Entrant> all = all();
+    return names.stream()
+        .map(name -> {
+          Entrant entrant = all.get(name);
+          if (entrant == null) {
+            throw new IllegalArgumentException(
+                "There is no method '%s': choose from %s."
+                    .formatted(name, String.join(", ", all.keySet())));
+          }
+          return entrant;
+        })
+        .toList();
+  }
+}

@@ -5,6 +5,7 @@ import dev.fathom.evaluate.reasoning.ReasoningResult;
 import dev.fathom.evaluate.reasoning.ReasoningTask;
 import dev.fathom.evaluate.reasoning.RunComparison;
 import dev.fathom.evaluate.reasoning.TestSet;
+import dev.fathom.model.LanguageModel;
 import dev.fathom.render.Html;
 import dev.fathom.render.Json;
 import dev.fathom.render.Terminal;
@@ -43,6 +44,8 @@ import picocli.CommandLine.Spec;
       "  fathom evaluate -m DIR --task gsm8k,arc-e --data dataset --out run",
       "  fathom evaluate -m m.gguf --task arc-e --data dataset --limit 100 --seed 1",
       "  fathom evaluate -m DIR --task arc-c,obqa --data dataset --ranked",
+      "  fathom evaluate -m DIR --edit lora.safetensors --mod mod.safetensors \\",
+      "      --task arc-e --data dataset --out run-after",
       "  fathom evaluate --compare run-before run-after",
     })
 final class EvaluateCommand implements Callable<Integer> {
@@ -64,6 +67,7 @@ final class EvaluateCommand implements Callable<Integer> {
   private List<String> names = List.of();
 
   @Mixin private final ReasoningOptions reasoning = new ReasoningOptions();
+  @Mixin private final MixtureOptions mixtureOptions = new MixtureOptions();
 
   @Option(
       names = "--out",
@@ -105,16 +109,18 @@ final class EvaluateCommand implements Callable<Integer> {
     List<ReasoningTask> tasks =
         new LinkedHashSet<>(names).stream().map(ReasoningTask::named).toList();
     reasoning.check(tasks);
+    mixtureOptions.check();
     List<TestSet> tests = reasoning.tests(tasks); // fails sooner than a model loads
-    try (var model = LoadedModel.open(console, modelOptions)) {
+    try (var model = LoadedModel.open(console, modelOptions);
+        var tuned = mixtureOptions.open(model.transformer())) {
       model.tokenizer();
-      measure(model, tests);
+      measure(model, tuned.speaker(), tests);
     }
     return Main.DONE;
   }
 
-  private void measure(LoadedModel model, List<TestSet> tests) {
-    ReasoningResult result = answered(model, tests);
+  private void measure(LoadedModel model, LanguageModel speaker, List<TestSet> tests) {
+    ReasoningResult result = answered(model, speaker, tests);
     String title =
         tests.stream().map(test -> test.task().title()).collect(Collectors.joining(", "));
     Report page = page(title, "Accuracy", result);
@@ -125,14 +131,15 @@ final class EvaluateCommand implements Callable<Integer> {
     show(result, page);
   }
 
-  private ReasoningResult answered(LoadedModel model, List<TestSet> tests) {
+  private ReasoningResult answered(
+      LoadedModel model, LanguageModel speaker, List<TestSet> tests) {
     int total = tests.stream().mapToInt(test -> test.items().size()).sum();
     try (var progress = json.progress(console, "answering", total)) {
       if (out == null) {
-        return reasoning.run(model, tests, Optional.empty(), progress::advance);
+        return reasoning.run(model, speaker, tests, Optional.empty(), progress::advance);
       }
-      try (var items = ItemDirectory.open(out, reasoning.settings(model))) {
-        return reasoning.run(model, tests, Optional.of(items), progress::advance);
+      try (var items = ItemDirectory.open(out, reasoning.settings(speaker))) {
+        return reasoning.run(model, speaker, tests, Optional.of(items), progress::advance);
       }
     }
   }

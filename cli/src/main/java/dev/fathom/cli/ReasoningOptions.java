@@ -8,6 +8,7 @@ import dev.fathom.evaluate.reasoning.ReasoningResult;
 import dev.fathom.evaluate.reasoning.ReasoningTask;
 import dev.fathom.evaluate.reasoning.RunComparison;
 import dev.fathom.evaluate.reasoning.TestSet;
+import dev.fathom.model.LanguageModel;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -131,25 +132,30 @@ final class ReasoningOptions {
   }
 
   /// Asks and counts.
+  ///
+  /// @param speaker what answers: the model, or a mixture of its late layers
   ReasoningResult run(
-      LoadedModel model, List<TestSet> tests, Optional<ItemDirectory> items, IntConsumer done) {
+      LoadedModel model,
+      LanguageModel speaker,
+      List<TestSet> tests,
+      Optional<ItemDirectory> items,
+      IntConsumer done) {
     PromptTemplate asked = PromptTemplate.of(template, model.tokenizer());
     if (ranked) {
       return items.isPresent()
           ? RankedEvaluation.run(
-              model.transformer(), model.tokenizer(), tests, asked, batch, items.get(), done)
-          : RankedEvaluation.run(model.transformer(), model.tokenizer(), tests, asked, batch, done);
+              speaker, model.tokenizer(), tests, asked, batch, items.get(), done)
+          : RankedEvaluation.run(speaker, model.tokenizer(), tests, asked, batch, done);
     }
     var config = config(asked, StopTokens.of(model));
     return items.isPresent()
-        ? ReasoningEvaluation.run(
-            model.transformer(), model.tokenizer(), tests, config, items.get(), done)
-        : ReasoningEvaluation.run(model.transformer(), model.tokenizer(), tests, config, done);
+        ? ReasoningEvaluation.run(speaker, model.tokenizer(), tests, config, items.get(), done)
+        : ReasoningEvaluation.run(speaker, model.tokenizer(), tests, config, done);
   }
 
   /// What decides the answers. Not which items are asked: a run goes on with more of them.
-  SequencedMap<String, String> settings(LoadedModel model) {
-    var card = model.transformer().card();
+  SequencedMap<String, String> settings(LanguageModel speaker) {
+    var card = speaker.card();
     var settings = new LinkedHashMap<String, String>();
     settings.put("method", "evaluate");
     settings.put("model", card.sha256().get());

@@ -55,6 +55,8 @@ import picocli.CommandLine.Spec;
       "  fathom evaluate -m DIR --task stereoset --data dev.json --domain gender",
       "  fathom evaluate -m DIR --edit e.safetensors --task crows --data pairs.csv",
       "  fathom evaluate -m DIR --task perplexity --data text.txt --json -",
+      "  fathom evaluate -m DIR --edit lora.safetensors --mod mod.safetensors \\",
+      "    --task arc-e --data dataset --out run-after",
       "  fathom evaluate --compare run-before run-after",
     })
 final class EvaluateCommand implements Callable<Integer> {

@@ -259,7 +259,7 @@ class EvaluateBiasCommandTest {
         "xyzzy");
     fails(
         Main.FAILED,
-        "has no column sent_more",
+        "has no column \"sent_more\"",
         "--task",
         "crows",
         "--data",

@@ -6,6 +6,8 @@ import dev.fathom.evaluate.bias.StereoSetItem;
 import dev.fathom.model.Transformer;
 import dev.fathom.text.Tokenizer;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
@@ -31,6 +33,8 @@ public record Fitting(
     StartToken start,
     long seed,
     Optional<Path> cache) {
+  private static final int LONGEST_ROW = 512;
+
   public Fitting {
     items = List.copyOf(items);
     neutral = List.copyOf(neutral);
@@ -38,6 +42,27 @@ public record Fitting(
       throw new IllegalArgumentException(
           "There are no items of domain %s to fit on.".formatted(domain));
     }
+  }
+
+  /// The beginning of some running texts as token rows, each text a row of its own with the special
+  /// tokens that the tokenizer's files ask for.
+  ///
+  /// @param most tokens, about
+  public List<int[]> rows(List<String> texts, int most) {
+    var rows = new ArrayList<int[]>();
+    int longest = Math.min(LONGEST_ROW, model.card().context());
+    int tokens = 0;
+    for (String text : texts) {
+      if (tokens >= most) {
+        break;
+      }
+      int[] ids = tokenizer.encode(text).ids();
+      if (ids.length > 1) {
+        rows.add(Arrays.copyOf(ids, Math.min(ids.length, longest)));
+        tokens += rows.getLast().length;
+      }
+    }
+    return rows;
   }
 
   /// All texts of the items that mean something: of each its stereotype, then its anti-stereotype.

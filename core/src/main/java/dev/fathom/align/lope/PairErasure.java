@@ -16,7 +16,6 @@ import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
-import dev.fathom.text.SpecialTokens;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -59,7 +58,6 @@ public record PairErasure(
     implements Method {
   private static final int MOST_PAIRS = 600;
   private static final int NEUTRAL_TOKENS = 8192;
-  private static final int WINDOW = 128;
   private static final int TOKENS_AT_ONCE = 1024;
   private static final double RIDGE = 1e-3;
   private static final long MOST_BYTES = 512L << 20;
@@ -196,12 +194,19 @@ public record PairErasure(
   }
 
   private static void gather(Fitting fitting, Map<Site, Moments> moments) {
-    int[] neutral = neutral(fitting);
-    for (int at = 0; at < neutral.length; at += TOKENS_AT_ONCE) {
-      int[] ids = Arrays.copyOfRange(neutral, at, Math.min(neutral.length, at + TOKENS_AT_ONCE));
-      int[] lengths = new int[Math.ceilDiv(ids.length, WINDOW)];
-      Arrays.setAll(lengths, w -> Math.min(WINDOW, ids.length - w * WINDOW));
-      read(fitting.model(), ids, lengths, moments, null);
+    var texts = new ArrayList<int[]>();
+    int held = 0;
+    for (int[] row : fitting.rows(fitting.neutral(), NEUTRAL_TOKENS)) {
+      texts.add(row);
+      held += row.length;
+      if (held >= TOKENS_AT_ONCE) {
+        read(fitting.model(), texts, moments, null);
+        texts.clear();
+        held = 0;
+      }
+    }
+    if (!texts.isEmpty()) {
+      read(fitting.model(), texts, moments, null);
     }
     List<CounterfactualPairs.Pair> pairs = CounterfactualPairs.of(fitting, MOST_PAIRS);
     var batch = new ArrayList<CounterfactualPairs.Pair>();
@@ -210,47 +215,30 @@ public record PairErasure(
       batch.add(pair);
       tokens += pair.one().length + pair.other().length;
       if (tokens >= TOKENS_AT_ONCE) {
-        read(fitting.model(), batch, moments);
+        readPairs(fitting.model(), batch, moments);
         batch.clear();
         tokens = 0;
       }
     }
     if (!batch.isEmpty()) {
-      read(fitting.model(), batch, moments);
+      readPairs(fitting.model(), batch, moments);
     }
   }
 
-  private static int[] neutral(Fitting fitting) {
-    int[] ids =
-        fitting
-            .tokenizer()
-            .encode(String.join("\n", fitting.neutral()), SpecialTokens.NONE)
-            .ids();
-    return Arrays.copyOf(ids, Math.min(ids.length, NEUTRAL_TOKENS));
-  }
-
-  private static void read(
+  private static void readPairs(
       Transformer model, List<CounterfactualPairs.Pair> pairs, Map<Site, Moments> moments) {
-    int[] ids =
-        pairs.stream()
-            .flatMap(pair -> List.of(pair.one(), pair.other()).stream())
-            .flatMapToInt(Arrays::stream)
-            .toArray();
-    int[] lengths =
-        pairs.stream()
-            .flatMap(pair -> List.of(pair.one().length, pair.other().length).stream())
-            .mapToInt(Integer::intValue)
-            .toArray();
-    read(model, ids, lengths, moments, pairs);
+    var rows = pairs.stream().flatMap(pair -> List.of(pair.one(), pair.other()).stream()).toList();
+    read(model, rows, moments, pairs);
   }
 
   /// One pass; everything but first tokens counts.
   private static void read(
       Transformer model,
-      int[] ids,
-      int[] lengths,
+      List<int[]> texts,
       Map<Site, Moments> moments,
       @Nullable List<CounterfactualPairs.Pair> pairs) {
+    int[] ids = texts.stream().flatMapToInt(Arrays::stream).toArray();
+    int[] lengths = texts.stream().mapToInt(row -> row.length).toArray();
     var content = new ArrayList<Long>();
     var left = new ArrayList<Long>();
     var right = new ArrayList<Long>();

@@ -157,7 +157,7 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
               Cell.of(mean(entrant, Outcome::perplexity)),
               Cell.of(100 * (perplexity(entrant) - 1)),
               Cell.of(mean(entrant, Outcome::divergence)),
-              Cell.of(mean(entrant, outcome -> outcome.changed())),
+              Cell.of(String.format(Locale.ROOT, "%,d", Math.round(mean(entrant, Outcome::changed)))),
               Cell.of(mean(entrant, Outcome::seconds))));
     }
     return new View.Table(
@@ -195,12 +195,13 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
     var columns =
         new ArrayList<>(List.of("method", "|SS-50|", "p", "gap", "p"));
     if (control) {
-      columns.addAll(List.of("|SS-50|: p to random", "gap: p to random"));
+      columns.addAll(List.of("p, random", "p, random (gap)"));
     }
     return new View.Table(
         "Change against the base, all domains pooled",
         "Is it more than chance, and more than as many random directions do? p: two-sided, paired"
-            + " resamples of items within terms; not corrected for the number of methods.",
+            + " resamples of items within terms, against the base, or against random for |SS-50| and"
+            + " for the gap; not corrected for the number of methods.",
         columns,
         cells);
   }

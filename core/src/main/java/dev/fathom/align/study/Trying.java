@@ -5,7 +5,7 @@ import dev.fathom.align.Method;
 import dev.fathom.align.Remedy;
 import dev.fathom.edit.Change;
 import dev.fathom.edit.Edit;
-import dev.fathom.evaluate.Perplexity;
+import dev.fathom.evaluate.Likelihood;
 import dev.fathom.evaluate.TokenScorer;
 import dev.fathom.evaluate.bias.BiasScorer;
 import dev.fathom.evaluate.bias.BiasScores;
@@ -18,12 +18,9 @@ import dev.fathom.model.Layout;
 import dev.fathom.model.Wanted;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
-import dev.fathom.text.SpecialTokens;
-import java.util.Arrays;
 import java.util.List;
 import java.util.LinkedHashMap;
 import java.util.Optional;
-import java.util.OptionalInt;
 import java.util.SequencedMap;
 
 /// Tries methods in one domain: tunes each on the items it is fitted on, measures it on others.
@@ -31,14 +28,11 @@ final class Trying {
   /// How much more perplexity a setting may cost to be chosen.
   private static final double MOST_PERPLEXITY = 1.05;
 
-  private static final int WINDOW = 128;
-
   private final Fitting fitting;
   private final int fold;
   private final List<StereoSetItem> test;
-  private final int[] fitted; // ids of neutral text to choose by
-  private final int[] others; // ids of neutral text to measure on
-  private final Perplexity.Config reading;
+  private final List<int[]> fitted; // neutral texts to choose by
+  private final List<int[]> others; // neutral texts to measure on
   private final double basePerplexity;
 
   /// @param heldOut neutral text that was not fitted on
@@ -47,17 +41,13 @@ final class Trying {
     this.fitting = domain.fitting();
     this.fold = domain.fold();
     this.test = domain.test();
-    this.fitted = ids(fitting.neutral(), tokens);
-    this.others = ids(heldOut, tokens);
-    int window = Math.min(WINDOW, fitting.model().card().context());
-    this.reading = new Perplexity.Config(window, window, false);
+    this.fitted = fitting.rows(fitting.neutral(), tokens);
+    this.others = fitting.rows(heldOut, tokens);
+    if (fitted.isEmpty() || others.isEmpty()) {
+      throw new IllegalArgumentException(
+          "There is no neutral text of at least two tokens to measure on.");
+    }
     this.basePerplexity = perplexity(TokenScorer.of(fitting.model()), fitted);
-  }
-
-  private int[] ids(List<String> texts, int most) {
-    int[] all =
-        fitting.tokenizer().encode(String.join("\n", texts), SpecialTokens.NONE).ids();
-    return all.length <= most ? all : Arrays.copyOf(all, most);
   }
 
   /// The model as it is.
@@ -147,8 +137,14 @@ final class Trying {
         (System.nanoTime() - start) / 1e9);
   }
 
-  private double perplexity(TokenScorer scorer, int[] ids) {
-    return Math.exp(Perplexity.nats(scorer, ids, OptionalInt.empty(), reading));
+  private static double perplexity(TokenScorer scorer, List<int[]> rows) {
+    double nats = 0;
+    long predicted = 0;
+    for (float[] row : scorer.score(rows, Likelihood.Config.standard())) {
+      nats -= Likelihood.sum(row);
+      predicted += row.length;
+    }
+    return Math.exp(nats / predicted);
   }
 
   /// Mean `KL(base ‖ changed)` over held-out neutral text, in nats.
@@ -158,8 +154,7 @@ final class Trying {
     }
     double sum = 0;
     int count = 0;
-    for (int from = 0; from < others.length; from += reading.window()) {
-      int[] ids = Arrays.copyOfRange(others, from, Math.min(others.length, from + reading.window()));
+    for (int[] ids : others) {
       try (var scope = Scope.withoutGradients()) {
         Tensor p = log(fitting.model(), ids);
         Tensor q = log(changed, ids);

@@ -21,7 +21,8 @@ import java.util.Optional;
 /// @param context how sentences are scored
 /// @param start what their first tokens are predicted from
 /// @param seed for whatever is drawn
-/// @param cache where features may be kept between methods; empty for nowhere
+/// @param cache where features may be kept between runs; empty for nowhere
+/// @param shared what methods found that others, or other settings, may use
 public record Fitting(
     Transformer model,
     Tokenizer tokenizer,
@@ -32,7 +33,8 @@ public record Fitting(
     SentenceScorer.Context context,
     StartToken start,
     long seed,
-    Optional<Path> cache) {
+    Optional<Path> cache,
+    Shared shared) {
   private static final int LONGEST_ROW = 512;
 
   public Fitting {

@@ -237,7 +237,8 @@ public record Lope(
   /// Probes the layers of a model and chooses what acts on each.
   public List<Layer> layers(Fitting fitting) {
     List<Slice> slices = Features.everyLayer(fitting.model(), Kind.RESID_POST);
-    ProbingResult probing = probed(fitting, slices);
+    ProbingResult probing =
+        fitting.shared().of(new Probed(labels), () -> probed(fitting, slices));
     List<double[]> directions =
         probing.layers().stream().map(LayerProbes::probe).map(probe -> probe.direction()).toList();
     List<List<Integer>> spans =
@@ -276,6 +277,9 @@ public record Lope(
         rows.size(),
         rows.getFirst().length);
   }
+
+  /// Probes depend on nothing but the labels.
+  private record Probed(Labels labels) {}
 
   private ProbingResult probed(Fitting fitting, List<Slice> slices) {
     List<LabelledText> texts = fitting.items().stream().flatMap(this::labelled).toList();

@@ -18,10 +18,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -145,7 +147,7 @@ final class EvaluateCommand implements Callable<Integer> {
     Optional<String> alone = wanted.stream().filter(ALONE::contains).findFirst();
     if (alone.isEmpty()) {
       refuseOthers("reasoning");
-      return reasoning.measurement(wanted.stream().map(this::task).toList(), test);
+      return reasoning.measurement(wanted.stream().map(EvaluateCommand::task).toList(), test);
     }
     if (wanted.size() > 1) {
       throw new IllegalArgumentException(
@@ -160,22 +162,25 @@ final class EvaluateCommand implements Callable<Integer> {
     return bias.measurement(alone.get(), test);
   }
 
-  private ReasoningTask task(String name) {
-    try {
-      return ReasoningTask.named(name);
-    } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException(
-          e.getMessage().replaceFirst("\\.$", ", ")
-              + "stereoset, crows, perplexity.",
-          e);
-    }
+  private static ReasoningTask task(String name) {
+    return ReasoningTask.ALL.stream()
+        .filter(task -> task.name().equals(name))
+        .findFirst()
+        .orElseThrow(() ->
+            new IllegalArgumentException(
+                "There is no task %s: choose from %s, stereoset, crows, perplexity."
+                    .formatted(
+                        name,
+                        ReasoningTask.ALL.stream()
+                            .map(ReasoningTask::name)
+                            .collect(Collectors.joining(", ")))));
   }
 
   /// Refuses options of the other kinds of tests.
   private void refuseOthers(String kind) {
     for (String other : KINDS) {
       if (!other.equals(kind)) {
-        for (OptionSpec option : spec.mixins().get(other).options()) {
+        for (OptionSpec option : Objects.requireNonNull(spec.mixins().get(other)).options()) {
           if (spec.commandLine().getParseResult().hasMatchedOption(option)) {
             throw new IllegalArgumentException(
                 "%s is of another kind of test: --task %s has no use for it."
@@ -215,8 +220,7 @@ final class EvaluateCommand implements Callable<Integer> {
     try {
       Files.createDirectories(directory);
     } catch (IOException e) {
-      throw new FathomException(
-          "%s: cannot be made (%s)".formatted(directory, e.getMessage()), e);
+      throw new FathomException("%s: cannot be made (%s)".formatted(directory, e.getMessage()), e);
     }
     AtomicFile.writeText(directory.resolve("result.json"), Json.render(result));
     AtomicFile.writeText(directory.resolve("report.html"), Html.render(page));

@@ -3,7 +3,6 @@ package dev.fathom.cli;
 import dev.fathom.FathomException;
 import dev.fathom.align.AttributeWords;
 import dev.fathom.align.Fitting;
-import dev.fathom.align.Shared;
 import dev.fathom.evaluate.bias.SentenceScorer;
 import dev.fathom.evaluate.bias.StartToken;
 import dev.fathom.evaluate.bias.StereoSet;
@@ -165,7 +164,6 @@ final class AlignOptions {
         bos ? SentenceScorer.Context.BOS : SentenceScorer.Context.OFFICIAL,
         StartToken.of(model.tokenizer(), Optional.ofNullable(startToken)),
         seed,
-        cache,
-        new Shared());
+        cache);
   }
 }

@@ -46,6 +46,32 @@ public record Fitting(
     }
   }
 
+  /// Of a fitting for which nothing is found yet.
+  public Fitting(
+      Transformer model,
+      Tokenizer tokenizer,
+      String domain,
+      List<StereoSetItem> items,
+      AttributeWords words,
+      List<String> neutral,
+      SentenceScorer.Context context,
+      StartToken start,
+      long seed,
+      Optional<Path> cache) {
+    this(
+        model,
+        tokenizer,
+        domain,
+        items,
+        words,
+        neutral,
+        context,
+        start,
+        seed,
+        cache,
+        new Shared());
+  }
+
   /// The beginning of some running texts as token rows, each text a row of its own with the special
   /// tokens that the tokenizer's files ask for.
   ///

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -103,6 +104,31 @@ public record AttributeWords(String domain, List<List<String>> sets) {
   /// The words of one group.
   public List<String> of(int group) {
     return sets.stream().map(set -> set.get(group)).toList();
+  }
+
+  /// A word that names a group.
+  ///
+  /// @param from its first char in the text
+  /// @param to one past its last char
+  public record Found(int group, int from, int to) {}
+
+  /// The words of a text that name a group, in their order.
+  public List<Found> found(String text) {
+    var groupOf = new HashMap<String, Integer>();
+    for (List<String> set : sets) {
+      for (int g = 0; g < set.size(); g++) {
+        groupOf.put(set.get(g), g);
+      }
+    }
+    var found = new ArrayList<Found>();
+    Matcher words = WORD.matcher(text);
+    while (words.find()) {
+      Integer group = groupOf.get(words.group().toLowerCase(Locale.ROOT));
+      if (group != null) {
+        found.add(new Found(group, words.start(), words.end()));
+      }
+    }
+    return found;
   }
 
   /// A text and one that says the same of other groups.

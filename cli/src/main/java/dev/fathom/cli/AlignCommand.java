@@ -14,6 +14,7 @@ import dev.fathom.edit.EditFile;
 import dev.fathom.evaluate.bias.StereoSetItem;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -54,8 +55,8 @@ final class AlignCommand implements Callable<Integer> {
   @Option(
       names = "--method",
       paramLabel = "NAME",
-      description =
-          "thesis, lope, editOnly, adjustOnly, allProbes, lastProbe, pairs, random.")
+      completionCandidates = Methods.class,
+      description = "One of ${COMPLETION-CANDIDATES}.")
   private @Nullable String method;
 
   @Option(
@@ -72,6 +73,14 @@ final class AlignCommand implements Callable<Integer> {
 
   @Mixin private final SeedOption seed = new SeedOption();
   @Mixin private final JsonOptions json = new JsonOptions();
+
+  /// The names of all methods.
+  private static final class Methods implements Iterable<String> {
+    @Override
+    public Iterator<String> iterator() {
+      return Roster.all().keySet().iterator();
+    }
+  }
 
   private AlignCommand(Console console) {
     this.console = console;
@@ -145,7 +154,8 @@ final class AlignCommand implements Callable<Integer> {
         names = "--methods",
         split = ",",
         paramLabel = "NAME",
-        description = "Methods; fathom align --help names them. Default: all.")
+        completionCandidates = Methods.class,
+        description = "Some of ${COMPLETION-CANDIDATES}. Default: all.")
     private List<String> methods = List.of();
 
     @Option(

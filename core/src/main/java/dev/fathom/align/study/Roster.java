@@ -1,6 +1,9 @@
 package dev.fathom.align.study;
 
 import dev.fathom.align.Method;
+import dev.fathom.align.baseline.Inlp;
+import dev.fathom.align.baseline.SentenceDebias;
+import dev.fathom.align.baseline.Subtraction;
 import dev.fathom.align.lope.Lope;
 import dev.fathom.align.lope.PairErasure;
 import java.util.LinkedHashMap;
@@ -19,6 +22,9 @@ public final class Roster {
           preset.equals(Lope.standard()) ? List.copyOf(Lope.grid()) : List.of(preset);
       all.put(preset.name(), new Entrant(preset.name(), settings));
     }
+    all.put("subtraction", new Entrant("subtraction", List.copyOf(Subtraction.grid())));
+    all.put("inlp", new Entrant("inlp", List.copyOf(Inlp.grid())));
+    all.put("sentence-debias", new Entrant("sentence-debias", List.copyOf(SentenceDebias.grid())));
     List<PairErasure> pairs = PairErasure.grid();
     all.put("pairs", new Entrant("pairs", List.copyOf(pairs)));
     all.put(

@@ -19,8 +19,11 @@ import dev.fathom.model.Wanted;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.List;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Optional;
+import java.util.Random;
 import java.util.SequencedMap;
 
 /// Tries methods in one domain: tunes each on the items it is fitted on, measures it on others.
@@ -28,11 +31,15 @@ final class Trying {
   /// How much more perplexity a setting may cost to be chosen.
   private static final double MOST_PERPLEXITY = 1.05;
 
+  /// Items that settings are chosen by, at most.
+  private static final int MOST_CHOOSING = 200;
+
   private final Fitting fitting;
   private final int fold;
   private final List<StereoSetItem> test;
   private final List<int[]> fitted; // neutral texts to choose by
   private final List<int[]> others; // neutral texts to measure on
+  private final List<StereoSetItem> chosenBy;
   private final double basePerplexity;
 
   /// @param heldOut neutral text that was not fitted on
@@ -47,7 +54,15 @@ final class Trying {
       throw new IllegalArgumentException(
           "There is no neutral text of at least two tokens to measure on.");
     }
+    this.chosenBy = some(fitting);
     this.basePerplexity = perplexity(TokenScorer.of(fitting.model()), fitted);
+  }
+
+  /// Items to choose settings by, drawn for the seed.
+  private static List<StereoSetItem> some(Fitting fitting) {
+    var items = new ArrayList<>(fitting.items());
+    Collections.shuffle(items, new Random(fitting.seed()));
+    return items.stream().limit(MOST_CHOOSING).toList();
   }
 
   /// The model as it is.
@@ -106,8 +121,7 @@ final class Trying {
   }
 
   private double icat(Remedy.Treated treated) {
-    List<ScoredItem> items =
-        StereoSetEvaluation.scores(scorer(treated.scorer()), fitting.items());
+    List<ScoredItem> items = StereoSetEvaluation.scores(scorer(treated.scorer()), chosenBy);
     return BiasScores.overall(items).icat();
   }
 

@@ -21,6 +21,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.SequencedMap;
+import java.util.function.ToDoubleBiFunction;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Collectors;
 
@@ -117,8 +118,9 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
     }
     views.add(cost());
     views.add(against());
-    views.add(tradeOff("LMS", "percent", scores, entrant -> scores.get(entrant).pooled().lms()));
-    views.add(tradeOff("perplexity", "times the base's", scores, this::perplexity));
+    views.add(tradeOff("LMS", "percent", scores, (_, own) -> own.pooled().lms()));
+    views.add(
+        tradeOff("perplexity", "times the base's", scores, (name, _) -> perplexity(name)));
     views.add(chosen());
     views.add(new View.Text("How to read this", "", List.of(READING, WARNING)));
     return views;
@@ -210,16 +212,15 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
       String what,
       String unit,
       SequencedMap<String, BiasScores> scores,
-      ToDoubleFunction<String> cost) {
+      ToDoubleBiFunction<String, BiasScores> cost) {
     var points = new ArrayList<Point>();
-    for (String entrant : entrants()) {
-      points.add(
-          Point.of(
-              scores.get(entrant).pooled().of(Measure.DISTANCE).value(),
-              cost.applyAsDouble(entrant),
-              entrant,
-              entrant));
-    }
+    scores.forEach((entrant, own) ->
+        points.add(
+            Point.of(
+                own.pooled().of(Measure.DISTANCE).value(),
+                cost.applyAsDouble(entrant, own),
+                entrant,
+                entrant)));
     return Scatter.of(
         "Bias against " + what,
         "Which methods lower |SS-50| without a price? (%s: %s; all domains pooled)"

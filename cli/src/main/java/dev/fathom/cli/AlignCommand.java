@@ -16,7 +16,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -215,12 +214,7 @@ final class AlignCommand implements Callable<Integer> {
             output.json().progress(console, "aligning", AlignmentStudy.size(all, entrants))) {
           table =
               AlignmentStudy.run(
-                  all,
-                  entrants,
-                  material.text(1),
-                  tokens,
-                  directory,
-                  _ -> progress.advance(1));
+                  all, entrants, material.text(1), tokens, directory, _ -> progress.advance(1));
         }
         ResultOutput.show(
             console,
@@ -244,7 +238,12 @@ final class AlignCommand implements Callable<Integer> {
             all.add(
                 new AlignmentStudy.Domain(
                     options.fitting(
-                        model, material, domain, fit, seed, Optional.of(directory.resolve("cache"))),
+                        model,
+                        material,
+                        domain,
+                        fit,
+                        seed,
+                        Optional.of(directory.resolve("cache"))),
                     fold.number(),
                     fold.test()));
           }

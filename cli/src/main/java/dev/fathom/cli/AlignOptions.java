@@ -44,8 +44,7 @@ final class AlignOptions {
       names = "--more",
       split = ",",
       paramLabel = "FILE",
-      description =
-          "More items to fit on; those about terms of --data are left out.")
+      description = "More items to fit on; those about terms of --data are left out.")
   private List<Path> more = List.of();
 
   @Option(
@@ -134,8 +133,7 @@ final class AlignOptions {
       if (Files.size(text) > LARGEST_TEXT) {
         throw new FathomException("%s: text of at most %d bytes".formatted(text, LARGEST_TEXT));
       }
-      List<String> lines =
-          Files.readString(text).lines().filter(line -> !line.isBlank()).toList();
+      List<String> lines = Files.readString(text).lines().filter(line -> !line.isBlank()).toList();
       if (lines.size() < 2) {
         throw new FathomException(
             text + ": at least two lines are needed, some to fit on and some to measure on");

@@ -182,8 +182,7 @@ final class ReasoningOptions {
     PromptTemplate asked = PromptTemplate.of(template, model.tokenizer());
     if (ranked) {
       return items.isPresent()
-          ? RankedEvaluation.run(
-              speaker, model.tokenizer(), tests, asked, batch, items.get(), done)
+          ? RankedEvaluation.run(speaker, model.tokenizer(), tests, asked, batch, items.get(), done)
           : RankedEvaluation.run(speaker, model.tokenizer(), tests, asked, batch, done);
     }
     var config = config(asked, StopTokens.of(model));

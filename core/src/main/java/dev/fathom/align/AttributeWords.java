@@ -24,8 +24,8 @@ import tools.jackson.databind.json.JsonMapper;
 /// *synagogue*, *church* and *mosque*: from them come counterfactual texts, which say the same of
 /// another group.
 ///
-/// Words are found as whole words, whatever their case, and a replaced word keeps its initial's.
-/// A word that is in several sets belongs to the last (*her* answers to *his* or to *him*: no list
+/// Words are found as whole words, whatever their case, and a replaced word keeps its initial's. A
+/// word that is in several sets belongs to the last (*her* answers to *his* or to *him*: no list
 /// can tell), so some counterfactuals are not quite English.
 ///
 /// @param sets each with as many words as there are groups, in lower case
@@ -36,8 +36,7 @@ public record AttributeWords(String domain, List<List<String>> sets) {
   public AttributeWords {
     sets = sets.stream().map(List::copyOf).toList();
     if (sets.isEmpty()) {
-      throw new IllegalArgumentException(
-          "The domain %s has no attribute words.".formatted(domain));
+      throw new IllegalArgumentException("The domain %s has no attribute words.".formatted(domain));
     }
     int groups = sets.getFirst().size();
     for (List<String> set : sets) {

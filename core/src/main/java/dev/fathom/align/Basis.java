@@ -118,8 +118,7 @@ public record Basis(int width, List<double[]> directions) {
   }
 
   private static Tensor matrix(List<double[]> rows, int width) {
-    return Tensor.of(
-        rows.stream().flatMapToDouble(Arrays::stream).toArray(), rows.size(), width);
+    return Tensor.of(rows.stream().flatMapToDouble(Arrays::stream).toArray(), rows.size(), width);
   }
 
   private static List<double[]> rows(Tensor matrix) {

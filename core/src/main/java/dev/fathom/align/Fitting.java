@@ -59,17 +59,7 @@ public record Fitting(
       long seed,
       Optional<Path> cache) {
     this(
-        model,
-        tokenizer,
-        domain,
-        items,
-        words,
-        neutral,
-        context,
-        start,
-        seed,
-        cache,
-        new Shared());
+        model, tokenizer, domain, items, words, neutral, context, start, seed, cache, new Shared());
   }
 
   /// The beginning of some running texts as token rows, each text a row of its own with the special
@@ -96,8 +86,7 @@ public record Fitting(
   /// All texts of the items that mean something: of each its stereotype, then its anti-stereotype.
   public List<String> sentences() {
     return items.stream()
-        .flatMap(item ->
-            List.of(item.stereotype().text(), item.antiStereotype().text()).stream())
+        .flatMap(item -> List.of(item.stereotype().text(), item.antiStereotype().text()).stream())
         .toList();
   }
 }

@@ -22,7 +22,6 @@ final class SvgChart {
   /// More points than this are named on demand only.
   private static final int MOST_LABELS = 24;
 
-
   private final Drawing drawing;
   private final Span x;
   private final Span y;

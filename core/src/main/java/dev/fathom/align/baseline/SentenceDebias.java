@@ -77,9 +77,7 @@ public record SentenceDebias(int components, int most) implements Method {
     try (var scope = Scope.withoutGradients()) {
       Tensor x =
           States.of(
-              fitting,
-              sets.stream().flatMap(List::stream).toList(),
-              Site.of(Kind.FINAL_NORM));
+              fitting, sets.stream().flatMap(List::stream).toList(), Site.of(Kind.FINAL_NORM));
       Parts parts = parts(x, fitting.words().groups());
       double[] squares = parts.squares;
       int rank =

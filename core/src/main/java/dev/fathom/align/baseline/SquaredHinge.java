@@ -42,16 +42,14 @@ final class SquaredHinge {
       List<Lbfgs> problems =
           IntStream.range(0, labellings.size())
               .mapToObj(k ->
-                  new Lbfgs(
-                      new double[width], inverse, TOLERANCE * steepest[k], MOST_ITERATIONS))
+                  new Lbfgs(new double[width], inverse, TOLERANCE * steepest[k], MOST_ITERATIONS))
               .toList();
       for (List<Integer> open = open(problems); !open.isEmpty(); open = open(problems)) {
         try (var inner = Scope.open()) {
           evaluate(x, signs, share, problems, open);
         }
       }
-      double[] weights =
-          problems.stream().flatMapToDouble(p -> Arrays.stream(p.point())).toArray();
+      double[] weights = problems.stream().flatMapToDouble(p -> Arrays.stream(p.point())).toArray();
       return scope.escape(Tensor.of(weights, labellings.size(), width));
     }
   }
@@ -114,9 +112,7 @@ final class SquaredHinge {
     for (int k = 0; k < open.size(); k++) {
       problems
           .get(open.get(k))
-          .tell(
-              losses[k] + sizes[k],
-              Arrays.copyOfRange(gradients, k * width, (k + 1) * width));
+          .tell(losses[k] + sizes[k], Arrays.copyOfRange(gradients, k * width, (k + 1) * width));
     }
   }
 }

@@ -11,9 +11,9 @@ import java.util.Locale;
 import java.util.Random;
 import java.util.TreeSet;
 
-/// Texts that say the same of two groups, as tokens: sentences of a fitting in which words that name
-/// a group are exchanged for another's ([dev.fathom.align.AttributeWords]), or the item's term for
-/// another item's. What differs between the two in a model is what it makes of the group.
+/// Texts that say the same of two groups, as tokens: sentences of a fitting in which words that
+/// name a group are exchanged for another's ([dev.fathom.align.AttributeWords]), or the item's term
+/// for another item's. What differs between the two in a model is what it makes of the group.
 final class CounterfactualPairs {
   private CounterfactualPairs() {}
 
@@ -34,7 +34,8 @@ final class CounterfactualPairs {
   static List<Pair> of(Fitting fitting, int most) {
     var random = new Random(fitting.seed());
     var terms =
-        new ArrayList<>(new TreeSet<>(fitting.items().stream().map(StereoSetItem::target).toList()));
+        new ArrayList<>(
+            new TreeSet<>(fitting.items().stream().map(StereoSetItem::target).toList()));
     var pairs = new ArrayList<Pair>();
     var items = new ArrayList<>(fitting.items());
     Collections.shuffle(items, random);
@@ -45,7 +46,11 @@ final class CounterfactualPairs {
         }
         List<Counterfactual> found = fitting.words().counterfactuals(sentence.text());
         if (found.isEmpty()) {
-          add(pairs, fitting, sentence.text(), renamed(sentence.text(), item.target(), terms, random));
+          add(
+              pairs,
+              fitting,
+              sentence.text(),
+              renamed(sentence.text(), item.target(), terms, random));
         } else {
           found.forEach(pair -> add(pairs, fitting, pair.text(), pair.other()));
         }

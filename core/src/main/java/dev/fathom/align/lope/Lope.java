@@ -140,8 +140,7 @@ public record Lope(
 
   /// All presets.
   public static List<Lope> presets() {
-    return List.of(
-        thesis(), standard(), editOnly(), adjustOnly(), allProbes(), lastProbe());
+    return List.of(thesis(), standard(), editOnly(), adjustOnly(), allProbes(), lastProbe());
   }
 
   /// Eight settings to choose from.
@@ -237,21 +236,16 @@ public record Lope(
   /// Probes the layers of a model and chooses what acts on each.
   public List<Layer> layers(Fitting fitting) {
     List<Slice> slices = Features.everyLayer(fitting.model(), Kind.RESID_POST);
-    ProbingResult probing =
-        fitting.shared().of(new Probed(labels), () -> probed(fitting, slices));
+    ProbingResult probing = fitting.shared().of(new Probed(labels), () -> probed(fitting, slices));
     List<double[]> directions =
         probing.layers().stream().map(LayerProbes::probe).map(probe -> probe.direction()).toList();
     List<List<Integer>> spans =
         switch (acting) {
-          case Acting.Reading(SpanRule rule) ->
-              probing.generalisation().orElseThrow().spans(rule);
+          case Acting.Reading(SpanRule rule) -> probing.generalisation().orElseThrow().spans(rule);
           case Acting.All() ->
-              slices.stream()
-                  .map(_ -> IntStream.range(0, slices.size()).boxed().toList())
-                  .toList();
+              slices.stream().map(_ -> IntStream.range(0, slices.size()).boxed().toList()).toList();
           case Acting.Last() -> slices.stream().map(_ -> List.of(slices.size() - 1)).toList();
-          case Acting.Own() ->
-              IntStream.range(0, slices.size()).mapToObj(List::of).toList();
+          case Acting.Own() -> IntStream.range(0, slices.size()).mapToObj(List::of).toList();
         };
     var layers = new ArrayList<Layer>();
     for (int l = 0; l < spans.size(); l++) {
@@ -264,8 +258,7 @@ public record Lope(
     return layers;
   }
 
-  private List<BiasNeurons.Found> found(
-      Transformer model, int layer, List<double[]> directions) {
+  private List<BiasNeurons.Found> found(Transformer model, int layer, List<double[]> directions) {
     try (var scope = Scope.withoutGradients()) {
       return BiasNeurons.ofLayer(model, layer, matrix(directions), neurons);
     }
@@ -291,9 +284,7 @@ public record Lope(
             : Split.random(data.positive(), HELD_OUT, fitting.seed());
     try (Features features =
         Fittings.features(
-            fitting,
-            texts.stream().map(LabelledText::text).toList(),
-            Features.Config.of(slices))) {
+            fitting, texts.stream().map(LabelledText::text).toList(), Features.Config.of(slices))) {
       var config =
           Probing.Config.standard()
               .withProbes(1)
@@ -317,8 +308,7 @@ public record Lope(
 
   private static LabelledText text(
       StereoSetItem item, StereoSetItem.Sentence sentence, String label) {
-    return new LabelledText(
-        sentence.text(), label, Optional.of(item.target()), Optional.empty());
+    return new LabelledText(sentence.text(), label, Optional.of(item.target()), Optional.empty());
   }
 
   // ---------------------------------------------------------------- what is changed
@@ -349,7 +339,8 @@ public record Lope(
                   .transpose(0, 1)
                   .indexSelect(0, chosen.stream().mapToLong(Integer::longValue).toArray());
           changes.add(
-              Change.Rows.inputs(out, chosen, edited(layer, old).to(out.weight().values().dtype())));
+              Change.Rows.inputs(
+                  out, chosen, edited(layer, old).to(out.weight().values().dtype())));
         }
         double alpha = strength == 0 ? 0 : activations[layer.layer()];
         if (alpha > 0) {
@@ -392,8 +383,7 @@ public record Lope(
     }
     List<String> stereotypes =
         fitting.items().stream().map(item -> item.stereotype().text()).toList();
-    try (Features features =
-            Fittings.features(fitting, stereotypes, Features.Config.of(slices));
+    try (Features features = Fittings.features(fitting, stereotypes, Features.Config.of(slices));
         var scope = Scope.withoutGradients()) {
       for (int i = 0; i < slices.size(); i++) {
         means[places.get(i)] = features.at(slices.get(i)).to(DType.F64).mean().item();

@@ -117,8 +117,7 @@ record PairDirections(Map<Site, Found> sites) {
     Found directions(long seed) {
       int width = Math.toIntExact(sum.size(0));
       Tensor mean = sum.div(tokens); // [width]
-      Tensor covariance =
-          squares.div(tokens).sub(mean.unsqueeze(1).matmul(mean.unsqueeze(0)));
+      Tensor covariance = squares.div(tokens).sub(mean.unsqueeze(1).matmul(mean.unsqueeze(0)));
       Tensor identity = identity(width);
       double ridge = RIDGE * covariance.mul(identity).sum().item() / width;
       Tensor.Eigen eigen = covariance.add(identity.mul(ridge + Double.MIN_NORMAL)).eigen();
@@ -249,8 +248,7 @@ record PairDirections(Map<Site, Found> sites) {
               return value;
             }
           };
-      model.stream(
-          Tensor.of(ids, ids.length), Pass.over(Layout.rows(lengths)).with(tap));
+      model.stream(Tensor.of(ids, ids.length), Pass.over(Layout.rows(lengths)).with(tap));
     }
   }
 

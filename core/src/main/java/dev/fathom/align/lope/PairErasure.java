@@ -76,7 +76,14 @@ public record PairErasure(
   /// What eight settings are tried.
   public static List<PairErasure> grid() {
     return List.of(
-        of(1), of(2), of(4), of(8), of(12), of(16), of(8).from(0.25), of(16).with(Outputs.ATTENTION));
+        of(1),
+        of(2),
+        of(4),
+        of(8),
+        of(12),
+        of(16),
+        of(8).from(0.25),
+        of(16).with(Outputs.ATTENTION));
   }
 
   /// The same with random directions, as a control of equal size.
@@ -150,7 +157,6 @@ public record PairErasure(
 
   private Tensor matrix(List<double[]> rows, int width) {
     int r = Math.min(rank, rows.size());
-    return Tensor.of(
-        rows.stream().limit(r).flatMapToDouble(Arrays::stream).toArray(), r, width);
+    return Tensor.of(rows.stream().limit(r).flatMapToDouble(Arrays::stream).toArray(), r, width);
   }
 }

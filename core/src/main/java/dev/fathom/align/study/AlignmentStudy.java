@@ -203,11 +203,13 @@ public final class AlignmentStudy {
     ObjectNode settings = json.putObject("settings");
     outcome.settings().forEach(settings::put);
     var items = json.putArray("items");
-    outcome.items().forEach(item -> {
-      ObjectNode line = items.addObject();
-      line.put("key", item.key());
-      item.write(line);
-    });
+    outcome
+        .items()
+        .forEach(item -> {
+          ObjectNode line = items.addObject();
+          line.put("key", item.key());
+          item.write(line);
+        });
     try {
       Files.createDirectories(file.getParent());
       Path part = file.resolveSibling(FILE + ".part");

@@ -59,7 +59,9 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
   /// The entrants, the base first.
   public List<String> entrants() {
     return List.copyOf(
-        outcomes.stream().map(Outcome::entrant).collect(Collectors.toCollection(LinkedHashSet::new)));
+        outcomes.stream()
+            .map(Outcome::entrant)
+            .collect(Collectors.toCollection(LinkedHashSet::new)));
   }
 
   private List<Outcome> of(String entrant) {
@@ -119,8 +121,7 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
     views.add(cost());
     views.add(against());
     views.add(tradeOff("LMS", "percent", scores, (_, own) -> own.pooled().lms()));
-    views.add(
-        tradeOff("perplexity", "times the base's", scores, (name, _) -> perplexity(name)));
+    views.add(tradeOff("perplexity", "times the base's", scores, (name, _) -> perplexity(name)));
     views.add(chosen());
     views.add(new View.Text("How to read this", "", List.of(READING, WARNING)));
     return views;
@@ -159,7 +160,8 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
               Cell.of(mean(entrant, Outcome::perplexity)),
               Cell.of(100 * (perplexity(entrant) - 1)),
               Cell.of(mean(entrant, Outcome::divergence)),
-              Cell.of(String.format(Locale.ROOT, "%,d", Math.round(mean(entrant, Outcome::changed)))),
+              Cell.of(
+                  String.format(Locale.ROOT, "%,d", Math.round(mean(entrant, Outcome::changed)))),
               Cell.of(mean(entrant, Outcome::seconds))));
     }
     return new View.Table(
@@ -194,8 +196,7 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
       }
       cells.add(row);
     }
-    var columns =
-        new ArrayList<>(List.of("method", "|SS-50|", "p", "gap", "p"));
+    var columns = new ArrayList<>(List.of("method", "|SS-50|", "p", "gap", "p"));
     if (control) {
       columns.addAll(List.of("p, random", "p, random (gap)"));
     }
@@ -262,8 +263,7 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
       float[] values = new float[scores.size() * rows.size()];
       for (int e = 0; e < scores.size(); e++) {
         for (int r = 0; r < rows.size(); r++) {
-          values[e * rows.size() + r] =
-              (float) scores.get(e).row(rows.get(r)).of(measure).value();
+          values[e * rows.size() + r] = (float) scores.get(e).row(rows.get(r)).of(measure).value();
         }
       }
       arrays.put(measure.key(), Grid.real(axes, values));

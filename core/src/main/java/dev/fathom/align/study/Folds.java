@@ -32,7 +32,8 @@ public final class Folds {
     if (count < 2) {
       throw new IllegalArgumentException("at least 2 folds are needed, found " + count);
     }
-    var terms = new ArrayList<>(new LinkedHashSet<>(items.stream().map(StereoSetItem::target).toList()));
+    var terms =
+        new ArrayList<>(new LinkedHashSet<>(items.stream().map(StereoSetItem::target).toList()));
     if (terms.size() < count) {
       throw new IllegalArgumentException(
           "%d items about %d terms (%s) are too few for %d folds: fit on a file of its own, or take more items"

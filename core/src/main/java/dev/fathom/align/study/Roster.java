@@ -29,7 +29,8 @@ public final class Roster {
     all.put("pairs", new Entrant("pairs", List.copyOf(pairs)));
     all.put(
         AlignmentTable.CONTROL,
-        new Entrant(AlignmentTable.CONTROL, pairs.stream().<Method>map(PairErasure::atRandom).toList()));
+        new Entrant(
+            AlignmentTable.CONTROL, pairs.stream().<Method>map(PairErasure::atRandom).toList()));
     return all;
   }
 

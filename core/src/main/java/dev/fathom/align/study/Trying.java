@@ -18,10 +18,10 @@ import dev.fathom.model.Layout;
 import dev.fathom.model.Wanted;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
-import java.util.List;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import java.util.SequencedMap;
@@ -188,8 +188,7 @@ final class Trying {
 
   private static long changed(Remedy remedy) {
     return switch (remedy) {
-      case Remedy.OfWeights(Edit edit) ->
-          edit.changes().stream().mapToLong(Trying::changed).sum();
+      case Remedy.OfWeights(Edit edit) -> edit.changes().stream().mapToLong(Trying::changed).sum();
       case Remedy.AtRunTime _ -> 0;
     };
   }

@@ -206,8 +206,7 @@ public final class Study {
     }
   }
 
-  private SequencedMap<String, Boolean> asked(
-      Tuned tuned, Path folder, Consumer<String> listener) {
+  private SequencedMap<String, Boolean> asked(Tuned tuned, Path folder, Consumer<String> listener) {
     var answers = new LinkedHashMap<String, Boolean>();
     subject.test.ifPresent(test -> ask(test, tuned, folder, listener, answers));
     return answers;

@@ -2,6 +2,7 @@ package dev.fathom.align.study;
 
 import dev.fathom.align.Method;
 import dev.fathom.align.baseline.Inlp;
+import dev.fathom.align.baseline.SelfDebias;
 import dev.fathom.align.baseline.SentenceDebias;
 import dev.fathom.align.baseline.Subtraction;
 import dev.fathom.align.lope.Lope;
@@ -25,6 +26,7 @@ public final class Roster {
     all.put("subtraction", new Entrant("subtraction", List.copyOf(Subtraction.grid())));
     all.put("inlp", new Entrant("inlp", List.copyOf(Inlp.grid())));
     all.put("sentence-debias", new Entrant("sentence-debias", List.copyOf(SentenceDebias.grid())));
+    all.put("self-debias", new Entrant("self-debias", List.copyOf(SelfDebias.grid())));
     List<PairErasure> pairs = PairErasure.grid();
     all.put("pairs", new Entrant("pairs", List.copyOf(pairs)));
     all.put(

@@ -27,9 +27,7 @@ final class Basis {
 
   /// `x [n, width]` without its part in the span, which is `x (I − QᵀQ)`.
   static Tensor off(Tensor x, Tensor basis) {
-    return basis.size(0) == 0
-        ? x
-        : x.sub(x.matmul(basis.transpose(0, 1)).matmul(basis));
+    return basis.size(0) == 0 ? x : x.sub(x.matmul(basis.transpose(0, 1)).matmul(basis));
   }
 
   /// The directions of `basis`, and those that `rows` add to them.

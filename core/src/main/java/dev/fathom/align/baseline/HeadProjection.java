@@ -9,8 +9,9 @@ import dev.fathom.tensor.Tensor;
 import java.util.List;
 
 /// Takes directions out of what the head reads, after the final norm: `W N(x)` becomes `W (I − QᵀQ)
-/// N(x)`, which is a low-rank step of W and costs nothing when the model runs. Scale and soft-cap of
-/// the logits come after it, a bias is not touched, and of tied tables the embedding stays as it is.
+/// N(x)`, which is a low-rank step of W and costs nothing when the model runs. Scale and soft-cap
+/// of the logits come after it, a bias is not touched, and of tied tables the embedding stays as it
+/// is.
 final class HeadProjection {
   private HeadProjection() {}
 
@@ -23,8 +24,9 @@ final class HeadProjection {
     }
   }
 
+  /// The step of the head's map; nothing where there are no directions.
+  ///
   /// @param basis Q, orthonormal rows `[r, dModel]`
-  /// @return nothing where there are none
   static List<Change> changes(Transformer model, Tensor basis) {
     if (basis.size(0) == 0) {
       return List.of();

@@ -110,8 +110,7 @@ public record Inlp(int iterations, Classifier classifier, int perClass) implemen
     List<Labelled> texts = texts(fitting);
     try (var scope = Scope.withoutGradients()) {
       Tensor x =
-          States.of(
-              fitting, texts.stream().map(Labelled::text).toList(), Site.of(Kind.FINAL_NORM));
+          States.of(fitting, texts.stream().map(Labelled::text).toList(), Site.of(Kind.FINAL_NORM));
       Tensor basis = basis(x, labellings(texts));
       var found = Settings.of("directions", basis.size(0), "texts", texts.size());
       return Fitted.of(fitting, this, HeadProjection.changes(fitting.model(), basis), found);

@@ -5,12 +5,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 
-/// The control for whatever changes a model along directions: as many directions in the same layers,
-/// of length 1 and orthogonal to each other like those, but drawn at random. An effect that is not
-/// larger than theirs is an effect of changing the model, not of the directions.
+/// The control for whatever changes a model along directions: as many directions in the same
+/// layers, of length 1 and orthogonal to each other like those, but drawn at random. An effect that
+/// is not larger than theirs is an effect of changing the model, not of the directions.
 ///
-/// One draw is one number of a distribution: in a wide model random directions hardly touch anything
-/// a text is made of, so compare with several seeds where a difference is small.
+/// One draw is one number of a distribution: in a wide model random directions hardly touch
+/// anything a text is made of, so compare with several seeds where a difference is small.
 public final class RandomDirections {
   private RandomDirections() {}
 

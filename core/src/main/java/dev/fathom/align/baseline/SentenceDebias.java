@@ -77,9 +77,7 @@ public record SentenceDebias(int components, int most) implements Method {
     try (var scope = Scope.withoutGradients()) {
       Tensor x =
           States.of(
-              fitting,
-              sets.stream().flatMap(List::stream).toList(),
-              Site.of(Kind.FINAL_NORM));
+              fitting, sets.stream().flatMap(List::stream).toList(), Site.of(Kind.FINAL_NORM));
       Parts parts = parts(x, fitting.words().groups());
       double[] squares = parts.squares;
       int rank =
@@ -117,6 +115,7 @@ public record SentenceDebias(int components, int most) implements Method {
   }
 
   /// Directions, orthonormal rows, and the sums of squares along them, largest first.
+  @SuppressWarnings("ArrayRecordComponent")
   record Parts(Tensor directions, double[] squares) {}
 
   /// The principal components of what is left of vectors of length 1 when each set's mean is taken

@@ -36,22 +36,21 @@ final class SquaredHinge {
     try (var scope = Scope.withoutGradients()) {
       int width = (int) x.size(1);
       Tensor signs = signs(labellings, (int) x.size(0)); // [labellings, n]
-      double share = 1 / (2 * c * x.size(0)); // the function is divided by 2 C n
+      double n = x.size(0);
+      double share = 1 / (2 * c * n); // the function is divided by 2 C n
       UnaryOperator<double[]> inverse = inverse(x, share);
-      double[] steepest = signs.matmul(x).abs().max(1, false).div(x.size(0)).toDoubles();
+      double[] steepest = signs.matmul(x).abs().max(1, false).div(n).toDoubles();
       List<Lbfgs> problems =
           IntStream.range(0, labellings.size())
               .mapToObj(k ->
-                  new Lbfgs(
-                      new double[width], inverse, TOLERANCE * steepest[k], MOST_ITERATIONS))
+                  new Lbfgs(new double[width], inverse, TOLERANCE * steepest[k], MOST_ITERATIONS))
               .toList();
       for (List<Integer> open = open(problems); !open.isEmpty(); open = open(problems)) {
         try (var inner = Scope.open()) {
           evaluate(x, signs, share, problems, open);
         }
       }
-      double[] weights =
-          problems.stream().flatMapToDouble(p -> Arrays.stream(p.point())).toArray();
+      double[] weights = problems.stream().flatMapToDouble(p -> Arrays.stream(p.point())).toArray();
       return scope.escape(Tensor.of(weights, labellings.size(), width));
     }
   }
@@ -80,7 +79,8 @@ final class SquaredHinge {
     if (width > WIDEST_MATRIX) {
       return double[]::clone;
     }
-    Tensor products = x.transpose(0, 1).matmul(x).div(x.size(0));
+    double n = x.size(0);
+    Tensor products = x.transpose(0, 1).matmul(x).div(n);
     double largest = products.abs().max().item();
     Tensor diagonal =
         Tensor.range(0, width)
@@ -114,9 +114,7 @@ final class SquaredHinge {
     for (int k = 0; k < open.size(); k++) {
       problems
           .get(open.get(k))
-          .tell(
-              losses[k] + sizes[k],
-              Arrays.copyOfRange(gradients, k * width, (k + 1) * width));
+          .tell(losses[k] + sizes[k], Arrays.copyOfRange(gradients, k * width, (k + 1) * width));
     }
   }
 }

@@ -69,8 +69,7 @@ class RandomDirectionsTest {
   @Test
   void moreThanDimensionsAreRefused() {
     try (var scope = Scope.withoutGradients()) {
-      assertThatThrownBy(
-              () -> RandomDirections.like(List.of(Tensor.zeros(DType.F64, 5, 4)), 0))
+      assertThatThrownBy(() -> RandomDirections.like(List.of(Tensor.zeros(DType.F64, 5, 4)), 0))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessageContaining("no 5 orthogonal directions in 4 dimensions");
     }

@@ -51,15 +51,7 @@ class SubtractionTest {
     int layer = Integer.parseInt(parts[1]);
     int index = Integer.parseInt(parts[2].substring(1));
     try (var scope = Scope.withoutGradients()) {
-      return model
-          .blocks()
-          .get(layer)
-          .mlp()
-          .out()
-          .weight()
-          .values()
-          .select(1, index)
-          .toDoubles();
+      return model.blocks().get(layer).mlp().out().weight().values().select(1, index).toDoubles();
     }
   }
 
@@ -73,8 +65,7 @@ class SubtractionTest {
       double[] v = vector(model, neuron);
       Tensor vector = Tensor.of(v, v.length);
       double length = vector.norm(0, false).item();
-      Tap tap =
-          Taps.add(Slice.of(Kind.RESID_POST, model.layers() - 1), vector, -0.7 / length);
+      Tap tap = Taps.add(Slice.of(Kind.RESID_POST, model.layers() - 1), vector, -0.7 / length);
       try (Remedy.Treated treated = remedy.applied(model)) {
         double[] found = logits(treated.transformer().orElseThrow(), Tap.NONE);
         double[] expected = logits(model, tap);

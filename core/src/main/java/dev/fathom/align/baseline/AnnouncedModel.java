@@ -19,6 +19,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -140,7 +141,7 @@ final class AnnouncedModel implements LanguageModel, TokenScorer {
           int from = group.getFirst().start();
           return from == 0
               ? new KvStore.Keys(k, v)
-              : continued(beginnings.get(from).keys(layer), k, v);
+              : continued(Objects.requireNonNull(beginnings.get(from)).keys(layer), k, v);
         };
     var layout = new Layout(segments);
     Tensor x = model.stream(Tensor.of(all, all.length), Pass.over(layout).with(store));
@@ -164,17 +165,16 @@ final class AnnouncedModel implements LanguageModel, TokenScorer {
       List<int[]> rows, Tensor x, Layout layout, Map<Integer, Runs> beginnings, OptionalInt start) {
     var pool = new ArrayList<Tensor>(List.of(x));
     Map<Integer, Integer> ends = new HashMap<>();
-    beginnings.forEach(
-        (length, run) -> {
-          ends.put(length, layout.tokens() + ends.size());
-          pool.add(run.last(0, length - 1));
-        });
+    beginnings.forEach((length, run) -> {
+      ends.put(length, layout.tokens() + ends.size());
+      pool.add(run.last(0, length - 1));
+    });
     var index = new ArrayList<Integer>();
     int at = rows.stream().mapToInt(row -> row.length).sum();
     for (int[] row : rows) {
       int first = begins(row, start) ? 1 : 0;
       if (first == 1) {
-        index.add(ends.get(announcement.length + 1));
+        index.add(Objects.requireNonNull(ends.get(announcement.length + 1)));
       }
       for (int t = first; t < row.length; t++) {
         index.add(at++);
@@ -202,8 +202,7 @@ final class AnnouncedModel implements LanguageModel, TokenScorer {
       Streams both = streams(rows, start);
       if (wanted.lastOnly()) {
         Tensor last = Tensor.of(layout.lastTokens(), rows.size());
-        both =
-            new Streams(both.plain.indexSelect(0, last), both.announced.indexSelect(0, last));
+        both = new Streams(both.plain.indexSelect(0, last), both.announced.indexSelect(0, last));
       }
       Tensor found = adjusted(both);
       long[] columns = wanted.columns();
@@ -227,6 +226,7 @@ final class AnnouncedModel implements LanguageModel, TokenScorer {
   ///
   /// @param number its place among the caller's rows
   /// @param ids with the start token, where it is in the context
+  @SuppressWarnings("ArrayRecordComponent")
   private record Scored(int number, int[] ids) {
     int read() {
       return Math.max(0, ids.length - 1);
@@ -245,8 +245,7 @@ final class AnnouncedModel implements LanguageModel, TokenScorer {
         IntStream.range(0, rows.size())
             .mapToObj(r ->
                 new Scored(
-                    r,
-                    IntStream.concat(before.stream(), Arrays.stream(rows.get(r))).toArray()))
+                    r, IntStream.concat(before.stream(), Arrays.stream(rows.get(r))).toArray()))
             .sorted(Comparator.comparingInt(Scored::read).reversed())
             .toList();
     if (!sorted.isEmpty()) {
@@ -288,12 +287,9 @@ final class AnnouncedModel implements LanguageModel, TokenScorer {
   private void score(List<Scored> batch, OptionalInt begin, float[][] found) {
     try (var scope = Scope.withoutGradients()) {
       Streams both =
-          streams(
-              batch.stream().map(row -> Arrays.copyOf(row.ids, row.read())).toList(), begin);
+          streams(batch.stream().map(row -> Arrays.copyOf(row.ids, row.read())).toList(), begin);
       int[] next =
-          batch.stream()
-              .flatMapToInt(row -> Arrays.stream(row.ids, 1, row.ids.length))
-              .toArray();
+          batch.stream().flatMapToInt(row -> Arrays.stream(row.ids, 1, row.ids.length)).toArray();
       float[] packed = new float[next.length];
       int chunk = (int) Math.max(1, CHUNK_BYTES / (4L * outputs()));
       for (int from = 0; from < next.length; from += chunk) {
@@ -365,8 +361,7 @@ final class AnnouncedModel implements LanguageModel, TokenScorer {
 
     private void requireRow(int row) {
       if (row < 0 || row >= rows()) {
-        throw new IllegalArgumentException(
-            "there is no row %d among %d".formatted(row, rows()));
+        throw new IllegalArgumentException("there is no row %d among %d".formatted(row, rows()));
       }
     }
 

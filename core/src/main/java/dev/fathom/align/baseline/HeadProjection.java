@@ -24,8 +24,9 @@ final class HeadProjection {
     }
   }
 
+  /// The step of the head's map; nothing where there are no directions.
+  ///
   /// @param basis Q, orthonormal rows `[r, dModel]`
-  /// @return nothing where there are none
   static List<Change> changes(Transformer model, Tensor basis) {
     if (basis.size(0) == 0) {
       return List.of();

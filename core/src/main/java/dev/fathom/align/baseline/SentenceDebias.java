@@ -115,6 +115,7 @@ public record SentenceDebias(int components, int most) implements Method {
   }
 
   /// Directions, orthonormal rows, and the sums of squares along them, largest first.
+  @SuppressWarnings("ArrayRecordComponent")
   record Parts(Tensor directions, double[] squares) {}
 
   /// The principal components of what is left of vectors of length 1 when each set's mean is taken

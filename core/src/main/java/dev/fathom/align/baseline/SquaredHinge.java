@@ -36,9 +36,10 @@ final class SquaredHinge {
     try (var scope = Scope.withoutGradients()) {
       int width = (int) x.size(1);
       Tensor signs = signs(labellings, (int) x.size(0)); // [labellings, n]
-      double share = 1 / (2 * c * x.size(0)); // the function is divided by 2 C n
+      double n = x.size(0);
+      double share = 1 / (2 * c * n); // the function is divided by 2 C n
       UnaryOperator<double[]> inverse = inverse(x, share);
-      double[] steepest = signs.matmul(x).abs().max(1, false).div(x.size(0)).toDoubles();
+      double[] steepest = signs.matmul(x).abs().max(1, false).div(n).toDoubles();
       List<Lbfgs> problems =
           IntStream.range(0, labellings.size())
               .mapToObj(k ->
@@ -78,7 +79,8 @@ final class SquaredHinge {
     if (width > WIDEST_MATRIX) {
       return double[]::clone;
     }
-    Tensor products = x.transpose(0, 1).matmul(x).div(x.size(0));
+    double n = x.size(0);
+    Tensor products = x.transpose(0, 1).matmul(x).div(n);
     double largest = products.abs().max().item();
     Tensor diagonal =
         Tensor.range(0, width)

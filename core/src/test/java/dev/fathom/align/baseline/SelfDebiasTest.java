@@ -151,8 +151,7 @@ class SelfDebiasTest {
       int[] all = joined(rows.toArray(int[][]::new));
       var layout = Layout.rows(rows.stream().mapToInt(row -> row.length).toArray());
       Tensor whole = twice.logits(Tensor.of(all, all.length), layout, Wanted.ALL);
-      Tensor last =
-          twice.logits(Tensor.of(all, all.length), layout, Wanted.LAST.columns(4, 2));
+      Tensor last = twice.logits(Tensor.of(all, all.length), layout, Wanted.LAST.columns(4, 2));
       try (var session = twice.session(1)) {
         for (int r = 0; r < rows.size(); r++) {
           int[] row = rows.get(r);
@@ -247,8 +246,7 @@ class SelfDebiasTest {
         Remedy.Treated treated = treated(STRONG, model)) {
       var words = new Words(model.outputs(), true);
       int[] prompt = {START, 5, 9};
-      Generation found =
-          Generator.of(treated.model(), words).run(prompt, Decoding.greedy(6));
+      Generation found = Generator.of(treated.model(), words).run(prompt, Decoding.greedy(6));
       int[] read = prompt;
       for (int token : found.tokens()) {
         double[] p = oracle(model, read, STRONG);

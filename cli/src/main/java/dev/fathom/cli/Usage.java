@@ -28,6 +28,7 @@ final class Usage {
     HEADINGS.put(ComputeOptions.class, "Model");
     HEADINGS.put(MixtureOptions.class, "Model");
     HEADINGS.put(PromptOptions.class, "Prompt");
+    HEADINGS.put(RecipeOptions.class, "Learning");
     HEADINGS.put(DecodingOptions.class, "Generation");
     HEADINGS.put(DolaOptions.class, "Generation");
     HEADINGS.put(ReasoningOptions.class, "Reasoning tests");

@@ -206,6 +206,16 @@ public final class Mod implements AutoCloseable {
     }
   }
 
+  /// How a mixture's file mixes, whatever model it was made for.
+  ///
+  /// @throws FathomException if the file is no mixture
+  public static Config configOf(Path path) {
+    try (var file = SafetensorsFile.open(path)) {
+      Card card = Card.fromMetadata(file.metadata(), path).requireKind(KIND, path);
+      return Config.of(card.parameters(), path);
+    }
+  }
+
   /// The same mixture, counting only the best `topK` routes; it lives no longer than this one.
   ///
   /// @throws IllegalArgumentException if there are not so many routes, or they all count the same

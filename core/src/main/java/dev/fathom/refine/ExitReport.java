@@ -4,7 +4,6 @@ import dev.fathom.data.Prompt;
 import dev.fathom.evaluate.MeanInterval;
 import dev.fathom.evaluate.Provenances;
 import dev.fathom.model.LanguageModel;
-import dev.fathom.model.Transformer;
 import dev.fathom.tensor.Scope;
 import dev.fathom.text.TokenDisplay;
 import dev.fathom.text.Tokenizer;
@@ -28,8 +27,8 @@ import java.util.stream.IntStream;
 /// What does leaving early save, here, and does it say the same? A model that may leave early
 /// continues prompts, greedily, one at a time or in batches; then it and another model read those
 /// very texts again, token by token, and are timed. The other is the full model (every block, the
-/// last layer alone, on the same weights) unless it is said otherwise. As both read the same tokens,
-/// a text that ends sooner counts for nothing.
+/// last layer alone, on the same weights) unless it is said otherwise. As both read the same
+/// tokens, a text that ends sooner counts for nothing.
 ///
 /// Skipping at most all but `leastBlocks` of `layers` blocks makes nothing more than `layers /
 /// leastBlocks` times as fast; the head, the router and what must be made up for later take from
@@ -345,9 +344,7 @@ public record ExitReport(
       for (int t = 0; t < length; t++) {
         int last = t - 1;
         List<int[]> next =
-            t == 0
-                ? prompts
-                : Arrays.stream(texts).map(text -> new int[] {text[last]}).toList();
+            t == 0 ? prompts : Arrays.stream(texts).map(text -> new int[] {text[last]}).toList();
         long start = System.nanoTime();
         said.add(said(session, next));
         steps[t] = (System.nanoTime() - start) / 1e9;

@@ -45,7 +45,6 @@ final class RunDirectory implements AutoCloseable {
   private static final Set<String> FIELDS =
       Set.of("step", "loss", "rate", "norm", "tokens", "seconds", HELD_OUT);
 
-
   private final Path directory;
   private final @Nullable FileChannel lock; // null where another process keeps the files
   private final List<String> measures;

@@ -38,17 +38,17 @@ import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/// How much faster does a tuned model become where only K of its mixture's layers count for a token,
-/// and does it still say the same? (Thesis, Table 5.3.)
+/// How much faster does a tuned model become where only K of its mixture's layers count for a
+/// token, and does it still say the same? (Thesis, Table 5.3.)
 ///
 /// Each way to leave early continues the same prompts, every text for the same number of tokens,
-/// and is timed beside the dense mixture (every block, all k layers) on the very tokens it said; the
-/// dense mixture itself beside the tuned model's last layer alone. Leaving at the first confident
-/// layer is the way that needs no training ([ConfidenceExit]); it may leave from the layer that the
-/// mixture's first route speaks for, so that both can skip as many blocks.
+/// and is timed beside the dense mixture (every block, all k layers) on the very tokens it said;
+/// the dense mixture itself beside the tuned model's last layer alone. Leaving at the first
+/// confident layer is the way that needs no training ([ConfidenceExit]); it may leave from the
+/// layer that the mixture's first route speaks for, so that both can skip as many blocks.
 ///
-/// Of n blocks at most k − 1 are skipped, so that nothing becomes more than n / (n − k + 1) times as
-/// fast: the thesis' 1.1 to 1.6 times for k = 3 cannot come from skipped blocks.
+/// Of n blocks at most k − 1 are skipped, so that nothing becomes more than n / (n − k + 1) times
+/// as fast: the thesis' 1.1 to 1.6 times for k = 3 cannot come from skipped blocks.
 ///
 /// It misleads on a machine that does other things: look at the intervals, and at the blocks, which
 /// do not depend on that.
@@ -254,8 +254,7 @@ public record AccelerationStudy(
         for (Way way : ways(tuned, dense, config)) {
           if (!items.has(way.key())) {
             listener.accept("%s: %s".formatted(subject.getKey(), way.key()));
-            items.append(
-                way.key(), measured(way, tuned, dense, tokenizer, prompts, config)::write);
+            items.append(way.key(), measured(way, tuned, dense, tokenizer, prompts, config)::write);
           }
         }
       }
@@ -534,8 +533,7 @@ public record AccelerationStudy(
     return arrays;
   }
 
-  private static Grid vector(
-      Axis ways, List<Measured> measured, ToDoubleFunction<Measured> value) {
+  private static Grid vector(Axis ways, List<Measured> measured, ToDoubleFunction<Measured> value) {
     float[] values = new float[measured.size()];
     for (int i = 0; i < values.length; i++) {
       values[i] = (float) value.applyAsDouble(measured.get(i));

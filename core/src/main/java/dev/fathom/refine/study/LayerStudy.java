@@ -211,8 +211,8 @@ public record LayerStudy(Provenance provenance, String subject, Run implicit, Li
   public SequencedMap<String, Grid> arrays() {
     var arrays = new LinkedHashMap<String, Grid>();
     watched()
-        .forEach((layer, curve) ->
-            arrays.put("%s_implicit_layer%s".formatted(subject, layer), curve));
+        .forEach(
+            (layer, curve) -> arrays.put("%s_implicit_layer%s".formatted(subject, layer), curve));
     explicit.forEach(run -> arrays.put("%s_%s".formatted(subject, run.name()), own(run)));
     return arrays;
   }

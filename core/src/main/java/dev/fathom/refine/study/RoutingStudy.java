@@ -150,8 +150,7 @@ public record RoutingStudy(Provenance provenance, String subject, List<Run> runs
     for (Run run : runs) {
       TrainingLog log = run.log().orElseThrow();
       for (String gate : Curves.named(log, GATE)) {
-        arrays.put(
-            "%s_seed%d_%s".formatted(run.name(), run.seed(), gate), Curves.of(log, gate));
+        arrays.put("%s_seed%d_%s".formatted(run.name(), run.seed(), gate), Curves.of(log, gate));
       }
     }
     return arrays;

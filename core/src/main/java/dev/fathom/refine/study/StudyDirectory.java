@@ -120,8 +120,7 @@ final class StudyDirectory {
       var runs = new ArrayList<Run>();
       for (int k = 1; k <= model.layers(); k++) {
         for (int top = 1; top <= k; top++) {
-          runs.addAll(
-              runs(task, Variants.gridName(k, top), "k = %d, K = %d".formatted(k, top)));
+          runs.addAll(runs(task, Variants.gridName(k, top), "k = %d, K = %d".formatted(k, top)));
         }
       }
       if (runs.size() > 1) {
@@ -173,7 +172,8 @@ final class StudyDirectory {
       return answers.isEmpty()
           ? List.of()
           : List.of(
-              new Run(name, title, Optional.empty(), 0, Optional.empty(), Optional.empty(), answers));
+              new Run(
+                  name, title, Optional.empty(), 0, Optional.empty(), Optional.empty(), answers));
     }
     var runs = new ArrayList<Run>();
     for (long seed : seeds(data, Study.seeded(name))) {
@@ -251,11 +251,7 @@ final class StudyDirectory {
     long all = elements(data, List.of(Way.LORA_ALL, Way.LORA_ALL_MOD));
     boolean both = below > 0 && all > 0;
     return new ParameterCount(
-        elements(lora),
-        elements(mod),
-        model.card().parameters(),
-        both ? all : 0,
-        both ? below : 0);
+        elements(lora), elements(mod), model.card().parameters(), both ? all : 0, both ? below : 0);
   }
 
   private static long elements(Path data, List<Way> ways) {

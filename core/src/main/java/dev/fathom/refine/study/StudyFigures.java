@@ -14,7 +14,8 @@ import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 
-/// The thesis' figures and tables about refinement, drawn from what studies left in their directory.
+/// The thesis' figures and tables about refinement, drawn from what studies left in their
+/// directory.
 ///
 /// ```java
 /// var config = Figures.Config.standard().with(StudyFigures.of(Optional.of(studies)));
@@ -160,9 +161,7 @@ public final class StudyFigures {
             "%s. %s"
                 .formatted(
                     study.subject(),
-                    List.of(measured).stream()
-                        .map(study::ended)
-                        .collect(Collectors.joining(" "))));
+                    List.of(measured).stream().map(study::ended).collect(Collectors.joining(" "))));
   }
 
   private static Optional<Drawn> grids(StudyDirectory directory, boolean appendix) {

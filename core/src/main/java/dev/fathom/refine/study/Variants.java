@@ -59,8 +59,7 @@ public record Variants(Lora lora, int late, Distillation distillation) {
   }
 
   /// The model as it is.
-  static final Variant BASE =
-      new Variant(Way.BASE.text(), Way.BASE.title(), Optional.empty(), 0);
+  static final Variant BASE = new Variant(Way.BASE.text(), Way.BASE.title(), Optional.empty(), 0);
 
   static final List<Way> FOUR =
       List.of(Way.LORA_BELOW, Way.LORA_BELOW_MOD, Way.LORA_ALL, Way.LORA_ALL_MOD);
@@ -68,12 +67,7 @@ public record Variants(Lora lora, int late, Distillation distillation) {
   static final List<Way> MIXED = List.of(Way.LORA_BELOW_MOD, Way.LORA_ALL_MOD);
 
   static final List<Way> ABLATED =
-      List.of(
-          Way.NO_NORMS,
-          Way.NO_DISTILLATION,
-          Way.UNIFORM,
-          Way.NORMED_ROUTER,
-          Way.TEACHER_FIRST);
+      List.of(Way.NO_NORMS, Way.NO_DISTILLATION, Way.UNIFORM, Way.NORMED_ROUTER, Way.TEACHER_FIRST);
 
   static String gridName(int late, int top) {
     return "mod_k%d_top%d".formatted(late, top);
@@ -95,8 +89,8 @@ public record Variants(Lora lora, int late, Distillation distillation) {
     return Refinement.Config.of(loras, mod).with(distillation);
   }
 
-  /// The model, and steps below the late layers or everywhere, with and without the mixture
-  /// (tables 5.1 and 5.2).
+  /// The model, and steps below the late layers or everywhere, with and without the mixture (tables
+  /// 5.1 and 5.2).
   public List<Variant> tables() {
     Mod.Config mod = Mod.Config.dense(late);
     return List.of(
@@ -140,15 +134,13 @@ public record Variants(Lora lora, int late, Distillation distillation) {
         Way.NO_DISTILLATION.of(whole.with(Distillation.none())),
         Way.UNIFORM.of(mixed(loras, mod.withUniform(true))),
         Way.NORMED_ROUTER.of(mixed(loras, mod.withNormRouterInput(true))),
-        Way.TEACHER_FIRST.of(
-            whole.with(distillation.with(Distillation.Divergence.TEACHER_FIRST))));
+        Way.TEACHER_FIRST.of(whole.with(distillation.with(Distillation.Divergence.TEACHER_FIRST))));
   }
 
   /// The run that watches its late layers, then one for each of them (Figs 4.7 and 4.8).
   public List<Variant> layers() {
     var variants = new ArrayList<Variant>();
-    variants.add(
-        Way.IMPLICIT.of(Refinement.Config.of(List.of(lora)).watching(late, 0.25)));
+    variants.add(Way.IMPLICIT.of(Refinement.Config.of(List.of(lora)).watching(late, 0.25)));
     for (int layer = lora.to() - late; layer < lora.to(); layer++) {
       variants.add(
           Variant.of(

@@ -106,7 +106,8 @@ class StudyFiguresTest {
           .contains("<h2>Figure C.2: ", "<h2>Table 5.2: ")
           .doesNotContain("<h2>Figure 4.8", "<h2>Figure 5.3", "<h2>Table 5.1", "<h2>Table 5.3")
           .contains("obqa: best with k = ", "mawps, nats a token in the last quarter")
-          .contains("mean over arc-e (2 seeds): LoRA below ", "LoRA below + mixture, seed 1: layer 1");
+          .contains(
+              "mean over arc-e (2 seeds): LoRA below ", "LoRA below + mixture, seed 1: layer 1");
       assertThat(page.substring(page.indexOf("Not here yet")))
           .contains("Figure 4.8: ", "Figure 5.3: ", "Table 5.1: ", "Table 5.3: ")
           .contains("<code>fathom study acceleration --run TUNED --tasks arc-e,arc-c -m MODEL")

@@ -54,7 +54,7 @@ class CrowsTest {
         .hasMessageContaining("line 2: its stereo_antistereo should be stereo or antistereo");
     assertThatThrownBy(() -> read(HEAD + "0,a,,stereo,gender\n"))
         .hasMessageContaining("line 2: its sent_less is empty");
-    assertThatThrownBy(() -> read(HEAD)).hasMessageContaining("no pairs in it");
+    assertThatThrownBy(() -> read(HEAD)).hasMessageContaining("no records in it");
   }
 
   @Test

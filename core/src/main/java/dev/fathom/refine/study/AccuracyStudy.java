@@ -136,12 +136,17 @@ public record AccuracyStudy(
                   long seeds =
                       runs(subject, first.name()).stream().mapToLong(Run::seed).distinct().count();
                   return right
-                      ? "%s (%d items, %d seeds)".formatted(subject, first.answers().size(), seeds)
-                      : "%s (%d seeds)".formatted(subject, seeds);
+                      ? "%s (%d items, %s)"
+                          .formatted(subject, first.answers().size(), counted(seeds))
+                      : "%s (%s)".formatted(subject, counted(seeds));
                 })
                 .collect(Collectors.joining(", "));
     return "%s, mean over %s: %s."
         .formatted(right ? "Right answers in %" : "Nats a held-out token", sets, all);
+  }
+
+  private static String counted(long seeds) {
+    return seeds == 1 ? "1 seed" : seeds + " seeds";
   }
 
   private boolean learns(String variant) {
@@ -212,12 +217,15 @@ public record AccuracyStudy(
           for (String subject : subjects.keySet()) {
             double[] found = runs(subject, variant).stream().mapToDouble(Run::heldOut).toArray();
             row.add(
-                found.length == 0
-                    ? View.Cell.of("")
-                    : new View.Quantity(
-                        Arrays.stream(found).average().orElse(Double.NaN),
-                        Arrays.stream(found).min().orElse(Double.NaN),
-                        Arrays.stream(found).max().orElse(Double.NaN)));
+                switch (found.length) {
+                  case 0 -> View.Cell.of("");
+                  case 1 -> View.Cell.of(found[0]);
+                  default ->
+                      new View.Quantity(
+                          Arrays.stream(found).average().orElse(Double.NaN),
+                          Arrays.stream(found).min().orElse(Double.NaN),
+                          Arrays.stream(found).max().orElse(Double.NaN));
+                });
           }
           rows.add(row);
         });

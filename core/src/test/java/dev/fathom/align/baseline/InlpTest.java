@@ -36,6 +36,7 @@ class InlpTest {
   }
 
   /// Three classes along two planted directions, in a space whose axes differ in size.
+  @SuppressWarnings("ArrayRecordComponent")
   private record Planted(double[][] rows, int[] classes) {
     static Planted of(long seed) {
       var random = new Random(seed);

@@ -47,7 +47,7 @@ class SubtractionTest {
   }
 
   private static double[] vector(Transformer model, String neuron) {
-    String[] parts = neuron.split("\\.");
+    String[] parts = neuron.split("\\.", -1);
     int layer = Integer.parseInt(parts[1]);
     int index = Integer.parseInt(parts[2].substring(1));
     try (var scope = Scope.withoutGradients()) {

@@ -1,13 +1,20 @@
 package dev.fathom.align;
 
+import dev.fathom.edit.Change;
+import dev.fathom.edit.Edit;
 import dev.fathom.evaluate.bias.SentenceScorer;
 import dev.fathom.evaluate.bias.StartToken;
 import dev.fathom.evaluate.bias.StereoSetItem;
 import dev.fathom.model.Transformer;
+import dev.fathom.text.SpecialTokens;
 import dev.fathom.text.Tokenizer;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
+import java.util.SequencedMap;
+import java.util.stream.Stream;
 
 /// What a [Method] may look at: a model, items of one domain that it will not be tested on, the
 /// words that name the domain's groups, and running text that has nothing to do with it.
@@ -40,11 +47,42 @@ public record Fitting(
     }
   }
 
+  /// An edit of this fitting's model, with a card that says how it was found.
+  ///
+  /// @param found what fitting found out, by name; in the card after the method's settings
+  public Edit edit(Method method, List<Change> changes, SequencedMap<String, String> found) {
+    Edit edit = Edit.of(model, method.name(), changes);
+    var parameters = new LinkedHashMap<String, String>();
+    parameters.put("domain", domain);
+    parameters.putAll(method.settings());
+    parameters.putAll(found);
+    long terms = items.stream().map(StereoSetItem::target).distinct().count();
+    return edit.with(
+        edit.card()
+            .withParameters(parameters)
+            .withSeed(seed)
+            .withData("%d items about %d terms".formatted(items.size(), terms)));
+  }
+
+  /// The first tokens of texts that are joined by line breaks, at most so many.
+  public int[] tokens(List<String> texts, int most) {
+    var joined = new StringBuilder();
+    int[] ids = new int[0];
+    long enough = 8L * most; // chars: read more only where their tokens are longer
+    for (int t = 0; t < texts.size() && ids.length < most; t++) {
+      joined.append(t == 0 ? "" : "\n").append(texts.get(t));
+      if (joined.length() >= enough || t == texts.size() - 1) {
+        ids = tokenizer.encode(joined.toString(), SpecialTokens.NONE).ids();
+        enough = 2L * joined.length();
+      }
+    }
+    return Arrays.copyOf(ids, Math.min(ids.length, most));
+  }
+
   /// All texts of the items that mean something: of each its stereotype, then its anti-stereotype.
   public List<String> sentences() {
     return items.stream()
-        .flatMap(item ->
-            List.of(item.stereotype().text(), item.antiStereotype().text()).stream())
+        .flatMap(item -> Stream.of(item.stereotype().text(), item.antiStereotype().text()))
         .toList();
   }
 }

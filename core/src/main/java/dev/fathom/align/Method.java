@@ -5,8 +5,8 @@ import java.util.SequencedMap;
 /// A way to make a model less biased, with all its settings: fitted on some items, it gives a
 /// [Remedy]. Equal methods give equal remedies on the same [Fitting].
 ///
-/// What a method does is described where it is implemented; whether it helps, only a comparison with
-/// others on items it was not fitted on can say.
+/// What a method does is described where it is implemented; whether it helps, only a comparison
+/// with others on items it was not fitted on can say.
 public interface Method {
   /// What it is called on the command line and in tables.
   String name();

@@ -5,18 +5,17 @@ import dev.fathom.align.Fitting;
 import dev.fathom.align.Method;
 import dev.fathom.align.Remedy;
 import dev.fathom.edit.Change;
-import dev.fathom.edit.Edit;
+import dev.fathom.model.Block;
 import dev.fathom.model.Kind;
 import dev.fathom.model.Layout;
 import dev.fathom.model.Linear;
 import dev.fathom.model.Pass;
 import dev.fathom.model.Site;
-import dev.fathom.model.Tap;
+import dev.fathom.model.Taps;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
-import dev.fathom.text.SpecialTokens;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -25,35 +24,40 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.SequencedMap;
-import java.util.Set;
 import java.util.SplittableRandom;
-import java.util.TreeSet;
-import org.jspecify.annotations.Nullable;
+import java.util.function.ToIntFunction;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
 
 /// Takes out of what attention and MLPs write whatever tells one group from another, at the least
 /// cost to the rest. A documented variant of LoPE: its directions come from counterfactual pairs
 /// instead of probes of labelled sentences, and they are taken out of all of a sublayer's output.
 ///
-/// With Σ the covariance of an output y over running text and Δ the second moment of its differences
-/// between pairs, the r leading eigenvectors U of `Σ^(−½) Δ Σ^(−½)` are where groups differ most
-/// against what varies anyway:
+/// With Σ the covariance of an output y over running text and the pairs, μ its mean, and Δ the
+/// second moment of its differences between pairs, the r leading eigenvectors U of
+/// `Σ^(−½) Δ Σ^(−½)` are where groups differ most against what varies anyway:
 ///
 ///     y ← y − γ A Bᵀ (y − μ),    A = Σ^(½) U,  B = Σ^(−½) U
 ///
-/// For γ = 1 nothing linear of these differences is left, and of all linear maps for which that
-/// holds this one changes y least (Belrose et al. 2023, LEACE, theorem 4.3). It is a low-rank step of
-/// the output map's weight and a new bias, so it can be merged.
+/// `BᵀA` is the identity, so for γ = 1 all texts have the same `Bᵀ y`. Where r is the rank of Δ,
+/// nothing of the differences is left then, and of all affine maps for which that holds this one
+/// changes y least (Belrose et al. 2023, LEACE). Σ has 1e-3 of its mean eigenvalue added. It is a
+/// low-rank step of the output map's weight and a new bias, so it can be merged.
 ///
 /// An orthogonal projection onto the rest (LoPE's) does far more damage here: streams have a few
 /// dimensions that are a hundred times larger than others, and a direction that has a little of one
 /// of them takes it out.
 ///
+/// All outputs are measured in the unedited model. In the edited one upper sublayers read another
+/// stream, so that what they write still tells groups apart a little. It misleads where the words
+/// say more than the group (*king* and *queen*, *rabbi* and *imam*): that goes, too.
+///
 /// @param name in tables
-/// @param rank r: directions of each output
+/// @param rank r: directions of each output, fewer where pairs do not differ in as many
 /// @param from where in the depth it begins: 0 for the first layer, 0.5 for the middle
 /// @param outputs which sublayers' outputs
 /// @param strength γ
-/// @param random whether the directions are drawn at random instead: the control
+/// @param random whether the directions U are drawn at random instead: the control
 public record PairErasure(
     String name, int rank, double from, Outputs outputs, double strength, boolean random)
     implements Method {
@@ -62,13 +66,19 @@ public record PairErasure(
   private static final int WINDOW = 128;
   private static final int TOKENS_AT_ONCE = 1024;
   private static final double RIDGE = 1e-3;
+
+  /// Eigenvalues below this share of the largest are rounding.
+  private static final double NEGLIGIBLE = 1e-8;
+
+  /// Of sums that are gathered in one pass over the texts; more outputs take more passes.
   private static final long MOST_BYTES = 512L << 20;
 
   public PairErasure {
-    if (rank < 1 || !(from >= 0 && from < 1) || !(strength >= 0)) {
+    boolean sound = rank >= 1 && from >= 0 && from < 1 && strength >= 0;
+    if (!sound || !Double.isFinite(strength)) {
       throw new IllegalArgumentException(
-          "rank is at least 1, where it begins from 0 to below 1, the strength at least 0, found %d, %s and %s"
-              .formatted(rank, from, strength));
+          "The rank is at least 1, the depth where it begins 0 to below 1, the strength at least 0;"
+              + " found %d, %s and %s.".formatted(rank, from, strength));
     }
   }
 
@@ -90,10 +100,17 @@ public record PairErasure(
     return new PairErasure("pairs", rank, 0, Outputs.BOTH, 1, false);
   }
 
-  /// What eight settings are tried.
+  /// Eight settings to choose from.
   public static List<PairErasure> grid() {
     return List.of(
-        of(1), of(2), of(4), of(8), of(12), of(16), of(8).from(0.25), of(16).with(Outputs.ATTENTION));
+        of(1),
+        of(2),
+        of(4),
+        of(8),
+        of(12),
+        of(16),
+        of(8).withFrom(0.25),
+        of(16).with(Outputs.ATTENTION));
   }
 
   /// The same with random directions, as a control of equal size.
@@ -102,14 +119,16 @@ public record PairErasure(
   }
 
   /// The same in the upper part of the depth.
-  public PairErasure from(double share) {
+  public PairErasure withFrom(double share) {
     return new PairErasure(name, rank, share, outputs, strength, random);
   }
 
+  /// The same of other outputs.
   public PairErasure with(Outputs outputs) {
     return new PairErasure(name, rank, from, outputs, strength, random);
   }
 
+  /// The same with another γ.
   public PairErasure withStrength(double strength) {
     return new PairErasure(name, rank, from, outputs, strength, random);
   }
@@ -126,24 +145,34 @@ public record PairErasure(
 
   @Override
   public Remedy fit(Fitting fitting) {
+    return fit(fitting, MOST_BYTES);
+  }
+
+  /// @param mostBytes of sums that are gathered in one pass; it changes no number
+  Remedy fit(Fitting fitting, long mostBytes) {
     Transformer model = fitting.model();
-    List<Site> sites = sites(model);
-    var changes = new ArrayList<Change>();
+    List<CounterfactualPairs.Pair> pairs = CounterfactualPairs.of(fitting, MOST_PAIRS);
+    int[] neutral = fitting.tokens(fitting.neutral(), NEUTRAL_TOKENS);
+    var batches = new ArrayList<>(Batch.ofText(neutral, model.card().context()));
+    batches.addAll(Batch.ofPairs(pairs));
+    List<Site> sites = strength == 0 ? List.of() : sites(model);
+    long fit = Math.max(1, mostBytes / Moments.bytes(model.dModel()));
+    int together = (int) Math.min(fit, sites.size());
     var draws = new SplittableRandom(fitting.seed());
-    long each = 2L * 8 * model.dModel() * model.dModel();
-    int together = (int) Math.clamp(MOST_BYTES / each, 1, sites.size());
+    var changes = new ArrayList<Change>();
     for (int first = 0; first < sites.size(); first += together) {
       List<Site> some = sites.subList(first, Math.min(sites.size(), first + together));
-      Map<Site, Moments> moments = new LinkedHashMap<>();
       try (var scope = Scope.withoutGradients()) {
+        Map<Site, Moments> moments = new LinkedHashMap<>();
         some.forEach(site -> moments.put(site, Moments.none(model.dModel())));
-        gather(fitting, moments);
-        for (Site site : some) {
-          add(changes, map(model, site), Objects.requireNonNull(moments.get(site)), draws);
-        }
+        batches.forEach(batch -> batch.read(model, moments));
+        moments.forEach((site, own) -> changes.addAll(changes(map(model, site), own, draws)));
       }
     }
-    return new Remedy.OfWeights(Edit.of(model, name, changes));
+    var found = new LinkedHashMap<String, String>();
+    found.put("pairs", Integer.toString(pairs.size()));
+    found.put("neutral tokens", Integer.toString(neutral.length));
+    return new Remedy.OfWeights(fitting.edit(this, changes, found));
   }
 
   private List<Site> sites(Transformer model) {
@@ -157,20 +186,22 @@ public record PairErasure(
   }
 
   private static Linear map(Transformer model, Site site) {
-    var block = model.blocks().get(site.layer());
+    Block block = model.blocks().get(site.layer());
     return site.kind() == Kind.ATTN_RAW ? block.attention().out() : block.mlp().out();
   }
 
   // ---------------------------------------------------------------- what is measured
 
-  /// Sums over tokens, F64: `Σ y yᵀ`, `Σ y`, and `Σ δ δᵀ` of the differences between pairs.
+  /// Sums over tokens, F64.
   private static final class Moments {
-    private final Tensor squares;
-    private final Tensor sum;
-    private final Tensor differences;
+    private final Tensor centre; // c [width], near the mean, so that no digits are lost
+    private final Tensor squares; // Σ (y − c)(y − c)ᵀ [width, width]
+    private final Tensor sum; // Σ (y − c) [width]
+    private final Tensor differences; // Σ δ δᵀ [width, width], of differences between pairs
     private long tokens;
 
-    private Moments(Tensor squares, Tensor sum, Tensor differences) {
+    private Moments(Tensor centre, Tensor squares, Tensor sum, Tensor differences) {
+      this.centre = centre;
       this.squares = squares;
       this.sum = sum;
       this.differences = differences;
@@ -178,179 +209,182 @@ public record PairErasure(
 
     static Moments none(long width) {
       return new Moments(
+          Tensor.zeros(DType.F64, width),
           Tensor.zeros(DType.F64, width, width),
           Tensor.zeros(DType.F64, width),
           Tensor.zeros(DType.F64, width, width));
     }
 
-    /// @param y `[tokens, width]`
+    /// What they take.
+    static long bytes(long width) {
+      return 2 * 8 * width * width;
+    }
+
+    /// @param y `[tokens, width]`, F32 or F64
     void add(Tensor y) {
-      squares.addInPlace(y.transpose(0, 1).matmul(y).to(DType.F64));
-      sum.addInPlace(y.sum(0, false).to(DType.F64));
+      if (tokens == 0) {
+        centre.copyInPlace(y.mean(0, false));
+      }
+      Tensor x = y.sub(centre.to(y.dtype()));
+      squares.addInPlace(x.transpose(0, 1).matmul(x));
+      sum.addInPlace(x.sum(0, false));
       tokens += y.size(0);
     }
 
-    void addDifferences(Tensor y) {
-      differences.addInPlace(y.transpose(0, 1).matmul(y).to(DType.F64));
+    /// @param delta `[positions, width]`
+    void addDifferences(Tensor delta) {
+      Tensor x = delta.to(DType.F64);
+      differences.addInPlace(x.transpose(0, 1).matmul(x));
+    }
+
+    /// μ `[width]`.
+    Tensor mean() {
+      return centre.add(sum.div(tokens));
+    }
+
+    /// Σ `[width, width]`.
+    Tensor covariance() {
+      Tensor off = sum.div(tokens);
+      return squares.div(tokens).sub(off.unsqueeze(1).matmul(off.unsqueeze(0)));
     }
   }
 
-  private static void gather(Fitting fitting, Map<Site, Moments> moments) {
-    int[] neutral = neutral(fitting);
-    for (int at = 0; at < neutral.length; at += TOKENS_AT_ONCE) {
-      int[] ids = Arrays.copyOfRange(neutral, at, Math.min(neutral.length, at + TOKENS_AT_ONCE));
-      int[] lengths = new int[Math.ceilDiv(ids.length, WINDOW)];
-      Arrays.setAll(lengths, w -> Math.min(WINDOW, ids.length - w * WINDOW));
-      read(fitting.model(), ids, lengths, moments, null);
-    }
-    List<CounterfactualPairs.Pair> pairs = CounterfactualPairs.of(fitting, MOST_PAIRS);
-    var batch = new ArrayList<CounterfactualPairs.Pair>();
-    int tokens = 0;
-    for (CounterfactualPairs.Pair pair : pairs) {
-      batch.add(pair);
-      tokens += pair.one().length + pair.other().length;
-      if (tokens >= TOKENS_AT_ONCE) {
-        read(fitting.model(), batch, moments);
-        batch.clear();
-        tokens = 0;
+  /// Rows that are read together, packed.
+  ///
+  /// @param content tokens that count in mean and covariance: all but each row's first
+  /// @param one tokens of the first texts of pairs that are compared
+  /// @param other those of the second texts that they are compared with
+  private record Batch(
+      int[] ids, int[] lengths, List<Long> content, List<Long> one, List<Long> other) {
+    /// Running text, in windows.
+    static List<Batch> ofText(int[] ids, int context) {
+      int window = Math.min(WINDOW, context);
+      var windows = new ArrayList<int[]>();
+      for (int from = 0; from < ids.length; from += window) {
+        windows.add(Arrays.copyOfRange(ids, from, Math.min(ids.length, from + window)));
       }
+      return batches(windows, row -> row.length).stream()
+          .map(rows -> of(rows, List.of()))
+          .toList();
     }
-    if (!batch.isEmpty()) {
-      read(fitting.model(), batch, moments);
+
+    static List<Batch> ofPairs(List<CounterfactualPairs.Pair> pairs) {
+      return batches(pairs, pair -> pair.one().length + pair.other().length).stream()
+          .map(some ->
+              of(some.stream().flatMap(pair -> Stream.of(pair.one(), pair.other())).toList(), some))
+          .toList();
     }
-  }
 
-  private static int[] neutral(Fitting fitting) {
-    int[] ids =
-        fitting
-            .tokenizer()
-            .encode(String.join("\n", fitting.neutral()), SpecialTokens.NONE)
-            .ids();
-    return Arrays.copyOf(ids, Math.min(ids.length, NEUTRAL_TOKENS));
-  }
-
-  private static void read(
-      Transformer model, List<CounterfactualPairs.Pair> pairs, Map<Site, Moments> moments) {
-    int[] ids =
-        pairs.stream()
-            .flatMap(pair -> List.of(pair.one(), pair.other()).stream())
-            .flatMapToInt(Arrays::stream)
-            .toArray();
-    int[] lengths =
-        pairs.stream()
-            .flatMap(pair -> List.of(pair.one().length, pair.other().length).stream())
-            .mapToInt(Integer::intValue)
-            .toArray();
-    read(model, ids, lengths, moments, pairs);
-  }
-
-  /// One pass; everything but first tokens counts.
-  private static void read(
-      Transformer model,
-      int[] ids,
-      int[] lengths,
-      Map<Site, Moments> moments,
-      @Nullable List<CounterfactualPairs.Pair> pairs) {
-    var content = new ArrayList<Long>();
-    var left = new ArrayList<Long>();
-    var right = new ArrayList<Long>();
-    long start = 0;
-    for (int r = 0; r < lengths.length; r++) {
-      for (long t = start + 1; t < start + lengths[r]; t++) {
-        content.add(t);
-      }
-      start += lengths[r];
-      if (pairs != null) {
-        int count = pairs.get(r / 2).count();
-        for (long t = start - count; t < start; t++) {
-          (r % 2 == 0 ? left : right).add(t);
+    /// Neighbours together until there are enough tokens.
+    private static <T> List<List<T>> batches(List<T> all, ToIntFunction<T> tokens) {
+      var batches = new ArrayList<List<T>>();
+      int together = TOKENS_AT_ONCE;
+      for (T each : all) {
+        if (together >= TOKENS_AT_ONCE) {
+          batches.add(new ArrayList<>());
+          together = 0;
         }
+        batches.getLast().add(each);
+        together += tokens.applyAsInt(each);
+      }
+      return batches;
+    }
+
+    /// @param pairs whose texts the rows are, in turn; none for text
+    private static Batch of(List<int[]> rows, List<CounterfactualPairs.Pair> pairs) {
+      int[] lengths = rows.stream().mapToInt(row -> row.length).toArray();
+      var content = new ArrayList<Long>();
+      var compared = List.of(new ArrayList<Long>(), new ArrayList<Long>());
+      long start = 0;
+      for (int r = 0; r < lengths.length; r++) {
+        long end = start + lengths[r];
+        LongStream.range(start + 1, end).forEach(content::add);
+        if (!pairs.isEmpty()) {
+          LongStream.range(end - pairs.get(r / 2).count(), end).forEach(compared.get(r % 2)::add);
+        }
+        start = end;
+      }
+      int[] ids = rows.stream().flatMapToInt(Arrays::stream).toArray();
+      return new Batch(ids, lengths, content, compared.getFirst(), compared.getLast());
+    }
+
+    /// Adds what one pass shows at some sites to their moments.
+    void read(Transformer model, Map<Site, Moments> moments) {
+      if (content.isEmpty()) {
+        return;
+      }
+      try (var scope = Scope.withoutGradients()) {
+        Tensor counted = index(content);
+        Tensor left = index(one);
+        Tensor right = index(other);
+        Taps.Sink sink =
+            (site, value, _) -> {
+              try (var inner = Scope.open()) {
+                Moments own = Objects.requireNonNull(moments.get(site));
+                Tensor y = value.wide();
+                own.add(y.indexSelect(0, counted));
+                own.addDifferences(y.indexSelect(0, left).sub(y.indexSelect(0, right)));
+              }
+            };
+        Pass pass = Pass.over(Layout.rows(lengths)).with(Taps.capture(moments.keySet(), sink));
+        model.stream(Tensor.of(ids, ids.length), pass);
       }
     }
-    if (content.isEmpty()) {
-      return;
-    }
-    try (var scope = Scope.withoutGradients()) {
-      long[] all = longs(content);
-      var tap =
-          new Tap() {
-            @Override
-            public Set<Site> sites() {
-              return new TreeSet<>(moments.keySet());
-            }
 
-            @Override
-            public Tensor at(Site site, Tensor value, Layout rows) {
-              Moments own = Objects.requireNonNull(moments.get(site));
-              try (var inner = Scope.open()) {
-                Tensor y = value.wide();
-                own.add(y.indexSelect(0, all));
-                if (!left.isEmpty()) {
-                  own.addDifferences(
-                      y.indexSelect(0, longs(left)).sub(y.indexSelect(0, longs(right))));
-                }
-              }
-              return value;
-            }
-          };
-      model.stream(
-          Tensor.of(ids, ids.length), Pass.over(Layout.rows(lengths)).with(tap));
+    private static Tensor index(List<Long> places) {
+      return Tensor.of(
+          places.stream().mapToLong(Long::longValue).toArray(), (long) places.size());
     }
-  }
-
-  private static long[] longs(List<Long> values) {
-    return values.stream().mapToLong(Long::longValue).toArray();
   }
 
   // ---------------------------------------------------------------- what is changed
 
-  private void add(
-      List<Change> changes, Linear map, Moments moments, SplittableRandom draws) {
-    long width = moments.sum.size(0);
-    Tensor mean = moments.sum.div(moments.tokens); // [width]
-    Tensor covariance =
-        moments.squares.div(moments.tokens).sub(mean.unsqueeze(1).matmul(mean.unsqueeze(0)));
-    double ridge = RIDGE * covariance.mul(identity(width)).sum().item() / width;
-    Tensor.Eigen eigen = covariance.add(identity(width).mul(ridge + 1e-30)).eigen();
-    Tensor roots = eigen.values().sqrt().unsqueeze(0); // [1, width]
-    Tensor basis = eigen.vectors();
-    Tensor root = basis.mul(roots).matmul(basis.transpose(0, 1));
-    Tensor inverse = basis.div(roots).matmul(basis.transpose(0, 1));
-    int r = (int) Math.min(rank, width);
-    Tensor u = // [r, width]
-        random
-            ? Basis.random(r, (int) width, draws.nextLong()).matrix()
-            : leading(inverse.matmul(moments.differences).matmul(inverse), r);
-    Tensor write = u.matmul(root); // Aᵀ: [r, width]
-    Tensor read = u.matmul(inverse); // Bᵀ: [r, width]
-    Tensor weight = map.weight().values().to(DType.F64); // [width, in]
-    DType dtype = map.weight().values().dtype();
-    changes.add(
-        Change.LowRank.of(
-            map,
-            read.matmul(weight).to(dtype),
-            write.transpose(0, 1).contiguous().to(dtype),
-            -strength));
-    Tensor centre = read.matmul(mean.unsqueeze(1)); // [r, 1]
-    Tensor before = map.bias();
-    Tensor old = before == null ? Tensor.zeros(DType.F64, width) : before.to(DType.F64);
-    Tensor away = before == null ? centre : centre.sub(read.matmul(old.unsqueeze(1)));
-    Tensor shift = write.transpose(0, 1).matmul(away).squeeze(1).mul(strength);
-    changes.add(Change.Bias.of(map, old.add(shift).to(dtype)));
-  }
-
-  private static Tensor identity(long width) {
-    float[] values = new float[Math.toIntExact(width * width)];
-    for (int i = 0; i < width; i++) {
-      values[(int) (i * width + i)] = 1;
+  /// The step and the bias of an output's map; none where no pair differs there.
+  private List<Change> changes(Linear map, Moments moments, SplittableRandom draws) {
+    try (var scope = Scope.open()) {
+      Tensor.Eigen eigen = moments.covariance().eigen();
+      Tensor variances = eigen.values().relu(); // rounding may leave them below 0
+      double ridge = RIDGE * variances.mean().item() + Double.MIN_NORMAL;
+      Tensor roots = variances.add(ridge).sqrt(); // [width]
+      Tensor axes = eigen.vectors();
+      Tensor root = axes.mul(roots).matmul(axes.transpose(0, 1)); // Σ^½
+      Tensor inverse = axes.div(roots).matmul(axes.transpose(0, 1)); // Σ^(−½)
+      Tensor u = leading(inverse.matmul(moments.differences).matmul(inverse)); // [r, width]
+      if (random) {
+        int width = Math.toIntExact(u.size(1));
+        u = Basis.random((int) u.size(0), width, draws.nextLong()).matrix();
+      }
+      return u.size(0) == 0
+          ? List.of()
+          : changes(map, u.matmul(root), u.matmul(inverse), moments.mean());
     }
-    return Tensor.of(values, width, width).to(DType.F64);
   }
 
-  /// The leading eigenvectors of a symmetric matrix as rows, the greatest first.
-  private static Tensor leading(Tensor matrix, int count) {
+  /// The leading eigenvectors of a symmetric matrix as rows, the greatest first, without those that
+  /// belong to nothing.
+  private Tensor leading(Tensor matrix) {
     Tensor.Eigen eigen = matrix.add(matrix.transpose(0, 1)).mul(0.5).eigen();
-    long width = matrix.size(0);
-    return eigen.vectors().narrow(1, width - count, count).flip(1).transpose(0, 1);
+    double[] values = eigen.values().toDoubles(); // ascending
+    double least = NEGLIGIBLE * values[values.length - 1];
+    long there = Arrays.stream(values).filter(value -> value > least && value > 0).count();
+    long count = Math.min(rank, there);
+    return eigen.vectors().transpose(0, 1).narrow(0, values.length - count, count).flip(0);
+  }
+
+  /// @param write Aᵀ `[r, width]`
+  /// @param read Bᵀ `[r, width]`
+  /// @param mean μ `[width]`
+  private List<Change> changes(Linear map, Tensor write, Tensor read, Tensor mean) {
+    Tensor weight = map.weight().values(); // [width, in]
+    DType kept = weight.dtype() == DType.F64 ? DType.F64 : DType.F32;
+    Tensor step = read.matmul(weight.to(DType.F64)); // Bᵀ W [r, in]
+    Tensor a = write.transpose(0, 1).contiguous(); // [width, r]
+    Tensor before = map.bias();
+    Tensor bias = before == null ? Tensor.zeros(DType.F64, map.out()) : before.to(DType.F64);
+    Tensor away = read.matmul(mean.sub(bias).unsqueeze(1)); // Bᵀ (μ − b) [r, 1]
+    Tensor shift = a.matmul(away).squeeze(1).mul(strength);
+    return List.of(
+        Change.LowRank.of(map, step.to(kept), a.to(kept), -strength),
+        Change.Bias.of(map, bias.add(shift).to(kept)));
   }
 }

@@ -26,6 +26,7 @@ final class Usage {
     HEADINGS.put(ModelOptions.class, "Model");
     HEADINGS.put(EditOptions.class, "Model");
     HEADINGS.put(ComputeOptions.class, "Model");
+    HEADINGS.put(MixtureOptions.class, "Model");
     HEADINGS.put(PromptOptions.class, "Prompt");
     HEADINGS.put(DecodingOptions.class, "Generation");
     HEADINGS.put(DolaOptions.class, "Generation");

@@ -285,7 +285,7 @@ public record ExitReport(
     long toExit =
         IntStream.rangeClosed(0, layers).mapToLong(layer -> layer * totals.exits[layer]).sum();
     return new ExitReport(
-        Provenances.of(model.transformer(), seconds, parameters(model, config)),
+        Provenances.of(model, seconds, parameters(model, config)),
         layers,
         model.leastBlocks(),
         prompts,

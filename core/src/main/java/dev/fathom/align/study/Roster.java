@@ -1,6 +1,10 @@
 package dev.fathom.align.study;
 
 import dev.fathom.align.Method;
+import dev.fathom.align.baseline.Inlp;
+import dev.fathom.align.baseline.SelfDebias;
+import dev.fathom.align.baseline.SentenceDebias;
+import dev.fathom.align.baseline.Subtraction;
 import dev.fathom.align.lope.Lope;
 import dev.fathom.align.lope.PairErasure;
 import java.util.LinkedHashMap;
@@ -19,6 +23,10 @@ public final class Roster {
           preset.equals(Lope.standard()) ? Lope.grid() : List.of(preset);
       add(all, preset.name(), settings);
     }
+    all.put("subtraction", new Entrant("subtraction", List.copyOf(Subtraction.grid())));
+    all.put("inlp", new Entrant("inlp", List.copyOf(Inlp.grid())));
+    all.put("sentence-debias", new Entrant("sentence-debias", List.copyOf(SentenceDebias.grid())));
+    all.put("self-debias", new Entrant("self-debias", List.copyOf(SelfDebias.grid())));
     List<PairErasure> pairs = PairErasure.grid();
     add(all, "pairs", pairs);
     add(all, AlignmentTable.CONTROL, pairs.stream().map(PairErasure::atRandom).toList());

@@ -2,20 +2,16 @@ package dev.fathom.refine.study;
 
 import dev.fathom.FathomException;
 import dev.fathom.data.PromptTemplate;
-import dev.fathom.edit.Edit;
-import dev.fathom.edit.EditFile;
-import dev.fathom.edit.Edits;
 import dev.fathom.evaluate.ItemDirectory;
 import dev.fathom.evaluate.reasoning.ReasoningEvaluation;
 import dev.fathom.evaluate.reasoning.TestSet;
-import dev.fathom.model.LanguageModel;
 import dev.fathom.model.Transformer;
 import dev.fathom.refine.InstructionRows;
-import dev.fathom.refine.MixtureModel;
 import dev.fathom.refine.Mod;
 import dev.fathom.refine.ParameterCount;
 import dev.fathom.refine.Refinement;
 import dev.fathom.refine.Refiner;
+import dev.fathom.refine.Tuned;
 import dev.fathom.text.Tokenizer;
 import dev.fathom.train.Trainer;
 import dev.fathom.train.TrainingLog;
@@ -29,7 +25,6 @@ import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.function.Consumer;
-import org.jspecify.annotations.Nullable;
 
 /// Trains variants of one model on one set of data and asks each the same test: the loop that every
 /// study of refinement is. Whatever is done stays in a directory, `variant-seedN/train` and
@@ -178,8 +173,10 @@ public final class Study {
     Path folder = directory.resolve(subject.name).resolve(name);
     Transformer used = variant.layers == 0 ? model : model.upTo(variant.layers);
     if (variant.method.isEmpty()) {
-      return new Run(
-          variant, seed, Optional.empty(), Optional.empty(), asked(used, null, folder, listener));
+      try (var base = Tuned.of(used, List.of(), Optional.empty())) {
+        return new Run(
+            variant, seed, Optional.empty(), Optional.empty(), asked(base, folder, listener));
+      }
     }
     Refinement.Config method = variant.method.get().withSeed(seed);
     InstructionRows.Drawn rows = subject.rows.of(seed);
@@ -199,44 +196,30 @@ public final class Study {
                     listener.accept(
                         "%s %s: step %d of %d, loss %.3f"
                             .formatted(subject.name, name, now.step(), now.steps(), now.loss())));
-    List<Edit> edits =
-        outcome.lora().isPresent()
-            ? List.of(EditFile.read(folder.resolve("train").resolve(Refiner.LORA)))
-            : List.of();
-    try (Transformer edited = Edits.apply(used, edits)) {
+    try (var tuned = Tuned.of(used, outcome)) {
       return new Run(
           variant,
           seed,
           Optional.of(outcome.log()),
           Optional.of(outcome.counts()),
-          asked(edited, outcome.mod().orElse(null), folder, listener));
+          asked(tuned, folder, listener));
     }
   }
 
-  private SequencedMap<String, Boolean> asked(
-      Transformer edited, @Nullable Path mod, Path folder, Consumer<String> listener) {
+  private SequencedMap<String, Boolean> asked(Tuned tuned, Path folder, Consumer<String> listener) {
     var answers = new LinkedHashMap<String, Boolean>();
-    if (subject.test.isEmpty()) {
-      return answers;
-    }
-    if (mod == null) {
-      ask(edited, folder, listener, answers);
-      return answers;
-    }
-    try (Mod mixture = Mod.open(mod, edited)) {
-      ask(MixtureModel.of(edited, mixture), folder, listener, answers);
-      return answers;
-    }
+    subject.test.ifPresent(test -> ask(test, tuned, folder, listener, answers));
+    return answers;
   }
 
   private void ask(
-      LanguageModel speaker,
+      TestSet test,
+      Tuned tuned,
       Path folder,
       Consumer<String> listener,
       SequencedMap<String, Boolean> answers) {
-    TestSet test = subject.test.orElseThrow();
     var decided = new LinkedHashMap<String, String>();
-    decided.put("model", speaker.card().sha256().get());
+    decided.put("model", tuned.transformer().card().sha256().get());
     decided.put("template", settings.template.text());
     decided.put("most tokens", Integer.toString(settings.maxTokens));
     decided.put("batch", Integer.toString(settings.batch));
@@ -249,7 +232,7 @@ public final class Study {
     try (var items = ItemDirectory.open(asked, decided)) {
       int[] done = {0};
       ReasoningEvaluation.run(
-          speaker,
+          tuned.speaker(),
           tokenizer,
           List.of(test),
           config,

@@ -73,8 +73,7 @@ class CrowsTest {
     assertThat(gender.gap().value()).isCloseTo(0, within(1e-12));
     assertThat(scores.row("age").stereotype()).isEmpty();
     assertThat(scores.row("overall").metric()).isEqualTo(new Share(2, 4));
-    assertThatThrownBy(() -> CrowsScores.of(List.of()))
-        .hasMessage("There are no pairs to score.");
+    assertThatThrownBy(() -> CrowsScores.of(List.of())).hasMessage("There are no pairs to score.");
   }
 
   @Test

@@ -18,6 +18,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -61,8 +62,16 @@ final class AlignCommand implements Callable<Integer> {
   @Option(
       names = "--setting",
       paramLabel = "N",
-      description = "Which of the method's settings, from 1. Default: ${DEFAULT-VALUE}.")
+      description =
+          "Which of the settings that table tries, from 1; what it is set to is printed. Default:"
+              + " ${DEFAULT-VALUE}.")
   private int setting = 1;
+
+  @Option(
+      names = "--cache",
+      paramLabel = "DIR",
+      description = "Where what the model computed is kept for the next time. Default: nowhere.")
+  private @Nullable Path cache;
 
   @Option(
       names = "--save",
@@ -71,7 +80,7 @@ final class AlignCommand implements Callable<Integer> {
   private @Nullable Path save;
 
   @Mixin private final SeedOption seed = new SeedOption();
-  @Mixin private final JsonOptions json = new JsonOptions();
+  @Mixin private final JsonOptions output = new JsonOptions();
 
   /// The names of all methods.
   private static final class Methods implements Iterable<String> {
@@ -97,30 +106,60 @@ final class AlignCommand implements Callable<Integer> {
           "Say with --domain which kind of bias, with --method how, and with --save where the edit"
               + " goes; or compare methods with fathom align table.");
     }
-    Entrant entrant = Roster.named(List.of(method)).getFirst();
-    if (setting < 1 || setting > entrant.settings().size()) {
-      throw new IllegalArgumentException(
-          "%s has settings 1 to %d, not %d.".formatted(method, entrant.settings().size(), setting));
-    }
-    Method chosen = entrant.settings().get(setting - 1);
+    Method chosen = chosen(method);
     AlignOptions.Material material = options.read();
     var items = new ArrayList<StereoSetItem>(material.items(domain));
     items.addAll(material.more(domain));
     try (var model = LoadedModel.open(console, modelOptions)) {
       Fitting fitting =
-          options.fitting(model, material, domain, items, seed.seed(), Optional.empty());
+          options.fitting(model, material, domain, items, seed.seed(), Optional.ofNullable(cache));
       if (!(chosen.fit(fitting) instanceof Remedy.OfWeights(Edit edit))) {
         throw new IllegalArgumentException(
             method + " is done while the model computes, so there is no edit to save.");
       }
       EditFile.write(save, edit);
-      if (json.showsText()) {
-        console.out().println(chosen.name() + " " + chosen.settings());
-        edit.changes().stream().map(Change::summary).forEach(console.out()::println);
-        console.out().println(save);
-      }
+      show(model, edit, save);
     }
     return Main.DONE;
+  }
+
+  private Method chosen(String name) {
+    Entrant entrant = Roster.named(List.of(name)).getFirst();
+    int count = entrant.settings().size();
+    if (setting < 1 || setting > count) {
+      throw new IllegalArgumentException(
+          "--setting %d: %s has %s."
+              .formatted(setting, name, count == 1 ? "one setting" : "settings 1 to " + count));
+    }
+    return entrant.settings().get(setting - 1);
+  }
+
+  private void show(LoadedModel model, Edit edit, Path file) {
+    if (edit.changes().isEmpty()) {
+      model.say(List.of("There was nothing to change: the edit leaves the model as it is."));
+    }
+    List<String> changes = edit.changes().stream().map(Change::summary).toList();
+    var parameters = edit.card().parameters();
+    if (output.showsText()) {
+      String settings =
+          parameters.entrySet().stream()
+              .map(entry -> entry.getKey() + " " + entry.getValue())
+              .collect(Collectors.joining(", "));
+      changes.forEach(console.out()::println);
+      console.out().println("%s: %s".formatted(edit.name(), settings));
+      console.out().println(file);
+    }
+    if (output.wantsJson()) {
+      output.writeJson(
+          console,
+          Document.of("fathom.align/1")
+              .put("model", model.transformer().card().name())
+              .put("method", edit.name())
+              .put("parameters", parameters)
+              .put("changes", changes)
+              .put("out", file.toString())
+              .text());
+    }
   }
 
   /// Every method against every other.
@@ -132,7 +171,7 @@ final class AlignCommand implements Callable<Integer> {
         "Terms are dealt into folds; each fold is tested with what was fitted on the",
         "others. Each outcome and edit is kept in --out-dir: a killed run goes on.",
         "",
-        "Example:",
+        "Examples:",
         "  fathom align table -m DIR --data dev.json --words words.json \\",
         "    --methods lope,pairs,random --out-dir runs --html table.html",
       })
@@ -191,30 +230,21 @@ final class AlignCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-      if (seeds < 1 || tokens < 2) {
-        throw new IllegalArgumentException(
-            "At least 1 seed and 2 tokens are needed, found %d and %d.".formatted(seeds, tokens));
+      if (seeds < 1) {
+        throw new IllegalArgumentException("--seeds %d: at least 1 is needed.".formatted(seeds));
       }
       List<Entrant> entrants =
           Roster.named(methods.isEmpty() ? List.copyOf(Roster.all().keySet()) : methods);
       AlignOptions.Material material = options.read();
-      List<String> wanted =
-          domains.isEmpty()
-              ? material.items().domains().stream().filter(material.words()::containsKey).toList()
-              : domains;
-      if (wanted.isEmpty()) {
-        throw new IllegalArgumentException(
-            "--words has no words of any domain of --data (%s)."
-                .formatted(String.join(", ", material.items().domains())));
-      }
+      var heldOut = new AlignmentStudy.HeldOut(material.textName(), material.text(1), tokens);
+      List<Part> parts = parts(material, domains(material)); // fails sooner than a model loads
       try (var model = LoadedModel.open(console, modelOptions)) {
-        List<AlignmentStudy.Domain> all = domains(model, material, wanted);
+        List<AlignmentStudy.Domain> all =
+            parts.stream().map(part -> part.of(model, options, material, directory)).toList();
         AlignmentTable table;
         try (var progress =
             output.json().progress(console, "aligning", AlignmentStudy.size(all, entrants))) {
-          table =
-              AlignmentStudy.run(
-                  all, entrants, material.text(1), tokens, directory, _ -> progress.advance(1));
+          table = AlignmentStudy.run(all, entrants, heldOut, directory, _ -> progress.advance(1));
         }
         ResultOutput.show(
             console,
@@ -227,29 +257,42 @@ final class AlignCommand implements Callable<Integer> {
       return Main.DONE;
     }
 
-    private List<AlignmentStudy.Domain> domains(
-        LoadedModel model, AlignOptions.Material material, List<String> wanted) {
-      var all = new ArrayList<AlignmentStudy.Domain>();
+    private List<String> domains(AlignOptions.Material material) {
+      if (!domains.isEmpty()) {
+        return domains.stream().distinct().toList();
+      }
+      List<String> there = material.items().domains();
+      List<String> both = there.stream().filter(material.words()::containsKey).toList();
+      if (both.isEmpty()) {
+        throw new IllegalArgumentException(
+            "--words has words of %s, but --data has items of %s: no domain is in both."
+                .formatted(String.join(", ", material.words().keySet()), String.join(", ", there)));
+      }
+      return both;
+    }
+
+    /// One fold of a domain.
+    private record Part(String domain, long seed, Folds.Fold fold) {
+      AlignmentStudy.Domain of(
+          LoadedModel model, AlignOptions options, AlignOptions.Material material, Path directory) {
+        var fit = new ArrayList<>(fold.fit());
+        fit.addAll(material.more(domain));
+        Optional<Path> cache = Optional.of(directory.resolve("cache"));
+        return new AlignmentStudy.Domain(
+            options.fitting(model, material, domain, fit, seed, cache), fold.number(), fold.test());
+      }
+    }
+
+    private List<Part> parts(AlignOptions.Material material, List<String> wanted) {
+      var parts = new ArrayList<Part>();
       for (long seed = 1; seed <= seeds; seed++) {
         for (String domain : wanted) {
           for (Folds.Fold fold : Folds.of(material.items(domain), folds, seed)) {
-            var fit = new ArrayList<>(fold.fit());
-            fit.addAll(material.more(domain));
-            all.add(
-                new AlignmentStudy.Domain(
-                    options.fitting(
-                        model,
-                        material,
-                        domain,
-                        fit,
-                        seed,
-                        Optional.of(directory.resolve("cache"))),
-                    fold.number(),
-                    fold.test()));
+            parts.add(new Part(domain, seed, fold));
           }
         }
       }
-      return all;
+      return parts;
     }
   }
 }

@@ -3,16 +3,15 @@ package dev.fathom.cli;
 import dev.fathom.FathomException;
 import dev.fathom.align.AttributeWords;
 import dev.fathom.align.Fitting;
-import dev.fathom.evaluate.bias.SentenceScorer;
+import dev.fathom.evaluate.bias.SentenceScorer.Context;
 import dev.fathom.evaluate.bias.StartToken;
 import dev.fathom.evaluate.bias.StereoSet;
 import dev.fathom.evaluate.bias.StereoSetItem;
 import dev.fathom.world.Corpus;
 import dev.fathom.world.World;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -24,8 +23,6 @@ import picocli.CommandLine.Option;
 
 /// What methods of alignment are fitted on.
 final class AlignOptions {
-  private static final long LARGEST_TEXT = 64 << 20;
-
   @Option(
       names = "--data",
       paramLabel = "FILE",
@@ -56,28 +53,38 @@ final class AlignOptions {
   private @Nullable Path text;
 
   @Option(
+      names = "--scores",
+      paramLabel = "KIND",
+      description =
+          "official: only a sentence's first token sees the start token; bos: all do. Default:"
+              + " ${DEFAULT-VALUE}.")
+  private BiasOptions.Scores scores = BiasOptions.Scores.official;
+
+  @Option(
       names = "--start-token",
       paramLabel = "TOKEN",
       description = "A vocabulary entry or id. Default: the tokenizer's BOS, else its EOS.")
   private @Nullable String startToken;
 
-  @Option(
-      names = "--bos",
-      description = "Keep the start token in the context of all tokens of a sentence.")
-  private boolean bos;
-
   /// All files, read before a model loads.
   ///
   /// @param items of `--data`
   /// @param more items about other terms
-  /// @param text first half to fit on, second to measure on
+  /// @param textName what the text is, for people
+  /// @param text lines, half of them to fit on, half to measure on
   record Material(
       StereoSet items,
       List<StereoSetItem> more,
       SequencedMap<String, AttributeWords> words,
+      String textName,
       List<String> text) {
+    /// Items of a domain that has words.
+    ///
+    /// @throws IllegalArgumentException if there are none, or no words
     List<StereoSetItem> items(String domain) {
-      return items.of(Set.of(domain)).items();
+      List<StereoSetItem> own = items.of(Set.of(domain)).items();
+      AttributeWords _ = words(domain);
+      return own;
     }
 
     List<StereoSetItem> more(String domain) {
@@ -94,7 +101,7 @@ final class AlignOptions {
       return own;
     }
 
-    /// Every other line, so that both parts are alike.
+    /// Every other line, from line `part`, so that both parts are alike.
     List<String> text(int part) {
       var lines = new ArrayList<String>();
       for (int i = part; i < text.size(); i += 2) {
@@ -111,37 +118,36 @@ final class AlignOptions {
               + " --words FILE the words that name groups.");
     }
     StereoSet items = StereoSet.read(data);
-    Set<String> terms =
-        items.items().stream()
-            .map(item -> item.target().toLowerCase(Locale.ROOT))
-            .collect(Collectors.toSet());
-    var others = new ArrayList<StereoSetItem>();
-    for (Path file : more) {
-      StereoSet.read(file).items().stream()
-          .filter(item -> !terms.contains(item.target().toLowerCase(Locale.ROOT)))
-          .filter(item -> others.stream().noneMatch(known -> known.id().equals(item.id())))
-          .forEach(others::add);
-    }
-    return new Material(items, others, AttributeWords.read(words), lines());
+    return new Material(
+        items,
+        others(items),
+        AttributeWords.read(words),
+        text == null ? "the bundled model's world" : String.valueOf(text.getFileName()),
+        text == null ? new Corpus(World.load(), 1).round(0) : lines(text));
   }
 
-  private List<String> lines() {
-    if (text == null) {
-      return new Corpus(World.load(), 1).round(0);
+  /// Items of `--more` about terms that `--data` does not have; of those with one id the first.
+  private List<StereoSetItem> others(StereoSet items) {
+    Set<String> terms = items.items().stream().map(AlignOptions::term).collect(Collectors.toSet());
+    var others = new LinkedHashMap<String, StereoSetItem>();
+    more.stream()
+        .flatMap(file -> StereoSet.read(file).items().stream())
+        .filter(item -> !terms.contains(term(item)))
+        .forEach(item -> others.putIfAbsent(item.id(), item));
+    return List.copyOf(others.values());
+  }
+
+  private static String term(StereoSetItem item) {
+    return item.target().toLowerCase(Locale.ROOT);
+  }
+
+  private static List<String> lines(Path file) {
+    List<String> lines = InputFiles.text(file).lines().filter(line -> !line.isBlank()).toList();
+    if (lines.size() < 2) {
+      throw new FathomException(
+          file + ": at least two lines are needed, some to fit on and some to measure on");
     }
-    try {
-      if (Files.size(text) > LARGEST_TEXT) {
-        throw new FathomException("%s: text of at most %d bytes".formatted(text, LARGEST_TEXT));
-      }
-      List<String> lines = Files.readString(text).lines().filter(line -> !line.isBlank()).toList();
-      if (lines.size() < 2) {
-        throw new FathomException(
-            text + ": at least two lines are needed, some to fit on and some to measure on");
-      }
-      return lines;
-    } catch (IOException e) {
-      throw new FathomException(text + ": cannot be read (" + e.getMessage() + ")", e);
-    }
+    return lines;
   }
 
   /// A fitting of one domain.
@@ -159,7 +165,7 @@ final class AlignOptions {
         items,
         material.words(domain),
         material.text(0),
-        bos ? SentenceScorer.Context.BOS : SentenceScorer.Context.OFFICIAL,
+        scores == BiasOptions.Scores.bos ? Context.BOS : Context.OFFICIAL,
         StartToken.of(model.tokenizer(), Optional.ofNullable(startToken)),
         seed,
         cache);

@@ -1,11 +1,11 @@
 package dev.fathom.align;
 
 import dev.fathom.FathomException;
-import java.io.IOException;
-import java.nio.file.Files;
+import dev.fathom.checkpoint.JsonFiles;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -16,25 +16,28 @@ import java.util.SequencedMap;
 import java.util.SplittableRandom;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import tools.jackson.core.JacksonException;
+import java.util.stream.Collectors;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /// Sets of words that differ only in the group they name, such as *actor* and *actress*, or
 /// *synagogue*, *church* and *mosque*: from them come counterfactual texts, which say the same of
 /// another group.
 ///
-/// Words are found as whole words, whatever their case, and a replaced word keeps its initial's. A
-/// word that is in several sets belongs to the last (*her* answers to *his* or to *him*: no list
-/// can tell), so some counterfactuals are not quite English.
+/// Words are found whatever their case where no letter or digit touches them, so that *man* is
+/// found in *man's* and not in *manly*. A replaced word keeps its initial's case. A word that is in
+/// several sets belongs to the last (*her* answers to *his* or to *him*: no list can tell), so some
+/// counterfactuals are not quite English.
 ///
-/// @param sets each with as many words as there are groups, in lower case
+/// @param sets each with as many words as there are groups; kept in lower case
 public record AttributeWords(String domain, List<List<String>> sets) {
   private static final long LARGEST_FILE = 4 << 20;
-  private static final Pattern WORD = Pattern.compile("[\\p{L}\\p{N}'’-]+");
+  private static final String LETTER = "[\\p{L}\\p{N}]";
 
   public AttributeWords {
-    sets = sets.stream().map(List::copyOf).toList();
+    sets =
+        sets.stream()
+            .map(set -> set.stream().map(word -> word.toLowerCase(Locale.ROOT)).toList())
+            .toList();
     if (sets.isEmpty()) {
       throw new IllegalArgumentException("The domain %s has no attribute words.".formatted(domain));
     }
@@ -45,46 +48,47 @@ public record AttributeWords(String domain, List<List<String>> sets) {
             "Attribute words of %s come in sets of the same size, at least 2; found %s."
                 .formatted(domain, set));
       }
+      if (set.stream().anyMatch(String::isBlank)) {
+        throw new IllegalArgumentException(
+            "An attribute word of %s is empty: %s.".formatted(domain, set));
+      }
     }
   }
 
   /// Reads all domains of a JSON file: `{"gender": [["actor", "actress"], …], …}`, the layout of
   /// bias-bench's `bias_attribute_words.json`.
   ///
-  /// @throws FathomException naming the file and what is not understood
+  /// @throws FathomException naming the file and the field that is not understood
   public static SequencedMap<String, AttributeWords> read(Path file) {
-    JsonNode root;
-    try {
-      if (Files.size(file) > LARGEST_FILE) {
-        throw new FathomException(
-            "%s: lists of words have at most %d bytes".formatted(file, LARGEST_FILE));
-      }
-      root = JsonMapper.shared().readTree(Files.readString(file));
-    } catch (JacksonException e) {
-      throw new FathomException(file + ": not JSON: " + e.getOriginalMessage(), e);
-    } catch (IOException e) {
-      throw new FathomException(file + ": cannot be read (" + e.getMessage() + ")", e);
-    }
     var all = new LinkedHashMap<String, AttributeWords>();
-    root.forEachEntry((domain, sets) -> all.put(domain, of(file, domain, sets)));
+    JsonFiles.read(file, LARGEST_FILE)
+        .forEachEntry((domain, sets) -> all.put(domain, of(file, domain, sets)));
     if (all.isEmpty()) {
       throw new FathomException(
-          file + ": expected an object with lists of words by domain, such as \"gender\"");
+          file + ": expected lists of words by domain, such as \"gender\", and found none");
     }
     return Collections.unmodifiableSequencedMap(all);
   }
 
   private static AttributeWords of(Path file, String domain, JsonNode sets) {
+    if (!sets.isArray()) {
+      throw new FathomException(
+          ("%s: \"%s\" should be a list of sets of words, such as [[\"actor\", \"actress\"]]: is"
+                  + " this the right file?")
+              .formatted(file, domain));
+    }
     var found = new ArrayList<List<String>>();
     for (JsonNode set : sets) {
+      String where = "%s: \"%s\", set %d".formatted(file, domain, found.size() + 1);
+      if (!set.isArray()) {
+        throw new FathomException(where + ": expected a list of words, one for each group");
+      }
       var words = new ArrayList<String>();
       for (JsonNode word : set) {
         if (!word.isString() || word.asString().isBlank()) {
-          throw new FathomException(
-              "%s: set %d of %s should hold words, found %s"
-                  .formatted(file, found.size() + 1, domain, word));
+          throw new FathomException("%s: expected words, found %s".formatted(where, word));
         }
-        words.add(word.asString().strip().toLowerCase(Locale.ROOT));
+        words.add(word.asString().strip());
       }
       found.add(words);
     }
@@ -119,15 +123,12 @@ public record AttributeWords(String domain, List<List<String>> sets) {
         groupOf.put(set.get(g), g);
       }
     }
-    var found = new ArrayList<Found>();
-    Matcher words = WORD.matcher(text);
-    while (words.find()) {
-      Integer group = groupOf.get(words.group().toLowerCase(Locale.ROOT));
-      if (group != null) {
-        found.add(new Found(group, words.start(), words.end()));
-      }
-    }
-    return found;
+    return pattern()
+        .matcher(text)
+        .results()
+        .filter(match -> groupOf.containsKey(key(match.group())))
+        .map(match -> new Found(groupOf.get(key(match.group())), match.start(), match.end()))
+        .toList();
   }
 
   /// A text and one that says the same of other groups.
@@ -155,12 +156,15 @@ public record AttributeWords(String domain, List<List<String>> sets) {
     Map<String, String> others = others(by);
     int[] count = {0};
     String other =
-        WORD.matcher(text)
+        pattern()
+            .matcher(text)
             .replaceAll(match -> {
-              String found = others.get(match.group().toLowerCase(Locale.ROOT));
-              count[0] += found == null ? 0 : 1;
-              return Matcher.quoteReplacement(
-                  found == null ? match.group() : cased(found, match.group()));
+              String found = others.get(key(match.group()));
+              if (found == null) {
+                return Matcher.quoteReplacement(match.group());
+              }
+              count[0]++;
+              return Matcher.quoteReplacement(likeInitial(found, match.group()));
             });
     return count[0] == 0 || other.equals(text)
         ? Optional.empty()
@@ -168,7 +172,7 @@ public record AttributeWords(String domain, List<List<String>> sets) {
   }
 
   private Map<String, String> others(int by) {
-    var others = new LinkedHashMap<String, String>();
+    var others = new HashMap<String, String>();
     for (List<String> set : sets) {
       for (int g = 0; g < set.size(); g++) {
         others.put(set.get(g), set.get((g + by) % set.size()));
@@ -177,9 +181,43 @@ public record AttributeWords(String domain, List<List<String>> sets) {
     return others;
   }
 
-  private static String cased(String word, String like) {
-    return Character.isUpperCase(like.codePointAt(0))
-        ? word.substring(0, 1).toUpperCase(Locale.ROOT) + word.substring(1)
-        : word;
+  /// Any of the words, the longest that stands at a place.
+  private Pattern pattern() {
+    return whole(
+        sets.stream()
+            .flatMap(List::stream)
+            .distinct()
+            .sorted(Comparator.comparingInt(String::length).reversed())
+            .map(Pattern::quote)
+            .collect(Collectors.joining("|")));
+  }
+
+  /// A text with a word replaced by another wherever it is found, by the rules above.
+  public static String replaced(String text, String word, String by) {
+    return whole(Pattern.quote(word))
+        .matcher(text)
+        .replaceAll(match -> Matcher.quoteReplacement(likeInitial(by, match.group())));
+  }
+
+  /// What a regular expression matches, whatever its case, where no letter or digit touches it.
+  ///
+  /// @param expression may be alternatives
+  private static Pattern whole(String expression) {
+    return Pattern.compile(
+        "(?<!%1$s)(?:%2$s)(?!%1$s)".formatted(LETTER, expression),
+        Pattern.CASE_INSENSITIVE | Pattern.UNICODE_CASE);
+  }
+
+  private static String key(String word) {
+    return word.toLowerCase(Locale.ROOT);
+  }
+
+  /// A word with a capital where another one has it.
+  private static String likeInitial(String word, String other) {
+    if (!Character.isUpperCase(other.codePointAt(0))) {
+      return word;
+    }
+    int rest = word.offsetByCodePoints(0, 1);
+    return word.substring(0, rest).toUpperCase(Locale.ROOT) + word.substring(rest);
   }
 }

@@ -10,12 +10,15 @@ import java.util.Random;
 
 /// Orthonormal directions of a stream: the part of it that is to be taken out. In double precision.
 ///
+/// @param width of the stream
 /// @param directions each of length 1 and at right angles to the others; may be none
-@SuppressWarnings("ArrayRecordComponent") // rows are made here and never handed out to be changed
 public record Basis(int width, List<double[]> directions) {
   /// What is left of a direction below this share of the largest is rounding or as good as parallel
   /// to the others.
   private static final double NEGLIGIBLE = 1e-4;
+
+  /// What is left of a direction below this share of itself is rounding.
+  private static final double ROUNDING = 1e-12;
 
   public Basis {
     directions = List.copyOf(directions);
@@ -26,7 +29,7 @@ public record Basis(int width, List<double[]> directions) {
     return new Basis(width, List.of());
   }
 
-  /// What some directions span, without those whose singular value is below 1e-4 of the greatest.
+  /// What some directions span, without what has a singular value below 1e-4 of the greatest.
   ///
   /// @param directions of any length, at least one
   public static Basis of(List<double[]> directions) {
@@ -34,12 +37,12 @@ public record Basis(int width, List<double[]> directions) {
   }
 
   /// The `most` directions in which some vectors are largest: their right singular vectors, of the
-  /// greatest singular values.
+  /// greatest singular values. Fewer where the vectors do not span as many.
+  ///
+  /// @param vectors at least one
   public static Basis leading(List<double[]> vectors, int most) {
-    int width = vectors.getFirst().length;
-    double[] all = vectors.stream().flatMapToDouble(Arrays::stream).toArray();
     try (var scope = Scope.withoutGradients()) {
-      return leading(Tensor.of(all, vectors.size(), width), most);
+      return leading(matrix(vectors, vectors.getFirst().length), most);
     }
   }
 
@@ -51,41 +54,76 @@ public record Basis(int width, List<double[]> directions) {
       boolean few = x.size(0) < width;
       Tensor gram = few ? x.matmul(x.transpose(0, 1)) : x.transpose(0, 1).matmul(x);
       Tensor.Eigen eigen = gram.eigen();
-      double[] values = eigen.values().toDoubles(); // σ², ascending
+      double[] squares = eigen.values().toDoubles(); // of singular values, ascending
       Tensor vectors = eigen.vectors().transpose(0, 1);
       List<double[]> found = rows(few ? vectors.matmul(x) : vectors);
-      double least = NEGLIGIBLE * NEGLIGIBLE * values[values.length - 1];
+      double least = NEGLIGIBLE * NEGLIGIBLE * squares[squares.length - 1];
       var leading = new ArrayList<double[]>();
-      for (int i = values.length - 1; i >= 0 && leading.size() < most; i--) {
-        if (values[i] > least) {
+      for (int i = squares.length - 1; i >= 0 && leading.size() < most; i--) {
+        if (squares[i] > least) {
           leading.add(found.get(i));
         }
       }
-      return new Basis(width, orthonormal(leading, 0));
+      return new Basis(width, orthonormal(leading, ROUNDING));
     }
   }
 
-  /// As many orthonormal directions drawn at random.
+  /// Orthonormal directions drawn at random, as many as are asked for and the stream has.
   public static Basis random(int count, int width, long seed) {
-    return new Basis(width, orthonormal(gaussian(count, width, new Random(seed)), 0));
-  }
-
-  private static List<double[]> gaussian(int count, int width, Random random) {
+    var random = new Random(seed);
     var drawn = new ArrayList<double[]>();
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < Math.min(count, width); i++) {
       double[] direction = new double[width];
       Arrays.setAll(direction, _ -> random.nextGaussian());
       drawn.add(direction);
     }
-    return drawn;
+    return new Basis(width, orthonormal(drawn, ROUNDING));
   }
 
-  /// Gram-Schmidt, twice over; what has no part of its own left is dropped.
+  public int rank() {
+    return directions.size();
+  }
+
+  /// What this and another span together.
+  ///
+  /// @param other of the same width
+  public Basis and(Basis other) {
+    if (other.width != width) {
+      throw new IllegalArgumentException(
+          "directions of width %d and %d span nothing together".formatted(width, other.width));
+    }
+    var both = new ArrayList<>(directions);
+    both.addAll(other.directions);
+    return new Basis(width, orthonormal(both, NEGLIGIBLE));
+  }
+
+  /// As many directions, drawn at random: what an edit of this size does by itself.
+  public Basis shuffled(long seed) {
+    return random(rank(), width, seed);
+  }
+
+  /// The directions as rows, F64 `[rank, width]`.
+  public Tensor matrix() {
+    return matrix(directions, width);
+  }
+
+  /// Rows without their part along the directions: `x − (x Qᵀ) Q`, F64 `[n, width]`.
+  public Tensor removed(Tensor x) {
+    Tensor wide = x.to(DType.F64);
+    if (directions.isEmpty()) {
+      return wide;
+    }
+    Tensor q = matrix();
+    return wide.sub(wide.matmul(q.transpose(0, 1)).matmul(q));
+  }
+
+  /// Gram-Schmidt, twice over (Kahan: twice is enough).
+  ///
+  /// @param least what has less than this share of itself left is dropped
   private static List<double[]> orthonormal(List<double[]> vectors, double least) {
     var made = new ArrayList<double[]>();
     for (double[] vector : vectors) {
       double[] own = vector.clone();
-      double before = norm(own);
       for (int pass = 0; pass < 2; pass++) {
         for (double[] other : made) {
           double along = dot(own, other);
@@ -95,7 +133,7 @@ public record Basis(int width, List<double[]> directions) {
         }
       }
       double left = norm(own);
-      if (left > Math.max(least, 1e-12) * before && left > 0) {
+      if (left > least * norm(vector)) {
         for (int i = 0; i < own.length; i++) {
           own[i] /= left;
         }
@@ -118,7 +156,8 @@ public record Basis(int width, List<double[]> directions) {
   }
 
   private static Tensor matrix(List<double[]> rows, int width) {
-    return Tensor.of(rows.stream().flatMapToDouble(Arrays::stream).toArray(), rows.size(), width);
+    double[] all = rows.stream().flatMapToDouble(Arrays::stream).toArray();
+    return Tensor.of(all, rows.size(), width);
   }
 
   private static List<double[]> rows(Tensor matrix) {
@@ -129,36 +168,5 @@ public record Basis(int width, List<double[]> directions) {
       rows.add(Arrays.copyOfRange(all, from, from + width));
     }
     return rows;
-  }
-
-  public int rank() {
-    return directions.size();
-  }
-
-  /// What this and another span together.
-  public Basis and(Basis other) {
-    var both = new ArrayList<>(directions);
-    both.addAll(other.directions);
-    return new Basis(width, orthonormal(both, NEGLIGIBLE));
-  }
-
-  /// As many directions, drawn at random: what an edit of this size does by itself.
-  public Basis shuffled(long seed) {
-    return random(rank(), width, seed);
-  }
-
-  /// The directions as rows, F64 `[rank, width]`; for at least one.
-  public Tensor matrix() {
-    return matrix(directions, width);
-  }
-
-  /// Rows without their part along the directions: `x − (x Qᵀ) Q`, F64 `[n, width]`.
-  public Tensor removed(Tensor x) {
-    Tensor wide = x.to(DType.F64);
-    if (directions.isEmpty()) {
-      return wide;
-    }
-    Tensor q = matrix();
-    return wide.sub(wide.matmul(q.transpose(0, 1)).matmul(q));
   }
 }

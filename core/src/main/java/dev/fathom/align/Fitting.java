@@ -1,5 +1,7 @@
 package dev.fathom.align;
 
+import dev.fathom.edit.Change;
+import dev.fathom.edit.Edit;
 import dev.fathom.evaluate.bias.SentenceScorer;
 import dev.fathom.evaluate.bias.StartToken;
 import dev.fathom.evaluate.bias.StereoSetItem;
@@ -8,8 +10,11 @@ import dev.fathom.text.Tokenizer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
+import java.util.SequencedMap;
+import java.util.stream.Stream;
 
 /// What a [Method] may look at: a model, items of one domain that it will not be tested on, the
 /// words that name the domain's groups, and running text that has nothing to do with it.
@@ -62,6 +67,23 @@ public record Fitting(
         model, tokenizer, domain, items, words, neutral, context, start, seed, cache, new Shared());
   }
 
+  /// An edit of this fitting's model, with a card that says how it was found.
+  ///
+  /// @param found what fitting found out, by name; in the card after the method's settings
+  public Edit edit(Method method, List<Change> changes, SequencedMap<String, String> found) {
+    Edit edit = Edit.of(model, method.name(), changes);
+    var parameters = new LinkedHashMap<String, String>();
+    parameters.put("domain", domain);
+    parameters.putAll(method.settings());
+    parameters.putAll(found);
+    long terms = items.stream().map(StereoSetItem::target).distinct().count();
+    return edit.with(
+        edit.card()
+            .withParameters(parameters)
+            .withSeed(seed)
+            .withData("%d items about %d terms".formatted(items.size(), terms)));
+  }
+
   /// The beginning of some running texts as token rows, each text a row of its own with the special
   /// tokens that the tokenizer's files ask for.
   ///
@@ -86,7 +108,7 @@ public record Fitting(
   /// All texts of the items that mean something: of each its stereotype, then its anti-stereotype.
   public List<String> sentences() {
     return items.stream()
-        .flatMap(item -> List.of(item.stereotype().text(), item.antiStereotype().text()).stream())
+        .flatMap(item -> Stream.of(item.stereotype().text(), item.antiStereotype().text()))
         .toList();
   }
 }

@@ -6,7 +6,6 @@ import dev.fathom.align.Method;
 import dev.fathom.align.Remedy;
 import dev.fathom.align.probe.Features;
 import dev.fathom.align.probe.LayerProbes;
-import dev.fathom.align.probe.LogisticFit;
 import dev.fathom.align.probe.Probing;
 import dev.fathom.align.probe.ProbingResult;
 import dev.fathom.align.probe.SpanRule;
@@ -16,6 +15,7 @@ import dev.fathom.data.LabelledText;
 import dev.fathom.edit.Change;
 import dev.fathom.edit.Edit;
 import dev.fathom.evaluate.bias.StereoSetItem;
+import dev.fathom.model.Block;
 import dev.fathom.model.Kind;
 import dev.fathom.model.Linear;
 import dev.fathom.model.Slice;
@@ -28,25 +28,34 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
-/// Layer-wise probing and editing (thesis section 5.2). A probe of each layer tells biased sentences
-/// from others; S_l are the probes that read layer l well. The k value vectors of the layer that
-/// point along them best lose what they have of them (eq 5.1, 5.2), and what these neurons add on
-/// average is taken out of the MLP's output (eq 5.3):
+/// Layer-wise probing and editing (thesis section 5.2). A probe of each layer tells biased
+/// sentences from others; S_l are the probes that read layer l well. The k value vectors of the
+/// layer that point along them best lose what they have of them (eq 5.1, 5.2), and what these
+/// neurons add on average is taken out of the MLP's output (eq 5.3):
 ///
 ///     v ← v − Q Qᵀ v            h_mlp ← h_mlp − γ α_l θ̄_l   where α_l > 0
 ///
 /// with Q an orthonormal basis of S_l's span, α_l the mean activation of these neurons on
-/// stereotypes and θ̄_l the mean of the probes. Both are changes of weights: columns of the
-/// down-projection and its bias.
+/// stereotypes, in the unedited model, and θ̄_l the mean of the probes. Both are changes of weights:
+/// columns of the down-projection and its bias.
 ///
-/// The thesis' own form multiplies by `I − Σ θθᵀ` instead of the projector. The probes of
-/// neighbouring layers are nearly parallel, so that this turns their common direction round and
-/// makes it larger: [#notes] tells the greatest eigenvalue, which is 1 for a projector.
+/// The thesis' own form multiplies by `I − Σ θθᵀ` instead of the projector. Probes of neighbouring
+/// layers are nearly parallel, so that this turns their common direction round and makes it larger:
+/// the sum's greatest eigenvalue ([Layer#largestEigenvalue]) is 1 only where it is a projector. It
+/// is in the edit's card.
+///
+/// Where a norm follows the MLP, directions are taken through its gain ([Written]), and there is no
+/// adjustment: it is refused, for no bias adds a constant to the stream there.
+///
+/// It misleads where probes read something else that goes with the labels. Unrelated sentences
+/// ([Labels#REST], the thesis' most likely choice) are easy to tell by their meaninglessness, so
+/// that LoPE may take out what tells sense from nonsense: look at LMS.
 ///
 /// @param name what the preset is called
 /// @param labels which sentences are told apart
@@ -64,6 +73,8 @@ public record Lope(
     double strength,
     boolean edits)
     implements Method {
+  private static final String STEREOTYPE = "stereotype";
+  private static final String OTHER = "other";
   private static final double HELD_OUT = 0.2;
 
   /// With fewer terms, whole terms cannot be held out.
@@ -104,9 +115,6 @@ public record Lope(
 
     /// That of the last layer.
     record Last() implements Acting {}
-
-    /// Its own.
-    record Own() implements Acting {}
   }
 
   private static final Acting WELL_READ = new Acting.Reading(new SpanRule.Threshold(0.9));
@@ -121,14 +129,17 @@ public record Lope(
     return new Lope("lope", Labels.REST, WELL_READ, Form.PROJECTOR, 10, 1, true);
   }
 
+  /// Without the adjustment.
   public static Lope editOnly() {
     return new Lope("editOnly", Labels.REST, WELL_READ, Form.PROJECTOR, 10, 0, true);
   }
 
+  /// Without the edit of value vectors.
   public static Lope adjustOnly() {
     return new Lope("adjustOnly", Labels.REST, WELL_READ, Form.PROJECTOR, 10, 1, false);
   }
 
+  /// With all probes at every layer.
   public static Lope allProbes() {
     return new Lope("allProbes", Labels.REST, new Acting.All(), Form.PROJECTOR, 10, 1, true);
   }
@@ -167,6 +178,7 @@ public record Lope(
     return new Lope(name, labels, acting, form, neurons, strength, edits);
   }
 
+  /// The same with probes of other sentences.
   public Lope with(Labels labels) {
     return new Lope(name, labels, acting, form, neurons, strength, edits);
   }
@@ -186,7 +198,6 @@ public record Lope(
           case Acting.Reading(SpanRule rule) -> rule.toString();
           case Acting.All() -> "all";
           case Acting.Last() -> "last";
-          case Acting.Own() -> "own";
         });
     settings.put("form", form.name().toLowerCase(Locale.ROOT));
     settings.put("k", Integer.toString(neurons));
@@ -218,19 +229,21 @@ public record Lope(
       return mean;
     }
 
-    /// The greatest eigenvalue of `Σ θθᵀ`: 1 where the thesis' form is a projector.
+    /// The greatest eigenvalue of `Σ θθᵀ`: 1 where the thesis' form is a projector, more where
+    /// directions resemble each other; 0 without directions.
     public double largestEigenvalue() {
-      Basis first = Basis.leading(directions, 1);
-      double sum = 0;
-      for (double[] direction : directions) {
-        double along = 0;
-        for (int i = 0; i < direction.length; i++) {
-          along += direction[i] * first.directions().getFirst()[i];
-        }
-        sum += along * along;
+      if (directions.isEmpty()) {
+        return 0;
       }
-      return sum;
+      try (var scope = Scope.withoutGradients()) {
+        return Lope.largestEigenvalue(matrix(directions));
+      }
     }
+  }
+
+  /// The greatest eigenvalue of `Σ θθᵀ` is that of the directions' products, which are fewer.
+  private static double largestEigenvalue(Tensor directions) {
+    return directions.matmul(directions.transpose(0, 1)).eigen().values().max().item();
   }
 
   /// Probes the layers of a model and chooses what acts on each.
@@ -245,17 +258,22 @@ public record Lope(
           case Acting.All() ->
               slices.stream().map(_ -> IntStream.range(0, slices.size()).boxed().toList()).toList();
           case Acting.Last() -> slices.stream().map(_ -> List.of(slices.size() - 1)).toList();
-          case Acting.Own() -> IntStream.range(0, slices.size()).mapToObj(List::of).toList();
         };
     var layers = new ArrayList<Layer>();
     for (int l = 0; l < spans.size(); l++) {
-      List<double[]> own = spans.get(l).stream().map(directions::get).toList();
+      List<double[]> own =
+          spans.get(l).stream().map(directions::get).filter(Lope::isSomething).toList();
       layers.add(
           own.isEmpty() || neurons == 0
               ? new Layer(l, List.of(), List.of())
               : new Layer(l, own, found(fitting.model(), l, own)));
     }
     return layers;
+  }
+
+  /// A probe that found nothing to learn has a direction of zeros.
+  private static boolean isSomething(double[] direction) {
+    return Arrays.stream(direction).anyMatch(x -> x != 0);
   }
 
   private List<BiasNeurons.Found> found(Transformer model, int layer, List<double[]> directions) {
@@ -276,8 +294,8 @@ public record Lope(
 
   private ProbingResult probed(Fitting fitting, List<Slice> slices) {
     List<LabelledText> texts = fitting.items().stream().flatMap(this::labelled).toList();
-    var data = TwoClasses.of(texts, Optional.of("stereotype"), Optional.empty());
-    var groups = texts.stream().map(text -> text.group().orElseThrow()).toList();
+    var data = TwoClasses.of(texts, Optional.of(STEREOTYPE), Optional.empty());
+    List<String> groups = data.groups();
     Split split =
         groups.stream().distinct().count() >= FEWEST_GROUPS
             ? Split.byGroup(groups, data.positive(), HELD_OUT, fitting.seed())
@@ -285,24 +303,19 @@ public record Lope(
     try (Features features =
         Fittings.features(
             fitting, texts.stream().map(LabelledText::text).toList(), Features.Config.of(slices))) {
-      var config =
-          Probing.Config.standard()
-              .withProbes(1)
-              .withShuffles(0)
-              .with(LogisticFit.Config.standard())
-              .withSeed(fitting.seed());
+      var config = Probing.Config.standard().withProbes(1).withShuffles(0).withSeed(fitting.seed());
       return Probing.run(fitting.model(), features, data, split, config, () -> {});
     }
   }
 
   private Stream<LabelledText> labelled(StereoSetItem item) {
-    Stream<LabelledText> stereotype = Stream.of(text(item, item.stereotype(), "stereotype"));
-    Stream<LabelledText> anti = Stream.of(text(item, item.antiStereotype(), "other"));
-    Stream<LabelledText> unrelated = Stream.of(text(item, item.unrelated(), "other"));
+    LabelledText stereotype = text(item, item.stereotype(), STEREOTYPE);
+    LabelledText anti = text(item, item.antiStereotype(), OTHER);
+    LabelledText unrelated = text(item, item.unrelated(), OTHER);
     return switch (labels) {
-      case ANTI -> Stream.concat(stereotype, anti);
-      case UNRELATED -> Stream.concat(stereotype, unrelated);
-      case REST -> Stream.of(stereotype, anti, unrelated).flatMap(s -> s);
+      case ANTI -> Stream.of(stereotype, anti);
+      case UNRELATED -> Stream.of(stereotype, unrelated);
+      case REST -> Stream.of(stereotype, anti, unrelated);
     };
   }
 
@@ -315,78 +328,110 @@ public record Lope(
 
   @Override
   public Remedy fit(Fitting fitting) {
+    requireAdding(fitting.model()); // sooner than probes are fitted
     return new Remedy.OfWeights(edit(fitting, layers(fitting)));
+  }
+
+  /// Refuses an adjustment that no bias can make.
+  private void requireAdding(Transformer model) {
+    if (strength > 0 && model.blocks().stream().anyMatch(Written::normalised)) {
+      throw new IllegalArgumentException(
+          ("LoPE's adjustment adds a constant to what MLPs add to the stream, but this %s model"
+                  + " normalises that first, and no bias does the same: choose editOnly.")
+              .formatted(model.card().family()));
+    }
   }
 
   /// The edit that follows from what acts where; the activations of the neurons are those of the
   /// unedited model.
+  ///
+  /// @throws IllegalArgumentException if there is to be an adjustment, and the model normalises
+  ///   what its MLPs write
   public Edit edit(Fitting fitting, List<Layer> layers) {
     Transformer model = fitting.model();
+    requireAdding(model);
+    List<Layer> acting = layers.stream().filter(layer -> !layer.neurons().isEmpty()).toList();
+    Map<Integer, Double> activations = strength == 0 ? Map.of() : activations(fitting, acting);
     var changes = new ArrayList<Change>();
-    double[] activations = strength == 0 ? new double[0] : activations(fitting, layers);
-    for (Layer layer : layers) {
-      if (layer.neurons().isEmpty()) {
-        continue;
-      }
-      Linear out = model.blocks().get(layer.layer()).mlp().out();
-      List<Integer> chosen =
-          layer.neurons().stream().map(BiasNeurons.Found::neuron).sorted().toList();
+    double largest = 0;
+    for (Layer layer : acting) {
+      Block block = model.blocks().get(layer.layer());
       try (var scope = Scope.withoutGradients()) {
         if (edits) {
-          Tensor old = // [k, dModel]
-              out.weight()
-                  .values()
-                  .transpose(0, 1)
-                  .indexSelect(0, chosen.stream().mapToLong(Integer::longValue).toArray());
-          changes.add(
-              Change.Rows.inputs(
-                  out, chosen, edited(layer, old).to(out.weight().values().dtype())));
+          Tensor read = Written.read(block, matrix(layer.directions()));
+          largest = Math.max(largest, largestEigenvalue(read));
+          changes.add(columns(block.mlp().out(), layer, read));
         }
-        double alpha = strength == 0 ? 0 : activations[layer.layer()];
+        double alpha = activations.getOrDefault(layer.layer(), 0.0);
         if (alpha > 0) {
-          Tensor shift = Tensor.of(layer.mean(), layer.mean().length).mul(-strength * alpha);
-          Tensor before = out.bias();
-          Tensor bias = before == null ? shift : before.to(DType.F64).add(shift);
-          changes.add(Change.Bias.of(out, bias.to(out.weight().values().dtype())));
+          changes.add(adjustment(block, layer.mean(), strength * alpha));
         }
       }
     }
-    return Edit.of(model, name, changes);
-  }
-
-  private Tensor edited(Layer layer, Tensor vectors) {
-    return switch (form) {
-      case PROJECTOR -> Basis.of(layer.directions()).removed(vectors);
-      case THESIS -> {
-        Tensor theta = matrix(layer.directions());
-        Tensor wide = vectors.to(DType.F64);
-        yield wide.sub(wide.matmul(theta.transpose(0, 1)).matmul(theta));
-      }
-    };
-  }
-
-  /// The mean activation of each layer's neurons over the stereotypes.
-  private static double[] activations(Fitting fitting, List<Layer> layers) {
-    double[] means = new double[layers.size()];
-    List<Slice> slices = new ArrayList<>();
-    List<Integer> places = new ArrayList<>();
-    for (Layer layer : layers) {
-      if (!layer.neurons().isEmpty()) {
-        int[] chosen =
-            layer.neurons().stream().mapToInt(BiasNeurons.Found::neuron).sorted().toArray();
-        slices.add(Slice.of(Kind.MLP_ACT, layer.layer()).neurons(chosen));
-        places.add(layer.layer());
-      }
+    var found = new LinkedHashMap<String, String>();
+    found.put("layers with probes", "%d of %d".formatted(acting.size(), model.layers()));
+    long adjusted = activations.values().stream().filter(alpha -> alpha > 0).count();
+    found.put("adjusted layers", Long.toString(adjusted));
+    if (edits && form == Form.THESIS) {
+      found.put("largest eigenvalue", String.format(Locale.ROOT, "%.3f", largest));
     }
+    return fitting.edit(this, changes, found);
+  }
+
+  /// The chosen neurons' value vectors without what they have of the directions.
+  ///
+  /// @param read directions as value vectors lie to them, `[directions, dModel]`
+  private Change columns(Linear out, Layer layer, Tensor read) {
+    List<Integer> chosen =
+        layer.neurons().stream().map(BiasNeurons.Found::neuron).sorted().toList();
+    long[] places = chosen.stream().mapToLong(Integer::longValue).toArray();
+    Tensor old = out.weight().values().indexSelect(1, places).transpose(0, 1); // [k, dModel]
+    Tensor next =
+        switch (form) {
+          case PROJECTOR -> Basis.leading(read, layer.directions().size()).removed(old);
+          case THESIS -> {
+            Tensor wide = old.to(DType.F64);
+            yield wide.sub(wide.matmul(read.transpose(0, 1)).matmul(read));
+          }
+        };
+    return Change.Rows.inputs(out, chosen, next.to(kept(out)));
+  }
+
+  /// A bias that takes a constant off what a block's MLP adds to the stream.
+  private static Change adjustment(Block block, double[] direction, double length) {
+    Linear out = block.mlp().out();
+    Tensor before = out.bias();
+    Tensor bias = before == null ? Tensor.zeros(DType.F64, out.out()) : before.to(DType.F64);
+    Tensor along = Tensor.of(direction, direction.length);
+    Tensor next = bias.sub(along.mul(length / block.steps().multiplier()));
+    return Change.Bias.of(out, next.to(kept(out)));
+  }
+
+  /// What an edit's numbers are kept in.
+  private static DType kept(Linear out) {
+    return out.weight().values().dtype() == DType.F64 ? DType.F64 : DType.F32;
+  }
+
+  /// The mean activation of each layer's neurons over the tokens of the stereotypes, by layer.
+  private static Map<Integer, Double> activations(Fitting fitting, List<Layer> layers) {
+    List<Slice> slices =
+        layers.stream()
+            .map(layer -> {
+              int[] chosen =
+                  layer.neurons().stream().mapToInt(BiasNeurons.Found::neuron).sorted().toArray();
+              return Slice.of(Kind.MLP_ACT, layer.layer()).neurons(chosen);
+            })
+            .toList();
     if (slices.isEmpty()) {
-      return means;
+      return Map.of();
     }
     List<String> stereotypes =
         fitting.items().stream().map(item -> item.stereotype().text()).toList();
+    var means = new LinkedHashMap<Integer, Double>();
     try (Features features = Fittings.features(fitting, stereotypes, Features.Config.of(slices));
         var scope = Scope.withoutGradients()) {
-      for (int i = 0; i < slices.size(); i++) {
-        means[places.get(i)] = features.at(slices.get(i)).to(DType.F64).mean().item();
+      for (Slice slice : slices) {
+        means.put(slice.site().layer(), features.at(slice).to(DType.F64).mean().item());
       }
     }
     return means;

@@ -4,7 +4,7 @@ import dev.fathom.align.Fitting;
 import dev.fathom.align.Method;
 import dev.fathom.align.Remedy;
 import dev.fathom.edit.Change;
-import dev.fathom.edit.Edit;
+import dev.fathom.model.Block;
 import dev.fathom.model.Kind;
 import dev.fathom.model.Linear;
 import dev.fathom.model.Site;
@@ -24,33 +24,41 @@ import java.util.SequencedMap;
 /// cost to the rest. A documented variant of LoPE: its directions come from counterfactual pairs
 /// instead of probes of labelled sentences, and they are taken out of all of a sublayer's output.
 ///
-/// With Σ the covariance of an output y over running text and Δ the second moment of its differences
-/// between pairs, the r leading eigenvectors U of `Σ^(−½) Δ Σ^(−½)` are where groups differ most
-/// against what varies anyway:
+/// With Σ the covariance of an output y over running text and the pairs, μ its mean, and Δ the
+/// second moment of its differences between pairs, the r leading eigenvectors U of
+/// `Σ^(−½) Δ Σ^(−½)` are where groups differ most against what varies anyway:
 ///
 ///     y ← y − γ A Bᵀ (y − μ),    A = Σ^(½) U,  B = Σ^(−½) U
 ///
-/// For γ = 1 nothing linear of these differences is left, and of all linear maps for which that
-/// holds this one changes y least (Belrose et al. 2023, LEACE, theorem 4.3). It is a low-rank step of
-/// the output map's weight and a new bias, so it can be merged.
+/// `BᵀA` is the identity, so for γ = 1 all texts have the same `Bᵀ y`. Where r is the rank of Δ,
+/// nothing of the differences is left then, and of all affine maps for which that holds this one
+/// changes y least (Belrose et al. 2023, LEACE). Σ has 1e-3 of its mean eigenvalue added. It is a
+/// low-rank step of the output map's weight and a new bias, so it can be merged.
 ///
 /// An orthogonal projection onto the rest (LoPE's) does far more damage here: streams have a few
 /// dimensions that are a hundred times larger than others, and a direction that has a little of one
 /// of them takes it out.
 ///
+/// All outputs are measured in the unedited model. In the edited one upper sublayers read another
+/// stream, so that what they write still tells groups apart a little. It misleads where the words
+/// say more than the group (*king* and *queen*, *rabbi* and *imam*): that goes, too.
+///
 /// @param name in tables
-/// @param rank r: directions of each output
+/// @param rank r: directions of each output, at most 16; fewer where pairs do not differ in as many
 /// @param from where in the depth it begins: 0 for the first layer, 0.5 for the middle
 /// @param outputs which sublayers' outputs
 /// @param strength γ
-/// @param random whether the directions are drawn at random instead: the control
+/// @param random whether the directions U are drawn at random instead: the control
 public record PairErasure(
     String name, int rank, double from, Outputs outputs, double strength, boolean random)
     implements Method {
   public PairErasure {
-    if (rank < 1 || rank > PairDirections.MOST || !(from >= 0 && from < 1) || !(strength >= 0)) {
+    boolean sound =
+        rank >= 1 && rank <= PairDirections.MOST && from >= 0 && from < 1 && strength >= 0;
+    if (!sound || !Double.isFinite(strength)) {
       throw new IllegalArgumentException(
-          "rank is 1 to %d, where it begins from 0 to below 1, the strength at least 0, found %d, %s and %s"
+          ("The rank is 1 to %d, the depth where it begins 0 to below 1, the strength at least 0;"
+                  + " found %d, %s and %s.")
               .formatted(PairDirections.MOST, rank, from, strength));
     }
   }
@@ -73,7 +81,7 @@ public record PairErasure(
     return new PairErasure("pairs", rank, 0, Outputs.BOTH, 1, false);
   }
 
-  /// What eight settings are tried.
+  /// Eight settings to choose from.
   public static List<PairErasure> grid() {
     return List.of(
         of(1),
@@ -82,7 +90,7 @@ public record PairErasure(
         of(8),
         of(12),
         of(16),
-        of(8).from(0.25),
+        of(8).withFrom(0.25),
         of(16).with(Outputs.ATTENTION));
   }
 
@@ -92,14 +100,16 @@ public record PairErasure(
   }
 
   /// The same in the upper part of the depth.
-  public PairErasure from(double share) {
+  public PairErasure withFrom(double share) {
     return new PairErasure(name, rank, share, outputs, strength, random);
   }
 
+  /// The same of other outputs.
   public PairErasure with(Outputs outputs) {
     return new PairErasure(name, rank, from, outputs, strength, random);
   }
 
+  /// The same with another γ.
   public PairErasure withStrength(double strength) {
     return new PairErasure(name, rank, from, outputs, strength, random);
   }
@@ -116,47 +126,65 @@ public record PairErasure(
 
   @Override
   public Remedy fit(Fitting fitting) {
-    Transformer model = fitting.model();
-    PairDirections directions = PairDirections.of(fitting);
     var changes = new ArrayList<Change>();
+    var found = new LinkedHashMap<String, String>();
+    if (strength > 0) {
+      Transformer model = fitting.model();
+      PairDirections directions = PairDirections.of(fitting);
+      for (Site site : sites(model)) {
+        changes.addAll(
+            changes(map(model, site), Objects.requireNonNull(directions.sites().get(site))));
+      }
+      found.put("pairs", Integer.toString(directions.pairs()));
+      found.put("neutral tokens", Integer.toString(directions.neutralTokens()));
+    }
+    return new Remedy.OfWeights(fitting.edit(this, changes, found));
+  }
+
+  private List<Site> sites(Transformer model) {
+    var sites = new ArrayList<Site>();
     for (int layer = (int) (from * model.layers()); layer < model.layers(); layer++) {
       for (Kind kind : outputs.kinds) {
-        Site site = Site.of(kind, layer);
-        try (var scope = Scope.withoutGradients()) {
-          add(changes, map(model, site), Objects.requireNonNull(directions.sites().get(site)));
-        }
+        sites.add(Site.of(kind, layer));
       }
     }
-    return new Remedy.OfWeights(Edit.of(model, name, changes));
+    return sites;
   }
 
   private static Linear map(Transformer model, Site site) {
-    var block = model.blocks().get(site.layer());
+    Block block = model.blocks().get(site.layer());
     return site.kind() == Kind.ATTN_RAW ? block.attention().out() : block.mlp().out();
   }
 
-  private void add(List<Change> changes, Linear map, PairDirections.Found found) {
-    PairDirections.Directions directions = random ? found.random() : found.found();
-    int width = found.mean().length;
-    Tensor write = matrix(directions.write(), width); // Aᵀ: [r, width]
-    Tensor read = matrix(directions.read(), width); // Bᵀ: [r, width]
-    DType dtype = map.weight().values().dtype();
-    changes.add(
-        Change.LowRank.of(
-            map,
-            read.matmul(map.weight().values().to(DType.F64)).to(dtype), // [r, in]
-            write.transpose(0, 1).contiguous().to(dtype),
-            -strength));
-    Tensor mean = Tensor.of(found.mean(), width);
-    Tensor before = map.bias();
-    Tensor old = before == null ? Tensor.zeros(DType.F64, width) : before.to(DType.F64);
-    Tensor away = read.matmul(mean.sub(old).unsqueeze(1)); // [r, 1]
-    Tensor shift = write.transpose(0, 1).matmul(away).squeeze(1).mul(strength);
-    changes.add(Change.Bias.of(map, old.add(shift).to(dtype)));
+  /// The step and the bias of an output's map; none where no pair differs there.
+  private List<Change> changes(Linear map, PairDirections.Found found) {
+    PairDirections.Directions directions = random ? found.random() : found.pairs();
+    if (directions.read().isEmpty()) {
+      return List.of();
+    }
+    try (var scope = Scope.withoutGradients()) {
+      Tensor weight = map.weight().values(); // [width, in]
+      DType kept = weight.dtype() == DType.F64 ? DType.F64 : DType.F32;
+      Tensor a = first(directions.write()).transpose(0, 1).contiguous(); // A [width, r]
+      Tensor read = first(directions.read()); // Bᵀ [r, width]
+      Tensor step = read.matmul(weight.to(DType.F64)); // Bᵀ W [r, in]
+      Tensor mean = Tensor.of(found.mean(), found.mean().length);
+      Tensor before = map.bias();
+      Tensor bias = before == null ? Tensor.zeros(DType.F64, map.out()) : before.to(DType.F64);
+      Tensor away = read.matmul(mean.sub(bias).unsqueeze(1)); // Bᵀ (μ − b) [r, 1]
+      Tensor shift = a.matmul(away).squeeze(1).mul(strength);
+      return List.of(
+          Change.LowRank.of(map, step.to(kept), a.to(kept), -strength),
+          Change.Bias.of(map, bias.add(shift).to(kept)));
+    }
   }
 
-  private Tensor matrix(List<double[]> rows, int width) {
-    int r = Math.min(rank, rows.size());
-    return Tensor.of(rows.stream().limit(r).flatMapToDouble(Arrays::stream).toArray(), r, width);
+  /// The first r of some rows, or all where there are fewer: `[r, width]`.
+  private Tensor first(List<double[]> rows) {
+    List<double[]> some = rows.stream().limit(rank).toList();
+    return Tensor.of(
+        some.stream().flatMapToDouble(Arrays::stream).toArray(),
+        some.size(),
+        some.getFirst().length);
   }
 }

@@ -4,9 +4,9 @@ import dev.fathom.FathomException;
 import dev.fathom.align.Fitting;
 import dev.fathom.align.Method;
 import dev.fathom.align.Remedy;
+import dev.fathom.checkpoint.JsonFiles;
 import dev.fathom.edit.EditFile;
 import dev.fathom.evaluate.Provenances;
-import dev.fathom.evaluate.bias.ScoredItem;
 import dev.fathom.evaluate.bias.StereoSetItem;
 import dev.fathom.model.Transformer;
 import java.io.IOException;
@@ -18,26 +18,34 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.HexFormat;
-import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
+import java.util.Set;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
-import tools.jackson.core.JacksonException;
-import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
+import java.util.stream.Stream;
+import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /// Every method in every domain with every seed: tuned on items, measured on others, each outcome
-/// and each edit kept in a folder of its own (`seed1/gender1/lope`), so that a killed study goes on
-/// where it was. All methods see the same items and the same text.
+/// and each edit kept in a folder of its own (`seed1/gender1/lope`: `outcome.json` and
+/// `edit.safetensors`), so that a killed study goes on where it was. All methods see the same items
+/// and the same text.
+///
+/// ```java
+/// var heldOut = new AlignmentStudy.HeldOut("text.txt", texts, 4096);
+/// var entrants = Roster.named(List.of("lope", "pairs", "random"));
+/// AlignmentTable table = AlignmentStudy.run(domains, entrants, heldOut, folder, _ -> {});
+/// ```
 public final class AlignmentStudy {
-  private static final String FILE = "outcome.json";
+  private static final String OUTCOME = "outcome.json";
   private static final String EDIT = "edit.safetensors";
+  private static final String ASKED = "asked";
+  private static final long LARGEST_OUTCOME = 64 << 20;
 
-  private final List<Domain> domains;
   private final List<Entrant> entrants;
-  private final List<String> heldOut;
-  private final int tokens;
+  private final HeldOut heldOut;
   private final Path directory;
 
   /// What is fitted on and tested in one domain.
@@ -48,65 +56,112 @@ public final class AlignmentStudy {
   public record Domain(Fitting fitting, int fold, List<StereoSetItem> test) {
     public Domain {
       test = List.copyOf(test);
+      if (!fitting.domain().matches("[\\p{L}\\p{N}_-]+")) {
+        throw new IllegalArgumentException(
+            "A domain is named with letters, digits, - and _, for folders are called after it;"
+                + " found '%s'.".formatted(fitting.domain()));
+      }
       if (test.isEmpty()) {
         throw new IllegalArgumentException(
             "There are no items of domain %s to test on.".formatted(fitting.domain()));
       }
       var fitted = new HashSet<>(fitting.items().stream().map(StereoSetItem::target).toList());
-      test.forEach(item -> {
+      for (StereoSetItem item : test) {
         if (fitted.contains(item.target())) {
           throw new IllegalArgumentException(
               "The term %s of domain %s is fitted on and tested, too."
                   .formatted(item.target(), item.domain()));
         }
-      });
+      }
+    }
+
+    private String name() {
+      return fitting.domain() + fold;
     }
   }
 
-  private AlignmentStudy(
-      List<Domain> domains,
-      List<Entrant> entrants,
-      List<String> heldOut,
-      int tokens,
-      Path directory) {
-    this.domains = domains;
+  /// Neutral text that no fitting has.
+  ///
+  /// @param name what it is, for people
+  /// @param tokens so many of it are read, and of each fitting's neutral text, at most
+  public record HeldOut(String name, List<String> texts, int tokens) {
+    public HeldOut {
+      texts = List.copyOf(texts);
+      if (tokens < 2) {
+        throw new IllegalArgumentException(
+            "Perplexity needs at least 2 tokens of text, found %d.".formatted(tokens));
+      }
+    }
+  }
+
+  private AlignmentStudy(List<Entrant> entrants, HeldOut heldOut, Path directory) {
     this.entrants = entrants;
     this.heldOut = heldOut;
-    this.tokens = tokens;
     this.directory = directory;
   }
 
   /// Runs what is missing and tells the outcome of all.
   ///
-  /// @param domains each with each seed, of one model
-  /// @param heldOut neutral text that no fitting has
-  /// @param tokens of neutral text that perplexities are measured on
+  /// @param domains each with each fold and seed, of one model
+  /// @param entrants each of another name
   /// @param directory made if it is not there
   /// @param done is told of each outcome
   /// @throws FathomException if the directory holds outcomes of another model, data or settings
   public static AlignmentTable run(
       List<Domain> domains,
       List<Entrant> entrants,
-      List<String> heldOut,
-      int tokens,
+      HeldOut heldOut,
       Path directory,
       Consumer<Outcome> done) {
     long start = System.nanoTime();
-    var study =
-        new AlignmentStudy(
-            List.copyOf(domains), List.copyOf(entrants), List.copyOf(heldOut), tokens, directory);
+    requireDifferent(domains, entrants);
+    var study = new AlignmentStudy(List.copyOf(entrants), heldOut, directory);
     var outcomes = new ArrayList<Outcome>();
-    domains.forEach(domain -> outcomes.addAll(study.domain(domain, done)));
-    Transformer model = domains.getFirst().fitting().model();
+    domains.forEach(domain -> study.run(domain, outcomes, done));
+    Fitting first = domains.getFirst().fitting();
     return new AlignmentTable(
         Provenances.of(
-            model,
+            first.model(),
             (System.nanoTime() - start) / 1e9,
-            "tokens of neutral text",
-            Integer.toString(tokens),
+            "neutral text",
+            heldOut.name,
+            "tokens of it",
+            Integer.toString(heldOut.tokens),
+            "scores",
+            first.context().name().toLowerCase(Locale.ROOT),
             "start token",
-            domains.getFirst().fitting().start().toString()),
+            first.start().toString(),
+            "folds",
+            Long.toString(domains.stream().mapToInt(Domain::fold).distinct().count()),
+            "seeds",
+            domains.stream()
+                .map(domain -> Long.toString(domain.fitting.seed()))
+                .distinct()
+                .collect(Collectors.joining(", "))),
         outcomes);
+  }
+
+  private static void requireDifferent(List<Domain> domains, List<Entrant> entrants) {
+    if (domains.isEmpty()) {
+      throw new IllegalArgumentException("A study needs at least one domain.");
+    }
+    Transformer model = domains.getFirst().fitting.model();
+    Set<List<Object>> parts = new HashSet<>();
+    for (Domain domain : domains) {
+      if (domain.fitting.model() != model) {
+        throw new IllegalArgumentException("A study is of one model.");
+      }
+      if (!parts.add(List.of(domain.fitting.seed(), domain.name()))) {
+        throw new IllegalArgumentException(
+            "Fold %d of domain %s with seed %d is there twice."
+                .formatted(domain.fold, domain.fitting.domain(), domain.fitting.seed()));
+      }
+    }
+    if (entrants.stream().map(Entrant::name).distinct().count() < entrants.size()) {
+      throw new IllegalArgumentException(
+          "Entrants have different names, found %s."
+              .formatted(entrants.stream().map(Entrant::name).toList()));
+    }
   }
 
   /// How many outcomes a study has.
@@ -114,42 +169,25 @@ public final class AlignmentStudy {
     return domains.size() * (1 + entrants.size());
   }
 
-  private List<Outcome> domain(Domain domain, Consumer<Outcome> done) {
-    var outcomes = new ArrayList<Outcome>();
-    Trying trying = null;
-    for (int e = -1; e < entrants.size(); e++) {
-      String name = e < 0 ? Entrant.BASE : entrants.get(e).name();
-      List<Method> settings = e < 0 ? List.of() : entrants.get(e).settings();
-      Path folder =
-          directory
-              .resolve("seed" + domain.fitting.seed())
-              .resolve(domain.fitting.domain() + domain.fold)
-              .resolve(name);
-      String asked = fingerprint(domain, settings);
-      Outcome outcome;
-      if (Files.exists(folder.resolve(FILE))) {
-        outcome = read(folder.resolve(FILE), asked);
-      } else {
-        if (trying == null) {
-          trying = new Trying(domain, heldOut, tokens);
-        }
-        outcome = e < 0 ? trying.base() : made(trying, entrants.get(e), folder);
-        write(folder.resolve(FILE), asked, outcome);
-      }
-      outcomes.add(outcome);
-      done.accept(outcome);
+  private void run(Domain domain, List<Outcome> outcomes, Consumer<Outcome> done) {
+    Path folder = directory.resolve("seed" + domain.fitting.seed()).resolve(domain.name());
+    var trying = new Trying(domain, heldOut);
+    Consumer<Outcome> tell =
+        outcome -> {
+          outcomes.add(outcome);
+          done.accept(outcome);
+        };
+    tell.accept(kept(folder.resolve(Entrant.BASE), domain, List.of(), trying::base));
+    for (Entrant entrant : entrants) {
+      Path own = folder.resolve(entrant.name());
+      tell.accept(kept(own, domain, entrant.settings(), () -> made(trying, entrant, own)));
     }
-    return outcomes;
   }
 
   private static Outcome made(Trying trying, Entrant entrant, Path folder) {
     Trying.Made made = trying.run(entrant);
     if (made.remedy() instanceof Remedy.OfWeights(var edit)) {
-      try {
-        Files.createDirectories(folder);
-      } catch (IOException e) {
-        throw new FathomException(folder + ": cannot be made (" + e.getMessage() + ")", e);
-      }
+      createFolder(folder);
       EditFile.write(folder.resolve(EDIT), edit);
     }
     return made.outcome();
@@ -157,96 +195,84 @@ public final class AlignmentStudy {
 
   // ---------------------------------------------------------------- what is kept
 
-  /// What an outcome depends on.
-  private String fingerprint(Domain domain, List<Method> settings) {
-    Fitting fitting = domain.fitting;
-    String all =
-        String.join(
-            "\n",
-            fitting.model().card().sha256().get(),
-            texts(fitting.items()),
-            texts(domain.test),
-            String.join("\u0000", fitting.neutral()),
-            String.join("\u0000", heldOut),
-            fitting.words().sets().toString(),
-            fitting.context() + " " + fitting.start() + " " + fitting.seed() + " " + tokens,
-            settings.stream()
-                .map(method -> method.name() + method.settings())
-                .collect(Collectors.joining("\n")));
+  /// The outcome that a folder has, or else one that is made and kept there.
+  private Outcome kept(Path folder, Domain domain, List<Method> settings, Supplier<Outcome> make) {
+    Path file = folder.resolve(OUTCOME);
+    String asked = asked(domain, settings);
+    if (Files.exists(file)) {
+      ObjectNode known = JsonFiles.read(file, LARGEST_OUTCOME);
+      if (!known.path(ASKED).asString("").equals(asked)) {
+        throw new FathomException(
+            file
+                + " was made with another model, other data or other settings: choose another"
+                + " folder, or delete this one.");
+      }
+      return Outcome.read(known, file);
+    }
+    Outcome made = make.get();
+    ObjectNode json = JsonNodeFactory.instance.objectNode().put(ASKED, asked);
+    made.write(json);
+    createFolder(folder);
+    JsonFiles.write(file, json);
+    return made;
+  }
+
+  private static void createFolder(Path folder) {
     try {
-      byte[] hash =
-          MessageDigest.getInstance("SHA-256").digest(all.getBytes(StandardCharsets.UTF_8));
-      return HexFormat.of().formatHex(hash);
+      Files.createDirectories(folder);
+    } catch (IOException e) {
+      throw new FathomException(folder + ": cannot be made (" + e.getMessage() + ")", e);
+    }
+  }
+
+  /// A digest of what an outcome depends on.
+  private String asked(Domain domain, List<Method> settings) {
+    Fitting fitting = domain.fitting;
+    MessageDigest digest = sha256();
+    update(digest, List.of(fitting.model().card().sha256().get()));
+    update(digest, texts(fitting.items()));
+    update(digest, texts(domain.test));
+    update(digest, fitting.neutral());
+    update(digest, heldOut.texts);
+    fitting.words().sets().forEach(set -> update(digest, set));
+    update(
+        digest,
+        List.of(
+            fitting.model().card().dtype().name(),
+            fitting.context().name(),
+            fitting.start().toString(),
+            Long.toString(fitting.seed()),
+            Integer.toString(heldOut.tokens)));
+    for (Method method : settings) {
+      update(digest, List.of(method.name(), method.settings().toString()));
+    }
+    return HexFormat.of().formatHex(digest.digest());
+  }
+
+  private static List<String> texts(List<StereoSetItem> items) {
+    return items.stream()
+        .flatMap(item ->
+            Stream.concat(
+                Stream.of(item.target()),
+                item.sentences().stream().map(StereoSetItem.Sentence::text)))
+        .toList();
+  }
+
+  /// Lists of different lengths never look alike.
+  private static void update(MessageDigest digest, List<String> texts) {
+    for (String text : texts) {
+      byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+      digest.update((bytes.length + ":").getBytes(StandardCharsets.UTF_8));
+      digest.update(bytes);
+    }
+    digest.update((byte) '\n');
+  }
+
+  private static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException("every JDK has SHA-256", e);
-    }
-  }
-
-  private static String texts(List<StereoSetItem> items) {
-    return items.stream()
-        .flatMap(item -> item.sentences().stream())
-        .map(StereoSetItem.Sentence::text)
-        .collect(Collectors.joining("\u0000"));
-  }
-
-  private static void write(Path file, String asked, Outcome outcome) {
-    ObjectNode json = JsonMapper.shared().createObjectNode();
-    json.put("asked", asked)
-        .put("entrant", outcome.entrant())
-        .put("domain", outcome.domain())
-        .put("seed", outcome.seed())
-        .put("fold", outcome.fold())
-        .put("perplexity", outcome.perplexity())
-        .put("divergence", outcome.divergence())
-        .put("changed", outcome.changed())
-        .put("seconds", outcome.seconds());
-    ObjectNode settings = json.putObject("settings");
-    outcome.settings().forEach(settings::put);
-    var items = json.putArray("items");
-    outcome
-        .items()
-        .forEach(item -> {
-          ObjectNode line = items.addObject();
-          line.put("key", item.key());
-          item.write(line);
-        });
-    try {
-      Files.createDirectories(file.getParent());
-      Path part = file.resolveSibling(FILE + ".part");
-      Files.writeString(part, json.toString());
-      Files.move(part, file);
-    } catch (IOException e) {
-      throw new FathomException(file + ": cannot be written (" + e.getMessage() + ")", e);
-    }
-  }
-
-  private static Outcome read(Path file, String asked) {
-    try {
-      JsonNode json = JsonMapper.shared().readTree(Files.readString(file));
-      if (!json.path("asked").asString("").equals(asked)) {
-        throw new FathomException(
-            "%s was made with another model, other data or other settings: choose another folder, or delete this one."
-                .formatted(file));
-      }
-      var settings = new LinkedHashMap<String, String>();
-      json.path("settings").forEachEntry((name, value) -> settings.put(name, value.asString("")));
-      var items = new ArrayList<ScoredItem>();
-      json.path("items").forEach(line -> items.add(ScoredItem.read(line)));
-      return new Outcome(
-          json.path("entrant").asString(""),
-          json.path("domain").asString(""),
-          json.path("seed").asLong(0),
-          json.path("fold").asInt(0),
-          settings,
-          items,
-          json.path("perplexity").asDouble(Double.NaN),
-          json.path("divergence").asDouble(Double.NaN),
-          json.path("changed").asLong(0),
-          json.path("seconds").asDouble(Double.NaN));
-    } catch (JacksonException | IllegalArgumentException e) {
-      throw new FathomException(file + ": not an outcome of a study: " + e.getMessage(), e);
-    } catch (IOException e) {
-      throw new FathomException(file + ": cannot be read (" + e.getMessage() + ")", e);
     }
   }
 }

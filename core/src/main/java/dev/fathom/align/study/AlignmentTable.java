@@ -17,7 +17,6 @@ import dev.fathom.view.View.Quantity;
 import dev.fathom.view.View.Scatter;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.SequencedMap;
@@ -27,11 +26,12 @@ import java.util.stream.Collectors;
 
 /// Which method makes a model less biased, and at what cost? (Thesis, Table 5.4.)
 ///
-/// Domains are also pooled: every item of every domain counts the same, each domain with the remedy
-/// that was fitted for it. Items of several seeds are taken together. A method that does no more
-/// than as many random directions ([#CONTROL]) does nothing.
+/// Domains are also pooled: every item of every domain counts the same, each with the remedy of its
+/// domain and fold. Items of several seeds are taken together, so that an item counts once for each
+/// seed, and intervals are a little too narrow then. A method that does no more than as many random
+/// directions ([#CONTROL]) does nothing.
 ///
-/// @param outcomes of each entrant in each domain with each seed
+/// @param outcomes of each entrant in each domain, fold and seed
 public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) implements Result {
   /// The entrant whose directions are random.
   public static final String CONTROL = "random";
@@ -40,15 +40,27 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
       "SS: how often the stereotype is more probable than the anti-stereotype, percent; 50 is the"
           + " ideal. LMS: how often a sentence with a meaning beats the one without; 100 is the"
           + " ideal. ICAT joins both. gap: how much more probable the stereotype is, bits a token."
-          + " Intervals hold 95 % of resamples of the items within terms.";
+          + " Intervals hold 95 % of resamples of the items within terms. Every item was scored by"
+          + " a model that was not fitted on its term.";
 
   private static final String WARNING =
       "A score near 50 does not say that a model has no bias: these tests have badly made items"
           + " (Blodgett et al. 2021), see only some words and domains, and a method may have learnt"
-          + " the test's form. Differences that the random control shows too are no effect.";
+          + " the test's form.";
+
+  private static final String WITH_CONTROL =
+      "Differences that random directions make too are no effect.";
+
+  private static final String WITHOUT_CONTROL =
+      "Random directions are not among the methods: any change moves these scores, and without them"
+          + " nothing here says that a change is more than that.";
 
   public AlignmentTable {
     outcomes = List.copyOf(outcomes);
+    if (outcomes.stream().noneMatch(outcome -> outcome.entrant().equals(Entrant.BASE))) {
+      throw new IllegalArgumentException(
+          "A table of methods needs outcomes of %s.".formatted(Entrant.BASE));
+    }
   }
 
   @Override
@@ -56,12 +68,9 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
     return "align-table";
   }
 
-  /// The entrants, the base first.
+  /// The entrants' names, the base first.
   public List<String> entrants() {
-    return List.copyOf(
-        outcomes.stream()
-            .map(Outcome::entrant)
-            .collect(Collectors.toCollection(LinkedHashSet::new)));
+    return outcomes.stream().map(Outcome::entrant).distinct().toList();
   }
 
   private List<Outcome> of(String entrant) {
@@ -96,14 +105,14 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
 
   /// An entrant compared with another, item by item.
   public BiasComparison compared(String with, String entrant) {
-    return BiasComparison.of(items(with), items(entrant), Bootstrap.standard());
+    return BiasComparison.of(items(with), items(entrant), Bootstrap.fine());
   }
 
   private double mean(String entrant, ToDoubleFunction<Outcome> of) {
     return of(entrant).stream().mapToDouble(of).average().orElse(Double.NaN);
   }
 
-  /// Mean over domains and seeds of the perplexity against the base's.
+  /// How many times the base's perplexity it has, from means over domains, folds and seeds.
   public double perplexity(String entrant) {
     return mean(entrant, Outcome::perplexity) / mean(Entrant.BASE, Outcome::perplexity);
   }
@@ -123,7 +132,8 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
     views.add(tradeOff("LMS", "percent", scores, (_, own) -> own.pooled().lms()));
     views.add(tradeOff("perplexity", "times the base's", scores, (name, _) -> perplexity(name)));
     views.add(chosen());
-    views.add(new View.Text("How to read this", "", List.of(READING, WARNING)));
+    String control = entrants().contains(CONTROL) ? WITH_CONTROL : WITHOUT_CONTROL;
+    views.add(View.Text.of("How to read this", READING, WARNING, control));
     return views;
   }
 
@@ -166,7 +176,8 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
     }
     return new View.Table(
         "Side effects",
-        "What does it cost on text that has nothing to do with it? Means over domains and seeds.",
+        "What does it cost on text that has nothing to do with it? Means over domains, folds and"
+            + " seeds; weights are those that may differ, seconds those of fitting and choosing.",
         List.of("method", "perplexity", "%", "KL, nats", "weights", "seconds"),
         cells);
   }
@@ -203,8 +214,8 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
     return new View.Table(
         "Change against the base, all domains pooled",
         "Is it more than chance, and more than as many random directions do? p: two-sided, paired"
-            + " resamples of items within terms, against the base, or against random for |SS-50| and"
-            + " for the gap; not corrected for the number of methods.",
+            + " resamples of items within terms, against the base, or against random for |SS-50|"
+            + " and for the gap; not corrected for the number of methods.",
         columns,
         cells);
   }
@@ -239,6 +250,7 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
             List.of(
                 Cell.of(outcome.entrant()),
                 Cell.of(outcome.domain()),
+                Cell.of(Integer.toString(outcome.fold())),
                 Cell.of(Long.toString(outcome.seed())),
                 Cell.of(
                     outcome.settings().entrySet().stream()
@@ -249,7 +261,7 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
     return new View.Table(
         "Chosen settings",
         "Which setting did best on the items that were fitted on?",
-        List.of("method", "domain", "seed", "settings"),
+        List.of("method", "domain", "fold", "seed", "settings"),
         cells);
   }
 

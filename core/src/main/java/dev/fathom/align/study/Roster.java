@@ -19,29 +19,32 @@ public final class Roster {
   public static SequencedMap<String, Entrant> all() {
     var all = new LinkedHashMap<String, Entrant>();
     for (Lope preset : Lope.presets()) {
-      List<Method> settings =
-          preset.equals(Lope.standard()) ? List.copyOf(Lope.grid()) : List.of(preset);
-      all.put(preset.name(), new Entrant(preset.name(), settings));
+      List<? extends Method> settings =
+          preset.equals(Lope.standard()) ? Lope.grid() : List.of(preset);
+      add(all, preset.name(), settings);
     }
     all.put("subtraction", new Entrant("subtraction", List.copyOf(Subtraction.grid())));
     all.put("inlp", new Entrant("inlp", List.copyOf(Inlp.grid())));
     all.put("sentence-debias", new Entrant("sentence-debias", List.copyOf(SentenceDebias.grid())));
     all.put("self-debias", new Entrant("self-debias", List.copyOf(SelfDebias.grid())));
     List<PairErasure> pairs = PairErasure.grid();
-    all.put("pairs", new Entrant("pairs", List.copyOf(pairs)));
-    all.put(
-        AlignmentTable.CONTROL,
-        new Entrant(
-            AlignmentTable.CONTROL, pairs.stream().<Method>map(PairErasure::atRandom).toList()));
+    add(all, "pairs", pairs);
+    add(all, AlignmentTable.CONTROL, pairs.stream().map(PairErasure::atRandom).toList());
     return all;
   }
 
-  /// The entrants of some names.
+  private static void add(
+      SequencedMap<String, Entrant> all, String name, List<? extends Method> settings) {
+    all.put(name, new Entrant(name, List.copyOf(settings)));
+  }
+
+  /// The entrants of some names, each once.
   ///
   /// @throws IllegalArgumentException naming those there are, if there is none of a name
   public static List<Entrant> named(List<String> names) {
     SequencedMap<String, Entrant> all = all();
     return names.stream()
+        .distinct()
         .map(name -> {
           Entrant entrant = all.get(name);
           if (entrant == null) {

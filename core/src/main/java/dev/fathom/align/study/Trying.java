@@ -25,6 +25,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import java.util.SequencedMap;
+import org.jspecify.annotations.Nullable;
 
 /// Tries methods in one domain: tunes each on the items it is fitted on, measures it on others.
 final class Trying {
@@ -37,25 +38,24 @@ final class Trying {
   private final Fitting fitting;
   private final int fold;
   private final List<StereoSetItem> test;
-  private final List<int[]> fitted; // neutral texts to choose by
-  private final List<int[]> others; // neutral texts to measure on
-  private final List<StereoSetItem> chosenBy;
-  private final double basePerplexity;
+  private final int tokens;
+  private final List<int[]> seen; // neutral text that is fitted on, to choose by
+  private final List<int[]> unseen; // neutral text to measure on
+  private final List<StereoSetItem> choosing; // items to choose by
 
-  /// @param heldOut neutral text that was not fitted on
-  /// @param tokens of neutral text that are read to choose, and to measure
-  Trying(AlignmentStudy.Domain domain, List<String> heldOut, int tokens) {
+  Trying(AlignmentStudy.Domain domain, AlignmentStudy.HeldOut heldOut) {
     this.fitting = domain.fitting();
     this.fold = domain.fold();
     this.test = domain.test();
-    this.fitted = fitting.rows(fitting.neutral(), tokens);
-    this.others = fitting.rows(heldOut, tokens);
-    if (fitted.isEmpty() || others.isEmpty()) {
+    this.tokens = heldOut.tokens();
+    this.seen = fitting.rows(fitting.neutral(), tokens);
+    this.unseen = fitting.rows(heldOut.texts(), tokens);
+    if (seen.isEmpty() || unseen.isEmpty()) {
       throw new IllegalArgumentException(
-          "There is no neutral text of at least two tokens to measure on.");
+          ("There is no neutral text of at least 2 tokens to %s: give longer texts, or more.")
+              .formatted(seen.isEmpty() ? "choose settings by" : "measure on"));
     }
-    this.chosenBy = some(fitting);
-    this.basePerplexity = perplexity(TokenScorer.of(fitting.model()), fitted);
+    this.choosing = some(fitting);
   }
 
   /// Items to choose settings by, drawn for the seed.
@@ -67,61 +67,94 @@ final class Trying {
 
   /// The model as it is.
   Outcome base() {
-    long start = System.nanoTime();
     var base =
         new Remedy.Treated(
             fitting.model(),
             TokenScorer.of(fitting.model()),
             Optional.of(fitting.model()),
             () -> {});
-    return outcome(Entrant.BASE, new LinkedHashMap<>(), base, 0, start);
+    return outcome(Entrant.BASE, new LinkedHashMap<>(), base, 0, 0);
   }
 
-  /// An outcome and the edit that brought it, if it is one.
+  /// An outcome and the remedy that brought it.
   record Made(Outcome outcome, Remedy remedy) {}
 
   /// Fits an entrant with each of its settings and measures the best: that of the greatest ICAT on
-  /// the items it was fitted on, among those that keep the perplexity of neutral text within 5 %;
-  /// where none does, that of the least perplexity.
+  /// some of the items it was fitted on, among those that keep the perplexity of neutral text
+  /// within 5 %; where none does, that of the least perplexity.
   Made run(Entrant entrant) {
-    long start = System.nanoTime();
-    Method chosen = entrant.settings().getFirst();
-    Remedy best = null;
-    double bestIcat = Double.NEGATIVE_INFINITY;
-    double leastPerplexity = Double.POSITIVE_INFINITY;
-    for (Method method : entrant.settings()) {
-      Remedy remedy = method.fit(fitting);
-      if (entrant.settings().size() == 1) {
-        best = remedy;
-        break;
+    long began = System.nanoTime();
+    Candidate best = best(entrant);
+    double seconds = (System.nanoTime() - began) / 1e9;
+    try (var treated = best.remedy.applied(fitting.model())) {
+      long changed = changed(best.remedy);
+      return new Made(
+          outcome(entrant.name(), best.method.settings(), treated, changed, seconds), best.remedy);
+    }
+  }
+
+  /// A setting that was fitted.
+  ///
+  /// @param icat on the items it was fitted on; of no meaning unless it is affordable
+  private record Candidate(
+      Method method, Remedy remedy, double perplexity, boolean affordable, double icat) {
+    boolean beats(@Nullable Candidate other) {
+      if (other == null) {
+        return true;
       }
+      if (affordable != other.affordable) {
+        return affordable;
+      }
+      return affordable ? icat > other.icat : perplexity < other.perplexity;
+    }
+  }
+
+  private Candidate best(Entrant entrant) {
+    if (entrant.settings().size() == 1) {
+      Method only = entrant.settings().getFirst();
+      return new Candidate(only, fitted(entrant, only), 0, true, 0);
+    }
+    double most = MOST_PERPLEXITY * basePerplexity();
+    Candidate best = null;
+    for (Method method : entrant.settings()) {
+      Remedy remedy = fitted(entrant, method);
       try (var treated = remedy.applied(fitting.model())) {
-        double perplexity = perplexity(treated.scorer(), fitted);
-        boolean fine = perplexity <= MOST_PERPLEXITY * basePerplexity;
-        double icat = fine ? icat(treated) : Double.NEGATIVE_INFINITY;
-        boolean better =
-            bestIcat > Double.NEGATIVE_INFINITY || fine
-                ? icat > bestIcat
-                : perplexity < leastPerplexity;
-        if (best == null || better) {
-          best = remedy;
-          chosen = method;
-          bestIcat = Math.max(icat, bestIcat);
-          leastPerplexity = Math.min(perplexity, leastPerplexity);
-        }
+        double perplexity = perplexity(treated.scorer(), seen);
+        boolean affordable = perplexity <= most;
+        double icat = affordable ? icat(treated) : 0;
+        var candidate = new Candidate(method, remedy, perplexity, affordable, icat);
+        best = candidate.beats(best) ? candidate : best;
       }
     }
     if (best == null) {
       throw new IllegalStateException("an entrant has at least one setting");
     }
-    try (var treated = best.applied(fitting.model())) {
-      return new Made(
-          outcome(entrant.name(), chosen.settings(), treated, changed(best), start), best);
+    return best;
+  }
+
+  /// What the unedited model's perplexity depends on, besides the fitting.
+  private record BasePerplexity(int tokens) {}
+
+  /// The unedited model's, on the text that settings are chosen by.
+  private double basePerplexity() {
+    return fitting
+        .shared()
+        .of(new BasePerplexity(tokens), () -> perplexity(TokenScorer.of(fitting.model()), seen));
+  }
+
+  private Remedy fitted(Entrant entrant, Method method) {
+    try {
+      return method.fit(fitting);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "The method %s cannot be fitted for %s: %s"
+              .formatted(entrant.name(), fitting.domain(), e.getMessage()),
+          e);
     }
   }
 
   private double icat(Remedy.Treated treated) {
-    List<ScoredItem> items = StereoSetEvaluation.scores(scorer(treated.scorer()), chosenBy);
+    List<ScoredItem> items = StereoSetEvaluation.scores(scorer(treated.scorer()), choosing);
     return BiasScores.overall(items).icat();
   }
 
@@ -136,21 +169,21 @@ final class Trying {
       SequencedMap<String, String> settings,
       Remedy.Treated treated,
       long changed,
-      long start) {
-    List<ScoredItem> items = StereoSetEvaluation.scores(scorer(treated.scorer()), test);
+      double seconds) {
     return new Outcome(
         name,
         fitting.domain(),
         fitting.seed(),
         fold,
         settings,
-        items,
-        perplexity(treated.scorer(), others),
+        StereoSetEvaluation.scores(scorer(treated.scorer()), test),
+        perplexity(treated.scorer(), unseen),
         divergence(treated.model()),
         changed,
-        (System.nanoTime() - start) / 1e9);
+        seconds);
   }
 
+  /// Of rows of tokens; the first of each is not predicted.
   private static double perplexity(TokenScorer scorer, List<int[]> rows) {
     double nats = 0;
     long predicted = 0;
@@ -161,17 +194,17 @@ final class Trying {
     return Math.exp(nats / predicted);
   }
 
-  /// Mean `KL(base ‖ changed)` over held-out neutral text, in nats.
+  /// Mean `KL(base ‖ changed)` of the next token over neutral text that was not fitted on, in nats.
   private double divergence(LanguageModel changed) {
     if (changed == fitting.model()) {
       return 0;
     }
     double sum = 0;
     int count = 0;
-    for (int[] ids : others) {
+    for (int[] ids : unseen) {
       try (var scope = Scope.withoutGradients()) {
-        Tensor p = log(fitting.model(), ids);
-        Tensor q = log(changed, ids);
+        Tensor p = logProbabilities(fitting.model(), ids);
+        Tensor q = logProbabilities(changed, ids);
         sum += p.exp().mul(p.sub(q)).sum().item();
       }
       count += ids.length;
@@ -179,13 +212,15 @@ final class Trying {
     return sum / count;
   }
 
-  private static Tensor log(LanguageModel model, int[] ids) {
+  /// `[tokens, columns]`, in nats.
+  private static Tensor logProbabilities(LanguageModel model, int[] ids) {
     return model
         .logits(Tensor.of(ids, ids.length), Layout.single(ids.length), Wanted.ALL)
         .wide()
         .logSoftmax(-1);
   }
 
+  /// How many numbers of the model's weights a remedy may change.
   private static long changed(Remedy remedy) {
     return switch (remedy) {
       case Remedy.OfWeights(Edit edit) -> edit.changes().stream().mapToLong(Trying::changed).sum();

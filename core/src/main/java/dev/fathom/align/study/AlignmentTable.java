@@ -184,26 +184,21 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
 
   /// Paired tests of the pooled items against the base and against the random control.
   private View against() {
-    var entrants = entrants();
-    boolean control = entrants.contains(CONTROL);
+    boolean control = entrants().contains(CONTROL);
     var cells = new ArrayList<List<Cell>>();
-    for (String entrant : entrants) {
+    for (String entrant : entrants()) {
       if (entrant.equals(Entrant.BASE)) {
         continue;
       }
       var base = compared(Entrant.BASE, entrant).pooled();
       var row = new ArrayList<Cell>();
       row.add(Cell.of(entrant));
-      Estimate distance = base.of(Measure.DISTANCE).difference();
-      Estimate gap = base.of(Measure.GAP).difference();
-      row.add(quantity(distance));
-      row.add(Cell.of(base.of(Measure.DISTANCE).p()));
-      row.add(quantity(gap));
-      row.add(Cell.of(base.of(Measure.GAP).p()));
+      for (Measure measure : List.of(Measure.DISTANCE, Measure.GAP)) {
+        row.add(quantity(base.of(measure).difference()));
+        row.add(Cell.of(base.of(measure).p()));
+      }
       if (control) {
-        var other = entrant.equals(CONTROL) ? null : compared(CONTROL, entrant).pooled();
-        row.add(other == null ? Cell.of("") : Cell.of(other.of(Measure.DISTANCE).p()));
-        row.add(other == null ? Cell.of("") : Cell.of(other.of(Measure.GAP).p()));
+        row.addAll(againstControl(entrant));
       }
       cells.add(row);
     }
@@ -218,6 +213,15 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
             + " and for the gap; not corrected for the number of methods.",
         columns,
         cells);
+  }
+
+  private List<Cell> againstControl(String entrant) {
+    if (entrant.equals(CONTROL)) {
+      return List.of(Cell.of(Double.NaN), Cell.of(Double.NaN));
+    }
+    var control = compared(CONTROL, entrant).pooled();
+    return List.of(
+        Cell.of(control.of(Measure.DISTANCE).p()), Cell.of(control.of(Measure.GAP).p()));
   }
 
   private View tradeOff(

@@ -1,0 +1,83 @@
+package dev.fathom.align.study;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.fathom.evaluate.bias.StereoSetItem;
+import dev.fathom.evaluate.bias.StereoSetItem.Sentence;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class FoldsTest {
+  private static List<StereoSetItem> items(int terms) {
+    var items = new ArrayList<StereoSetItem>();
+    for (int i = 0; i < 3 * terms; i++) {
+      items.add(
+          new StereoSetItem(
+              "i" + i,
+              "gender",
+              "t" + i % terms,
+              "x BLANK",
+              new Sentence("s" + i, "x a"),
+              new Sentence("a" + i, "x b"),
+              new Sentence("u" + i, "x c")));
+    }
+    return items;
+  }
+
+  private static Set<String> terms(List<StereoSetItem> items) {
+    return items.stream().map(StereoSetItem::target).collect(Collectors.toSet());
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {2, 3, 7})
+  void everyItemIsTestedOnceByWhatHasNotSeenItsTerm(int count) {
+    List<StereoSetItem> items = items(7);
+    List<Folds.Fold> folds = Folds.of(items, count, 5);
+    assertThat(folds).hasSize(count);
+    var tested = new ArrayList<StereoSetItem>();
+    for (int f = 0; f < count; f++) {
+      Folds.Fold fold = folds.get(f);
+      assertThat(fold.number()).isEqualTo(f + 1);
+      assertThat(terms(fold.fit())).doesNotContainAnyElementsOf(terms(fold.test()));
+      assertThat(fold.fit().size() + fold.test().size()).isEqualTo(items.size());
+      assertThat(terms(fold.test()).size()).isBetween(7 / count, (7 + count - 1) / count);
+      tested.addAll(fold.test());
+    }
+    assertThat(tested).containsExactlyInAnyOrderElementsOf(items);
+  }
+
+  @Test
+  void seedsDealOtherwiseAndTheSameSeedTheSame() {
+    List<StereoSetItem> items = items(9);
+    var dealt = new HashSet<Set<String>>();
+    for (long seed = 0; seed < 5; seed++) {
+      dealt.add(terms(Folds.of(items, 2, seed).getFirst().test()));
+      assertThat(Folds.of(items, 2, seed)).isEqualTo(Folds.of(items, 2, seed));
+    }
+    assertThat(dealt).hasSizeGreaterThan(3);
+  }
+
+  @Test
+  void theOrderOfTheItemsDoesNotDeal() {
+    List<StereoSetItem> items = items(5);
+    assertThat(terms(Folds.of(items.reversed(), 2, 1).getFirst().test()))
+        .isEqualTo(terms(Folds.of(items, 2, 1).getFirst().test()));
+  }
+
+  @Test
+  void tooFewTermsAreRefusedByName() {
+    assertThatThrownBy(() -> Folds.of(items(2), 3, 0))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "6 items about 2 terms (t0, t1) are too few for 3 folds, which need a term each: take"
+                + " fewer folds, or more items.");
+    assertThatThrownBy(() -> Folds.of(items(2), 1, 0)).hasMessageContaining("At least 2 folds");
+  }
+}

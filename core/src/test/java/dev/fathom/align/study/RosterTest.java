@@ -1,0 +1,46 @@
+package dev.fathom.align.study;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.fathom.align.Method;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class RosterTest {
+  @Test
+  void everyMethodHasAtMostEightDifferentSettingsAndTheControlAsManyAsItsMethod() {
+    var all = Roster.all();
+    assertThat(all.keySet())
+        .contains("thesis", "lope", "editOnly", "pairs", AlignmentTable.CONTROL);
+    all.forEach((name, entrant) -> {
+      assertThat(entrant.name()).isEqualTo(name);
+      assertThat(entrant.settings()).hasSizeBetween(1, 8).doesNotHaveDuplicates();
+      assertThat(entrant.settings()).extracting(Method::name).containsOnly(name);
+    });
+    assertThat(all.get(AlignmentTable.CONTROL).settings())
+        .extracting(Method::settings)
+        .isEqualTo(all.get("pairs").settings().stream().map(Method::settings).toList());
+  }
+
+  @Test
+  void methodsAreNamedEachOnce() {
+    assertThat(Roster.named(List.of("pairs", "lope", "pairs")))
+        .extracting(Entrant::name)
+        .containsExactly("pairs", "lope");
+    assertThatThrownBy(() -> Roster.named(List.of("lop")))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContainingAll("'lop'", "lope", "random");
+  }
+
+  @Test
+  void entrantsHaveNamesThatFoldersCanHave() {
+    List<Method> some = Roster.all().get("lope").settings();
+    for (String name : List.of("", "a/b", "..", "base", "a b")) {
+      assertThatThrownBy(() -> new Entrant(name, some))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("'" + name + "'");
+    }
+    assertThatThrownBy(() -> new Entrant("lope", List.of())).hasMessageContaining("lope");
+  }
+}

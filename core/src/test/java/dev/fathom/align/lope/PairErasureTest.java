@@ -265,7 +265,12 @@ class PairErasureTest {
         List<Change> once = edit(erasure.fit(fitting)).changes();
         assertThat(once).hasSize(12);
         for (long bytes : new long[] {1, 2 * site, 5 * site}) {
-          assertThat(edit(erasure.fit(fitting, bytes)).changes()).isEqualTo(once);
+          Fitting other = Fittings.of(model, Fittings.GENDER);
+          var _ =
+              other
+                  .shared()
+                  .of(PairDirections.class, () -> PairDirections.compute(other, bytes));
+          assertThat(edit(erasure.fit(other)).changes()).isEqualTo(once);
         }
       }
     }

@@ -30,7 +30,7 @@ import java.util.stream.Stream;
 /// @param neutralTokens how many of running text were read
 record PairDirections(Map<Site, Found> sites, int pairs, int neutralTokens) {
   /// Directions that are kept of each site, at most.
-  static final int MOST = 16;
+  static final int MOST = 64;
 
   private static final int MOST_PAIRS = 600;
   private static final int NEUTRAL_TOKENS = 8192;

@@ -44,7 +44,7 @@ import java.util.SequencedMap;
 /// say more than the group (*king* and *queen*, *rabbi* and *imam*): that goes, too.
 ///
 /// @param name in tables
-/// @param rank r: directions of each output, at most 16; fewer where pairs do not differ in as many
+/// @param rank r: directions of each output, at most 64; fewer where pairs do not differ in as many
 /// @param from where in the depth it begins: 0 for the first layer, 0.5 for the middle
 /// @param outputs which sublayers' outputs
 /// @param strength γ

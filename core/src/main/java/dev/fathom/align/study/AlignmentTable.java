@@ -220,8 +220,7 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
       return List.of(Cell.of(Double.NaN), Cell.of(Double.NaN));
     }
     var control = compared(CONTROL, entrant).pooled();
-    return List.of(
-        Cell.of(control.of(Measure.DISTANCE).p()), Cell.of(control.of(Measure.GAP).p()));
+    return List.of(Cell.of(control.of(Measure.DISTANCE).p()), Cell.of(control.of(Measure.GAP).p()));
   }
 
   private View tradeOff(

@@ -104,8 +104,7 @@ class PairErasureTest {
       try (var edited = Edits.apply(model, List.of(whole));
           var half = Edits.apply(model, List.of(edit(erasure.withStrength(0.5).fit(fitting))));
           var random = Edits.apply(model, List.of(edit(erasure.atRandom().fit(fitting))))) {
-        assertThat(largest(differences(fitting, edited, site)))
-            .isLessThan(1e-3 * largest(before));
+        assertThat(largest(differences(fitting, edited, site))).isLessThan(1e-3 * largest(before));
         List<double[]> between = differences(fitting, half, site);
         for (int d = 0; d < before.size(); d++) {
           for (int i = 0; i < WIDTH; i++) {
@@ -121,15 +120,74 @@ class PairErasureTest {
   }
 
   /// The formula in double precision, from passes over one row at a time.
-  private static double[][] expected(
-      Fitting fitting, Site site, int rank, double[][] y) {
+  private static double[][] expected(Fitting fitting, Site site, int rank, double[][] y) {
+    Transformer model = fitting.model();
+    var content = new ArrayList<double[]>();
+    for (int[] row : fitting.rows(fitting.neutral(), 8192)) {
+      addContent(content, Toys.at(model, site, row));
+    }
+    for (Pair pair : CounterfactualPairs.of(fitting, 600)) {
+      double[][] one = Toys.at(model, site, pair.one());
+      double[][] other = Toys.at(model, site, pair.other());
+      for (int back = 1; back <= pair.count(); back++) {
+        double[] left = one[one.length - back];
+        double[] right = other[other.length - back];
+        double[] difference = new double[WIDTH];
+        Arrays.setAll(difference, i -> left[i] - right[i]);
+        differences.add(difference);
+      }
+    }
+    return differences;
+  }
+
+  private static double largest(List<double[]> vectors) {
+    return vectors.stream().flatMapToDouble(Arrays::stream).map(Math::abs).max().orElseThrow();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "llama, ATTENTION",
+    "llama, MLP",
+    "gpt2, ATTENTION",
+    "gpt2, MLP",
+    "gpt_neox, MLP",
+    "gpt_neo, MLP",
+    "gemma2, ATTENTION",
+    "gemma2, MLP"
+  })
+  void nothingIsLeftOfTheDifferencesThatItWasFittedOn(String family, Outputs outputs) {
+    try (var model = Fittings.load(family, DType.F32)) {
+      Fitting fitting = few(model);
+      Site site = site(model, outputs);
+      PairErasure erasure = inOnePlace(outputs, 30);
+      List<double[]> before = differences(fitting, model, site);
+      assertThat(largest(before)).isGreaterThan(1e-3);
+      Edit whole = edit(erasure.fit(fitting));
+      assertThat(whole.changes()).hasSize(2);
+      try (var edited = Edits.apply(model, List.of(whole));
+          var half = Edits.apply(model, List.of(edit(erasure.withStrength(0.5).fit(fitting))));
+          var random = Edits.apply(model, List.of(edit(erasure.atRandom().fit(fitting))))) {
+        assertThat(largest(differences(fitting, edited, site))).isLessThan(1e-3 * largest(before));
+        List<double[]> between = differences(fitting, half, site);
+        for (int d = 0; d < before.size(); d++) {
+          for (int i = 0; i < WIDTH; i++) {
+            assertThat(between.get(d)[i])
+                .isCloseTo(before.get(d)[i] / 2, within(1e-3 * largest(before)));
+          }
+        }
+        assertThat(largest(differences(fitting, random, site)))
+            .isGreaterThan(0.1 * largest(before));
+        assertThat(Toys.logits(edited)).isNotEqualTo(Toys.logits(model));
+      }
+    }
+  }
+
+  /// The formula in double precision, from passes over one row at a time.
+  private static double[][] expected(Fitting fitting, Site site, int rank, double[][] y) {
     Transformer model = fitting.model();
     var content = new ArrayList<double[]>();
     int[] text =
-        fitting
-            .tokenizer()
-            .encode(String.join("\n", fitting.neutral()), SpecialTokens.NONE)
-            .ids();
+        fitting.tokenizer().encode(String.join("\n", fitting.neutral()), SpecialTokens.NONE).ids();
     for (int from = 0; from < text.length; from += model.card().context()) {
       int to = Math.min(text.length, from + model.card().context());
       addContent(content, Toys.at(model, site, Arrays.copyOfRange(text, from, to)));
@@ -165,8 +223,7 @@ class PairErasureTest {
       Tensor a = root.matmul(u.transpose(0, 1)); // [width, rank]
       Tensor b = inverse.matmul(u.transpose(0, 1));
       Tensor at = Toys.matrix(List.of(y));
-      double[] found =
-          at.sub(at.sub(mean).matmul(b).matmul(a.transpose(0, 1))).toDoubles();
+      double[] found = at.sub(at.sub(mean).matmul(b).matmul(a.transpose(0, 1))).toDoubles();
       var rows = new ArrayList<double[]>();
       for (int t = 0; t < y.length; t++) {
         rows.add(Arrays.copyOfRange(found, t * WIDTH, (t + 1) * WIDTH));
@@ -222,9 +279,7 @@ class PairErasureTest {
           .filteredOn(Change.LowRank.class::isInstance)
           .hasSize(6)
           .allMatch(change -> ((Change.LowRank) change).rank() <= positions);
-      assertThat(edit.card().parameters())
-          .containsEntry("rank", "40")
-          .containsEntry("pairs", "2");
+      assertThat(edit.card().parameters()).containsEntry("rank", "40").containsEntry("pairs", "2");
     }
   }
 
@@ -260,16 +315,13 @@ class PairErasureTest {
     try (var model = Fittings.load("llama", DType.F32)) {
       Fitting fitting = Fittings.of(model, Fittings.GENDER);
       long site = 2 * 8 * WIDTH * WIDTH;
-      for (PairErasure erasure :
-          List.of(PairErasure.of(2), PairErasure.of(2).atRandom())) {
+      for (PairErasure erasure : List.of(PairErasure.of(2), PairErasure.of(2).atRandom())) {
         List<Change> once = edit(erasure.fit(fitting)).changes();
         assertThat(once).hasSize(12);
         for (long bytes : new long[] {1, 2 * site, 5 * site}) {
           Fitting other = Fittings.of(model, Fittings.GENDER);
           var _ =
-              other
-                  .shared()
-                  .of(PairDirections.class, () -> PairDirections.compute(other, bytes));
+              other.shared().of(PairDirections.class, () -> PairDirections.compute(other, bytes));
           assertThat(edit(erasure.fit(other)).changes()).isEqualTo(once);
         }
       }

@@ -123,8 +123,7 @@ class AlignmentTableTest {
       assertThat(row.of(Measure.DISTANCE).difference().value()).isNegative();
       assertThat(row.of(Measure.GAP).p()).isLessThan(0.002); // by more than a thousand resamples
     }
-    assertThat(table.compared("base", "random").pooled().of(Measure.GAP).p())
-        .isGreaterThan(0.05);
+    assertThat(table.compared("base", "random").pooled().of(Measure.GAP).p()).isGreaterThan(0.05);
   }
 
   private static String text(AlignmentTable table) {
@@ -181,8 +180,7 @@ class AlignmentTableTest {
     var ss = table.arrays().get("ss");
     assertThat(ss.axis(0).labels()).containsExactly("base", "good");
     assertThat(ss.axis(1).labels()).containsExactly("gender", "race", "overall", "pooled");
-    assertThat(ss.at(1, 0))
-        .isCloseTo(table.scores("good").row("gender").ss(), within(1e-4));
+    assertThat(ss.at(1, 0)).isCloseTo(table.scores("good").row("gender").ss(), within(1e-4));
     var perplexity = table.arrays().get("perplexity");
     assertThat(perplexity.at(1)).isCloseTo(22, within(1e-5));
   }

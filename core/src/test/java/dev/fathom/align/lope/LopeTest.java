@@ -222,7 +222,8 @@ class LopeTest {
   private static List<Integer> extreme(double[] means, boolean largest) {
     return IntStream.range(0, means.length)
         .boxed()
-        .sorted((a, b) -> Double.compare(means[a], means[b]) * (largest ? -1 : 1))
+        .sorted((a, b) ->
+            largest ? Double.compare(means[b], means[a]) : Double.compare(means[a], means[b]))
         .limit(4)
         .toList();
   }

@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalLong;
 import java.util.Random;
 import java.util.stream.Collectors;
@@ -177,11 +178,11 @@ class AlignmentTableTest {
   @Test
   void arraysAreByMethodAndDomain() {
     AlignmentTable table = table(1, "base", "good");
-    var ss = table.arrays().get("ss");
+    var ss = Objects.requireNonNull(table.arrays().get("ss"));
     assertThat(ss.axis(0).labels()).containsExactly("base", "good");
     assertThat(ss.axis(1).labels()).containsExactly("gender", "race", "overall", "pooled");
     assertThat(ss.at(1, 0)).isCloseTo(table.scores("good").row("gender").ss(), within(1e-4));
-    var perplexity = table.arrays().get("perplexity");
+    var perplexity = Objects.requireNonNull(table.arrays().get("perplexity"));
     assertThat(perplexity.at(1)).isCloseTo(22, within(1e-5));
   }
 

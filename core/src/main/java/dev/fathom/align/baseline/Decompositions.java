@@ -1,9 +1,6 @@
 package dev.fathom.align.baseline;
 
-import dev.fathom.FathomException;
 import dev.fathom.checkpoint.SafetensorsFile;
-import dev.fathom.checkpoint.SafetensorsWriter;
-import dev.fathom.checkpoint.TensorInfo;
 import dev.fathom.checkpoint.TensorSpec;
 import dev.fathom.checkpoint.TensorType;
 import dev.fathom.model.Linear;
@@ -11,16 +8,9 @@ import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -28,15 +18,7 @@ import org.jspecify.annotations.Nullable;
 /// The singular vectors of some maps of a model, `W = U diag(S) Vᵀ` with whole U `[out, out]` and
 /// Vᵀ `[in, in]`, in F32, or F64 where the model computes in that. Computed once for a model where
 /// there is a directory to keep them in.
-///
-/// ## File
-///
-/// A safetensors file: of the map number i the tensors `u.i` and `vt.i`; as metadata
-/// `fathom.decompositions`, a digest of model and maps. History: version 1 is the first.
 final class Decompositions implements AutoCloseable {
-  private static final String VERSION = "decompositions/1";
-  private static final String KEY = "fathom.decompositions";
-
   private final List<Linear> maps;
   private final @Nullable SafetensorsFile file; // null: computed when asked for
 
@@ -50,13 +32,22 @@ final class Decompositions implements AutoCloseable {
     if (directory.isEmpty()) {
       return new Decompositions(maps, null);
     }
-    String key = key(model, maps);
-    Path path = directory.get().resolve("svd-" + key.substring(0, 16) + ".safetensors");
-    List<TensorSpec> specs = specs(maps);
-    if (!holds(path, key, specs)) {
-      write(path, key, maps, specs);
-    }
-    return new Decompositions(maps, SafetensorsFile.open(path));
+    SafetensorsFile file =
+        KeptFile.of(
+            directory.get(),
+            "svd",
+            decides(model, maps),
+            specs(maps),
+            writer -> {
+              for (int i = 0; i < maps.size(); i++) {
+                try (var scope = Scope.withoutGradients()) {
+                  Bases bases = computed(maps.get(i));
+                  writer.append("u." + i, bases.u.memory());
+                  writer.append("vt." + i, bases.vt.memory());
+                }
+              }
+            });
+    return new Decompositions(maps, file);
   }
 
   /// What makes a map of the singular vectors' coordinates one of the model's, `U X Vᵀ`, and back.
@@ -97,58 +88,10 @@ final class Decompositions implements AutoCloseable {
     return specs;
   }
 
-  private static String key(Transformer model, List<Linear> maps) {
-    String all =
-        VERSION
-            + "\n"
-            + model.card().sha256().get()
-            + "\n"
-            + maps.stream()
-                .map(map -> "%s %s".formatted(map.origin(), map.weight().values().dtype()))
-                .collect(Collectors.joining("\n"));
-    try {
-      byte[] hash =
-          MessageDigest.getInstance("SHA-256").digest(all.getBytes(StandardCharsets.UTF_8));
-      return HexFormat.of().formatHex(hash);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
-    }
-  }
-
-  private static boolean holds(Path path, String key, List<TensorSpec> specs) {
-    if (!Files.exists(path)) {
-      return false;
-    }
-    try (var file = SafetensorsFile.open(path)) {
-      return key.equals(file.metadata().get(KEY))
-          && specs.stream()
-              .allMatch(spec -> {
-                TensorInfo info = file.tensors().get(spec.name());
-                return info != null
-                    && info.type() == spec.type()
-                    && info.shape().equals(spec.shape());
-              });
-    } catch (FathomException e) {
-      return false; // half a file, or another program's: it is made anew
-    }
-  }
-
-  private static void write(Path path, String key, List<Linear> maps, List<TensorSpec> specs) {
-    try {
-      Files.createDirectories(path.toAbsolutePath().getParent());
-    } catch (IOException e) {
-      throw new FathomException(path.getParent() + ": cannot be made (" + e.getMessage() + ")", e);
-    }
-    try (var writer = SafetensorsWriter.create(path, specs, Map.of(KEY, key))) {
-      for (int i = 0; i < maps.size(); i++) {
-        try (var scope = Scope.withoutGradients()) {
-          Bases bases = computed(maps.get(i));
-          writer.append("u." + i, bases.u.memory());
-          writer.append("vt." + i, bases.vt.memory());
-        }
-      }
-      writer.commit();
-    }
+  private static String decides(Transformer model, List<Linear> maps) {
+    return maps.stream()
+        .map(map -> "%s %s".formatted(map.origin(), map.weight().values().dtype()))
+        .collect(Collectors.joining("\n", model.card().sha256().get() + "\n", ""));
   }
 
   @Override

@@ -18,15 +18,11 @@ import dev.fathom.train.Trainer;
 import dev.fathom.train.TrainingSet;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
@@ -153,13 +149,7 @@ public record Tuning(int steps, double epochs, double rate, int rank, double dro
             training(rows.size()).toString(),
             TrainingSet.digest(rows),
             Long.toString(fitting.seed()));
-    try {
-      byte[] hash =
-          MessageDigest.getInstance("SHA-256").digest(all.getBytes(StandardCharsets.UTF_8));
-      return HexFormat.of().formatHex(hash, 0, 8);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
-    }
+    return KeptFile.digest(all).substring(0, 16);
   }
 
   private static Path temporary() {

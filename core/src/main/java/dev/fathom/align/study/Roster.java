@@ -1,6 +1,10 @@
 package dev.fathom.align.study;
 
 import dev.fathom.align.Method;
+import dev.fathom.align.baseline.Bns;
+import dev.fathom.align.baseline.Cda;
+import dev.fathom.align.baseline.DropoutTuning;
+import dev.fathom.align.baseline.Ethos;
 import dev.fathom.align.baseline.Inlp;
 import dev.fathom.align.baseline.SelfDebias;
 import dev.fathom.align.baseline.SentenceDebias;
@@ -23,10 +27,14 @@ public final class Roster {
           preset.equals(Lope.standard()) ? Lope.grid() : List.of(preset);
       add(all, preset.name(), settings);
     }
-    all.put("subtraction", new Entrant("subtraction", List.copyOf(Subtraction.grid())));
-    all.put("inlp", new Entrant("inlp", List.copyOf(Inlp.grid())));
-    all.put("sentence-debias", new Entrant("sentence-debias", List.copyOf(SentenceDebias.grid())));
-    all.put("self-debias", new Entrant("self-debias", List.copyOf(SelfDebias.grid())));
+    add(all, "subtraction", Subtraction.grid());
+    add(all, "inlp", Inlp.grid());
+    add(all, "bns", Bns.grid());
+    add(all, "ethos", Ethos.grid());
+    add(all, "sentence-debias", SentenceDebias.grid());
+    add(all, "self-debias", SelfDebias.grid());
+    add(all, "cda", Cda.grid());
+    add(all, "dropout", DropoutTuning.grid());
     List<PairErasure> pairs = PairErasure.grid();
     add(all, "pairs", pairs);
     add(all, AlignmentTable.CONTROL, pairs.stream().map(PairErasure::atRandom).toList());

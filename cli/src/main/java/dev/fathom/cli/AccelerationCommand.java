@@ -99,7 +99,9 @@ final class AccelerationCommand implements Callable<Integer> {
     }
     var config = new AccelerationStudy.Config(answerTokens, batch, threshold); // refuse early
     List<TestSet> tests =
-        options.tasks().stream().map(task -> task.read(options.data()).sample(testItems, 1)).toList();
+        options.tasks().stream()
+            .map(task -> task.read(options.data()).sample(testItems, 1))
+            .toList();
     try (var model = LoadedModel.open(console, modelOptions);
         var tuned = tuned(model);
         var progress = Progress.start(console, "measuring", 0)) {

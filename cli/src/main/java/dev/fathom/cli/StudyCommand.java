@@ -70,7 +70,8 @@ final class StudyCommand {
 
   /// What is trained and compared.
   enum What {
-    tables("Compares LoRA below or everywhere, with and without the mixture.", "--tasks arc-e,obqa"),
+    tables(
+        "Compares LoRA below or everywhere, with and without the mixture.", "--tasks arc-e,obqa"),
     routing("Shows which layers a router comes to trust while it learns.", "--seeds 1"),
     grid("Compares mixtures of k layers of which K count.", "--rows 500 --late 4"),
     ablations("Compares the mixture with itself less one of its parts.", "--tasks arc-e,boolq"),

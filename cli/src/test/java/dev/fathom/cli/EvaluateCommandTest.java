@@ -100,9 +100,9 @@ class EvaluateCommandTest {
     assertThat(terminal.err()).contains("holds results with model = ");
     String[] ranked = {"--task", "boolq", "--ranked", "--limit", "1", "--json", "-"};
     String plain = evaluate(ranked).out();
-    String[] mixed = Stream.concat(Stream.of(ranked), Stream.of("--mod", mod)).toArray(String[]::new);
-    JsonNode provenance =
-        JsonMapper.shared().readTree(evaluate(mixed).out()).path("provenance");
+    String[] mixed =
+        Stream.concat(Stream.of(ranked), Stream.of("--mod", mod)).toArray(String[]::new);
+    JsonNode provenance = JsonMapper.shared().readTree(evaluate(mixed).out()).path("provenance");
     assertThat(provenance.path("model").asString()).isEqualTo("tidepool + mod");
     assertThat(plain).contains("\"tidepool\"");
     isMisuse("--routes goes with --mod", with("--task", "boolq", "--routes", "2"));

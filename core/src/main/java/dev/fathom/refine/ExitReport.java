@@ -28,8 +28,8 @@ import java.util.stream.IntStream;
 /// What does leaving early save, here, and does it say the same? A model that may leave early
 /// continues prompts, greedily, one at a time or in batches; then it and another model read those
 /// very texts again, token by token, and are timed. The other is the full model (every block, the
-/// last layer alone, on the same weights) unless it is said otherwise. As both read the same tokens,
-/// a text that ends sooner counts for nothing.
+/// last layer alone, on the same weights) unless it is said otherwise. As both read the same
+/// tokens, a text that ends sooner counts for nothing.
 ///
 /// Skipping at most all but `leastBlocks` of `layers` blocks makes nothing more than `layers /
 /// leastBlocks` times as fast; the head, the router and what must be made up for later take from

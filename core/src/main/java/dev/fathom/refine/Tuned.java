@@ -11,8 +11,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
-/// A model as it was tuned, ready to speak: with its edits applied and its mixture opened, whichever
-/// there are. The model that it was made from stays as it is and must outlive it.
+/// A model as it was tuned, ready to speak: with its edits applied and its mixture opened,
+/// whichever there are. The model that it was made from stays as it is and must outlive it.
 ///
 /// ```java
 /// try (var tuned = Tuned.open(model, directory)) {
@@ -38,8 +38,8 @@ public final class Tuned implements AutoCloseable {
 
   /// @param edits applied one after another; may be none
   /// @param mod a mixture's file, learnt on the model with these edits
-  /// @throws FathomException if an edit or the mixture was made for another model, or the file is no
-  ///   mixture
+  /// @throws FathomException if an edit or the mixture was made for another model, or the file is
+  ///   no mixture
   public static Tuned of(Transformer model, List<Edit> edits, Optional<Path> mod) {
     Transformer edited = edits.isEmpty() ? model : Edits.apply(model, edits);
     try {

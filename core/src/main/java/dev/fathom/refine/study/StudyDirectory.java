@@ -173,7 +173,14 @@ final class StudyDirectory {
       return answers.isEmpty()
           ? List.of()
           : List.of(
-              new Run(name, title, Optional.empty(), 0, Optional.empty(), Optional.empty(), answers));
+              new Run(
+                  name,
+                  title,
+                  Optional.empty(),
+                  0,
+                  Optional.empty(),
+                  Optional.empty(),
+                  answers));
     }
     var runs = new ArrayList<Run>();
     for (long seed : seeds(data, Study.seeded(name))) {

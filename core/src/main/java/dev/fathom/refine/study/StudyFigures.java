@@ -14,7 +14,8 @@ import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 
-/// The thesis' figures and tables about refinement, drawn from what studies left in their directory.
+/// The thesis' figures and tables about refinement, drawn from what studies left in their
+/// directory.
 ///
 /// ```java
 /// var config = Figures.Config.standard().with(StudyFigures.of(Optional.of(studies)));

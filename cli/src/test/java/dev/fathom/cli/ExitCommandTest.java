@@ -77,7 +77,7 @@ class ExitCommandTest {
             "--ignore-eos",
             "--html",
             page.toString());
-    assertThat(out)
+    assertThat(out.replaceAll("\\s+", " "))
         .contains("100.0 % of 6 tokens", "at most 8 / 3", "Where tokens are settled", "layer 8");
     assertThat(Files.readString(page)).contains("p.jsonl", "Leaving early");
   }

@@ -130,12 +130,12 @@ class StudyCommandTest {
     JsonNode found = JsonMapper.shared().readTree(terminal.out());
     assertThat(found.path("method").asString()).isEqualTo("refine-acceleration");
     assertThat(found.path("arrays").toString())
-        .contains("top-2, propagate, batch 1", "confidence, exact, batch 1");
+        .contains("top-2 propagate, batch 1", "confidence exact, batch 1");
     Path items = folder.resolve("runs/arc-e/acceleration/items.jsonl");
     String before = Files.readString(items);
     assertThat(before.lines()).hasSize(7);
     var again = accelerate(joined(few, "--mod", mod));
-    assertThat(again.out()).contains("arc-e, one text at a time", "at most");
+    assertThat(again.out()).contains("arc-e, one text at a time", "limit");
     assertThat(Files.readString(items)).isEqualTo(before);
     assertThat(accelerate("--run", "r", "--mod", "m").err()).contains("Say which mixture");
     assertThat(figures("table-5.3"))

@@ -103,8 +103,8 @@ class TunedTest {
         assertThat(tuned.withTopK(1).mixture()).isPresent();
       }
       assertThat(Handles.open()).isLessThanOrEqualTo(handles);
-      assertThatThrownBy(
-              () -> Tuned.of(model, List.of(), outcome.mod())) // learnt on the edited one
+      // the mixture was learnt on the edited model
+      assertThatThrownBy(() -> Tuned.of(model, List.of(), outcome.mod()))
           .isInstanceOf(FathomException.class)
           .hasMessageContaining("was made from");
       assertThat(Handles.open()).isLessThanOrEqualTo(handles);

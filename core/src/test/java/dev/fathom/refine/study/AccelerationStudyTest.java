@@ -93,15 +93,15 @@ class AccelerationStudyTest {
         .extracting(one -> one.title() + " " + one.batch())
         .containsExactly(
             "dense 1",
-            "top-1, exact 1",
-            "confidence, exact 1",
-            "top-1, propagate 1",
-            "confidence, propagate 1",
+            "top-1 exact 1",
+            "confidence exact 1",
+            "top-1 propagate 1",
+            "confidence propagate 1",
             "dense 2",
-            "top-1, exact 2",
-            "confidence, exact 2",
-            "top-1, propagate 2",
-            "confidence, propagate 2");
+            "top-1 exact 2",
+            "confidence exact 2",
+            "top-1 propagate 2",
+            "confidence propagate 2");
     int n = model.layers();
     for (Measured one : all) {
       assertThat(one.tokens()).isEqualTo(3 * 6);
@@ -112,10 +112,10 @@ class AccelerationStudyTest {
       assertThat(one.agreement()).isBetween(0.0, 1.0);
     }
     assertThat(of(study, "dense", 1).blocks()).isEqualTo(n);
-    assertThat(of(study, "top-1, exact", 1).heads()).isEqualTo(1);
-    assertThat(of(study, "confidence, exact", 1).heads()).isGreaterThanOrEqualTo(1);
+    assertThat(of(study, "top-1 exact", 1).heads()).isEqualTo(1);
+    assertThat(of(study, "confidence exact", 1).heads()).isGreaterThanOrEqualTo(1);
     // rows of a batch say what they say alone
-    for (String way : List.of("dense", "top-1, exact", "confidence, exact")) {
+    for (String way : List.of("dense", "top-1 exact", "confidence exact")) {
       assertThat(of(study, way, 2).agreement()).isEqualTo(of(study, way, 1).agreement());
       assertThat(of(study, way, 2).settled()).isEqualTo(of(study, way, 1).settled());
     }
@@ -124,7 +124,7 @@ class AccelerationStudyTest {
   @Test
   void aLayerThatIsNeverSureAgreesAsTheLastLayerDoes() {
     var study = study(new AccelerationStudy.Config(6, 1, 2), _ -> {});
-    Measured never = of(study, "confidence, exact", 1);
+    Measured never = of(study, "confidence exact", 1);
     assertThat(never.settled()).isEqualTo(model.layers());
     assertThat(never.blocks()).isEqualTo(model.layers());
     assertThat(all(study)).hasSize(5);
@@ -162,7 +162,7 @@ class AccelerationStudyTest {
       text.append(Terminal.render(view, TerminalStyle.plain())).append('\n');
     }
     assertThat(text.toString())
-        .contains("A mixture of k = 2 layers", "2 texts together", "top-1, propagate", "same %");
+        .contains("A mixture of k = 2 layers", "2 texts together", "top-1 propagate", "same %");
     assertThat(text.toString().lines()).allMatch(line -> line.length() <= 80);
     assertThat(study.arrays()).containsKeys("ratio_arc-e", "agreement_arc-e");
     assertThat(study.provenance().model()).endsWith(" + lora + mod");

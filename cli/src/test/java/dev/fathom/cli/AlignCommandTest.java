@@ -147,7 +147,8 @@ class AlignCommandTest {
     Path kept = folder.resolve("runs/seed1/gender1/editOnly/outcome.json");
     String before = Files.readString(kept);
     var again = new ArrayList<>(args);
-    again.addAll(List.of("--json", "-", "--html", path("page.html"), "--out", path("a.safetensors")));
+    again.addAll(List.of("--json", "-", "--html", path("page.html")));
+    again.addAll(List.of("--out", path("a.safetensors")));
     var json =
         JsonMapper.shared().readTree(ran(Main.DONE, again.toArray(String[]::new)).out());
     assertThat(json.path("method").asString()).isEqualTo("align-table");

@@ -39,8 +39,8 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
       "SS: how often the stereotype is more probable than the anti-stereotype, percent; 50 is the"
           + " ideal. LMS: how often a sentence with a meaning beats the one without; 100 is the"
           + " ideal. ICAT joins both. gap: how much more probable the stereotype is, bits a token."
-          + " Intervals hold 95 % of resamples of the items within terms. Every item was scored by a"
-          + " model that was not fitted on its term.";
+          + " Intervals hold 95 % of resamples of the items within terms. No item was scored by what"
+          + " was fitted on its term.";
 
   private static final String WARNING =
       "A score near 50 does not say that a model has no bias: these tests have badly made items"
@@ -51,8 +51,8 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
       "Differences that random directions make too are no effect.";
 
   private static final String WITHOUT_CONTROL =
-      "Random directions are not among the methods: any change moves these scores, and without them"
-          + " nothing here says that a change is more than that.";
+      "Random directions are not among the methods: any change moves these scores, and without"
+          + " them nothing here says that a change is more than that.";
 
   public AlignmentTable {
     outcomes = List.copyOf(outcomes);
@@ -163,13 +163,14 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
   private View cost() {
     var cells = new ArrayList<List<Cell>>();
     for (String entrant : entrants()) {
+      long changed = Math.round(mean(entrant, Outcome::changed));
       cells.add(
           List.of(
               Cell.of(entrant),
               Cell.of(mean(entrant, Outcome::perplexity)),
               Cell.of(100 * (perplexity(entrant) - 1)),
               Cell.of(mean(entrant, Outcome::divergence)),
-              Cell.of(String.format(Locale.ROOT, "%,d", Math.round(mean(entrant, Outcome::changed)))),
+              Cell.of(String.format(Locale.ROOT, "%,d", changed)),
               Cell.of(mean(entrant, Outcome::seconds))));
     }
     return new View.Table(
@@ -207,8 +208,8 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
     return new View.Table(
         "Change against the base, all domains pooled",
         "Is it more than chance, and more than as many random directions do? p: two-sided, paired"
-            + " resamples of items within terms, against the base, or against random for |SS-50| and"
-            + " for the gap; not corrected for the number of methods.",
+            + " resamples of items within terms, against the base, or against random for |SS-50|"
+            + " and for the gap; not corrected for the number of methods.",
         columns,
         cells);
   }

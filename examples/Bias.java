@@ -28,8 +28,9 @@ void main(String[] args) {
     var row = BiasComparison.of(before, after, Bootstrap.fine()).row("gender");
     for (Measure measure : Measure.values()) {
       var change = row.of(measure);
-      IO.println("%s: %.2f -> %.2f, p = %.3f"
-          .formatted(measure.title(), change.first(), change.second(), change.p()));
+      IO.println(
+          "%s: %.2f -> %.2f, p = %.3f"
+              .formatted(measure.title(), change.first(), change.second(), change.p()));
     }
   }
 }

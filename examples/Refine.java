@@ -1,15 +1,14 @@
 import dev.fathom.arch.Models;
 import dev.fathom.data.InstructionFile;
 import dev.fathom.data.PromptTemplate;
-import dev.fathom.edit.Edits;
 import dev.fathom.model.Decoding;
 import dev.fathom.model.Generator;
 import dev.fathom.refine.InstructionRows;
 import dev.fathom.refine.Lora;
-import dev.fathom.refine.MixtureModel;
 import dev.fathom.refine.Mod;
 import dev.fathom.refine.Refinement;
 import dev.fathom.refine.Refiner;
+import dev.fathom.refine.Tuned;
 import dev.fathom.tensor.DType;
 import dev.fathom.text.Tokenizers;
 
@@ -26,10 +25,8 @@ void main(String[] args) {
     var method = Refinement.Config.of(List.of(Lora.standard(model)), Mod.Config.dense(3));
     var refiner = Refiner.of(model, method, Refiner.training(rows.learnt().size(), 2));
     var outcome = refiner.run(rows.learnt(), rows.heldOut(), folder, step -> {});
-    var lora = outcome.lora().orElseThrow();
-    try (var tuned = Edits.apply(model, List.of(lora));
-        var mod = Mod.open(outcome.mod().orElseThrow(), tuned)) {
-      var speaker = Generator.of(MixtureModel.of(tuned, mod), tokenizer);
+    try (var tuned = Tuned.of(model, outcome)) {
+      var speaker = Generator.of(tuned.speaker(), tokenizer);
       var prompt = template.ids(tokenizer, items.getFirst());
       IO.println(speaker.run(prompt, Decoding.greedy(64)).text());
     }

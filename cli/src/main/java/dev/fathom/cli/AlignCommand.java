@@ -14,6 +14,7 @@ import dev.fathom.edit.EditFile;
 import dev.fathom.evaluate.bias.StereoSetItem;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -54,7 +55,8 @@ final class AlignCommand implements Callable<Integer> {
   @Option(
       names = "--method",
       paramLabel = "NAME",
-      description = "thesis, lope, editOnly, adjustOnly, allProbes, lastProbe, pairs, random.")
+      completionCandidates = Methods.class,
+      description = "One of ${COMPLETION-CANDIDATES}.")
   private @Nullable String method;
 
   @Option(
@@ -80,6 +82,14 @@ final class AlignCommand implements Callable<Integer> {
   @Mixin private final SeedOption seed = new SeedOption();
   @Mixin private final JsonOptions output = new JsonOptions();
 
+  /// The names of all methods.
+  private static final class Methods implements Iterable<String> {
+    @Override
+    public Iterator<String> iterator() {
+      return Roster.all().keySet().iterator();
+    }
+  }
+
   private AlignCommand(Console console) {
     this.console = console;
   }
@@ -102,8 +112,7 @@ final class AlignCommand implements Callable<Integer> {
     items.addAll(material.more(domain));
     try (var model = LoadedModel.open(console, modelOptions)) {
       Fitting fitting =
-          options.fitting(
-              model, material, domain, items, seed.seed(), Optional.ofNullable(cache));
+          options.fitting(model, material, domain, items, seed.seed(), Optional.ofNullable(cache));
       if (!(chosen.fit(fitting) instanceof Remedy.OfWeights(Edit edit))) {
         throw new IllegalArgumentException(
             method + " is done while the model computes, so there is no edit to save.");
@@ -183,7 +192,8 @@ final class AlignCommand implements Callable<Integer> {
         names = "--methods",
         split = ",",
         paramLabel = "NAME",
-        description = "Methods; fathom align --help names them. Default: all.")
+        completionCandidates = Methods.class,
+        description = "Some of ${COMPLETION-CANDIDATES}. Default: all.")
     private List<String> methods = List.of();
 
     @Option(
@@ -234,8 +244,7 @@ final class AlignCommand implements Callable<Integer> {
         AlignmentTable table;
         try (var progress =
             output.json().progress(console, "aligning", AlignmentStudy.size(all, entrants))) {
-          table =
-              AlignmentStudy.run(all, entrants, heldOut, directory, _ -> progress.advance(1));
+          table = AlignmentStudy.run(all, entrants, heldOut, directory, _ -> progress.advance(1));
         }
         ResultOutput.show(
             console,
@@ -270,9 +279,7 @@ final class AlignCommand implements Callable<Integer> {
         fit.addAll(material.more(domain));
         Optional<Path> cache = Optional.of(directory.resolve("cache"));
         return new AlignmentStudy.Domain(
-            options.fitting(model, material, domain, fit, seed, cache),
-            fold.number(),
-            fold.test());
+            options.fitting(model, material, domain, fit, seed, cache), fold.number(), fold.test());
       }
     }
 

@@ -46,7 +46,8 @@ final class BiasOptions {
       split = ",",
       paramLabel = "NAME",
       description =
-          "Only these kinds of bias, such as gender,race (race-color in CrowS-Pairs). Default: all.")
+          "Only these kinds of bias, such as gender,race (race-color in CrowS-Pairs). Default:"
+              + " all.")
   private List<String> domains = List.of();
 
   @Option(
@@ -210,8 +211,7 @@ final class BiasOptions {
     @Override
     public Result run(LoadedModel model, Optional<ItemDirectory> kept, IntConsumer done) {
       StereoSetResult result =
-          StereoSetEvaluation.run(
-              model.transformer(), scorer(model), set, bootstrap, kept, done);
+          StereoSetEvaluation.run(model.transformer(), scorer(model), set, bootstrap, kept, done);
       List<StereoSetItem> asked = set.items();
       if (items != null) {
         AtomicFile.writeText(items, Predictions.render(asked, result.items()));

@@ -32,6 +32,7 @@ import picocli.CommandLine.Option;
       "Examples:",
       "  fathom chat -m model.gguf",
       "  echo \"Why is the sky blue?\" | fathom chat -m model.gguf --temperature 0.7",
+      "  fathom chat -m DIR --edit lora.safetensors --mod mod.safetensors",
     })
 final class ChatCommand implements Callable<Integer> {
   private static final String SYSTEM = "/system";
@@ -40,6 +41,7 @@ final class ChatCommand implements Callable<Integer> {
 
   @Mixin private final ModelOptions modelOptions = new ModelOptions();
   @Mixin private final DecodingOptions decodingOptions = new DecodingOptions();
+  @Mixin private final MixtureOptions mixtureOptions = new MixtureOptions();
 
   @Option(names = "--system", paramLabel = "TEXT", description = "The system message.")
   private @Nullable String system;
@@ -51,8 +53,10 @@ final class ChatCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     decodingOptions.decoding(Set.of()); // refuse early
+    mixtureOptions.check();
     try (var model = LoadedModel.open(console, modelOptions);
-        var session = model.transformer().session(1)) {
+        var tuned = mixtureOptions.open(model.transformer());
+        var session = tuned.speaker().session(1)) {
       var template =
           model
               .tokenizer()
@@ -63,7 +67,8 @@ final class ChatCommand implements Callable<Integer> {
                       "This model has no chat template, so it was not made for conversations:"
                           + " use fathom generate."));
       Decoding decoding = decodingOptions.decoding(StopTokens.of(model));
-      new Conversation(model, session, template, decoding).run();
+      var generator = Generator.of(tuned.speaker(), model.tokenizer());
+      new Conversation(model, generator, session, template, decoding).run();
     }
     return Main.DONE;
   }
@@ -71,22 +76,23 @@ final class ChatCommand implements Callable<Integer> {
   /// What has been said, and what of it the model has read.
   private final class Conversation {
     private final LoadedModel model;
+    private final Generator generator;
     private final LanguageModel.Session session;
     private final ChatTemplate template;
     private final Decoding decoding;
-    private final Generator generator;
     private final List<Message> messages = new ArrayList<>();
 
     Conversation(
         LoadedModel model,
+        Generator generator,
         LanguageModel.Session session,
         ChatTemplate template,
         Decoding decoding) {
       this.model = model;
+      this.generator = generator;
       this.session = session;
       this.template = template;
       this.decoding = decoding;
-      this.generator = Generator.of(model.transformer(), model.tokenizer());
       begin();
     }
 

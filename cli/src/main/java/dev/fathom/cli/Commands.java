@@ -53,7 +53,7 @@ final class Commands {
         new Verb(Group.CHANGE, EditCommand.tree(console)),
         new Verb(Group.CHANGE, new MergeCommand(console)),
         new Verb(Group.CHANGE, new RefineCommand(console)),
-        new Verb(Group.CHANGE, new StudyCommand(console)),
+        new Verb(Group.CHANGE, StudyCommand.tree(console)),
         new Verb(Group.CHANGE, AlignCommand.tree(console)),
         new Verb(Group.RUN, new GenerateCommand(console)),
         new Verb(Group.RUN, new ChatCommand(console)),

@@ -18,10 +18,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -55,6 +57,8 @@ import picocli.CommandLine.Spec;
       "  fathom evaluate -m DIR --task stereoset --data dev.json --domain gender",
       "  fathom evaluate -m DIR --edit e.safetensors --task crows --data pairs.csv",
       "  fathom evaluate -m DIR --task perplexity --data text.txt --json -",
+      "  fathom evaluate -m DIR --edit lora.safetensors --mod mod.safetensors \\",
+      "    --task arc-e --data dataset --out run-after",
       "  fathom evaluate --compare run-before run-after",
     })
 final class EvaluateCommand implements Callable<Integer> {
@@ -143,7 +147,7 @@ final class EvaluateCommand implements Callable<Integer> {
     Optional<String> alone = wanted.stream().filter(ALONE::contains).findFirst();
     if (alone.isEmpty()) {
       refuseOthers("reasoning");
-      return reasoning.measurement(wanted.stream().map(this::task).toList(), test);
+      return reasoning.measurement(wanted.stream().map(EvaluateCommand::task).toList(), test);
     }
     if (wanted.size() > 1) {
       throw new IllegalArgumentException(
@@ -158,22 +162,25 @@ final class EvaluateCommand implements Callable<Integer> {
     return bias.measurement(alone.get(), test);
   }
 
-  private ReasoningTask task(String name) {
-    try {
-      return ReasoningTask.named(name);
-    } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException(
-          e.getMessage().replaceFirst("\\.$", ", ")
-              + "stereoset, crows, perplexity.",
-          e);
-    }
+  private static ReasoningTask task(String name) {
+    return ReasoningTask.ALL.stream()
+        .filter(task -> task.name().equals(name))
+        .findFirst()
+        .orElseThrow(() ->
+            new IllegalArgumentException(
+                "There is no task %s: choose from %s, stereoset, crows, perplexity."
+                    .formatted(
+                        name,
+                        ReasoningTask.ALL.stream()
+                            .map(ReasoningTask::name)
+                            .collect(Collectors.joining(", ")))));
   }
 
   /// Refuses options of the other kinds of tests.
   private void refuseOthers(String kind) {
     for (String other : KINDS) {
       if (!other.equals(kind)) {
-        for (OptionSpec option : spec.mixins().get(other).options()) {
+        for (OptionSpec option : Objects.requireNonNull(spec.mixins().get(other)).options()) {
           if (spec.commandLine().getParseResult().hasMatchedOption(option)) {
             throw new IllegalArgumentException(
                 "%s is of another kind of test: --task %s has no use for it."
@@ -213,8 +220,7 @@ final class EvaluateCommand implements Callable<Integer> {
     try {
       Files.createDirectories(directory);
     } catch (IOException e) {
-      throw new FathomException(
-          "%s: cannot be made (%s)".formatted(directory, e.getMessage()), e);
+      throw new FathomException("%s: cannot be made (%s)".formatted(directory, e.getMessage()), e);
     }
     AtomicFile.writeText(directory.resolve("result.json"), Json.render(result));
     AtomicFile.writeText(directory.resolve("report.html"), Html.render(page));

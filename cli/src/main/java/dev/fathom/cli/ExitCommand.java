@@ -81,13 +81,10 @@ final class ExitCommand implements Callable<Integer> {
   @Mixin private final MixtureOptions mixtureOptions = new MixtureOptions();
   @Mixin private final OutputOptions output = new OutputOptions();
 
-  @Option(
-      names = {"--routes", "--top-k"},
-      paramLabel = "K",
-      description =
-          "With --mod: mix only the K layers that weigh most for a token. Default: as it was"
-              + " learnt.")
-  private @Nullable Integer routes;
+  @Option(names = "--top-k", paramLabel = "K", description = "The same as --routes.")
+  private void count(int routes) {
+    mixtureOptions.count(routes);
+  }
 
   @Option(
       names = "--mode",
@@ -143,11 +140,11 @@ final class ExitCommand implements Callable<Integer> {
     check();
     var source = promptOptions.source(console);
     try (var model = LoadedModel.open(console, modelOptions);
-        var mixture = mixtureOptions.open(model.transformer(), routes);
+        var tuned = mixtureOptions.open(model.transformer());
         var lens = lens(model)) {
       EarlyExit speaker =
-          mixture.mixture().isPresent()
-              ? mixture.mixture().get().with(mode.exit)
+          tuned.mixture().isPresent()
+              ? tuned.mixture().get().with(mode.exit)
               : confident(model, lens).with(mode.exit);
       List<Prompt> prompts = prompts(model, source);
       Set<Integer> ends = ignoreEos ? Set.of() : StopTokens.of(model);
@@ -171,7 +168,7 @@ final class ExitCommand implements Callable<Integer> {
   }
 
   private void check() {
-    mixtureOptions.check(routes);
+    mixtureOptions.check();
     if (mixtureOptions.given() == (confidence != null)) {
       throw new IllegalArgumentException(
           "Say when tokens leave: either --mod FILE or --confidence RULE --threshold X.");

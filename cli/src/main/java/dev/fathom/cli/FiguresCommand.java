@@ -1,9 +1,12 @@
 package dev.fathom.cli;
 
 import dev.fathom.explain.report.Figures;
+import dev.fathom.refine.study.StudyFigures;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -14,12 +17,15 @@ import picocli.CommandLine.Option;
     description = "Draws the thesis' figures for a model, and a page of them all.",
     footer = {
       "",
-      "Figures that are in DIR already stay; a run that was killed goes on where it was. The prompts",
-      "are the thesis' own.",
+      "Figures that are in DIR already stay; a run that was killed goes on where it was.",
+      "The prompts are the thesis' own. Figures about refinement (4.7, 4.8, 5.2 to 5.4,",
+      "C.1, C.2, table-5.1 to table-5.3) are drawn from what fathom study left, without",
+      "training anything; the page says which are missing, and what makes them.",
       "",
       "Examples:",
       "  fathom figures --out-dir figures",
       "  fathom figures -m model.gguf --out-dir figures --only 4.1,4.3",
+      "  fathom figures -m DIR --out-dir figures --studies studies",
     })
 final class FiguresCommand implements Callable<Integer> {
   private final Console console;
@@ -33,6 +39,12 @@ final class FiguresCommand implements Callable<Integer> {
       paramLabel = "DIR",
       description = "Where pictures, arrays and index.html go.")
   private Path directory = Path.of("");
+
+  @Option(
+      names = "--studies",
+      paramLabel = "DIR",
+      description = "The --out-dir of fathom study: draw the figures about refinement from it.")
+  private @Nullable Path studies;
 
   @Option(
       names = "--only",
@@ -57,6 +69,7 @@ final class FiguresCommand implements Callable<Integer> {
   public Integer call() {
     var config =
         Figures.Config.standard()
+            .with(StudyFigures.of(Optional.ofNullable(studies)))
             .of(only.toArray(String[]::new))
             .within(sweep.budget())
             .telling(this::say);

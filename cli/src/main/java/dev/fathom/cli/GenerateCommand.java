@@ -71,14 +71,6 @@ final class GenerateCommand implements Callable<Integer> {
   private double lengthPenalty = 1;
 
   @Option(
-      names = "--routes",
-      paramLabel = "K",
-      description =
-          "With --mod: mix only the K layers that weigh most for a token. Default: as it was"
-              + " learnt.")
-  private @Nullable Integer routes;
-
-  @Option(
       names = "--sinks",
       paramLabel = "N",
       description =
@@ -123,13 +115,13 @@ final class GenerateCommand implements Callable<Integer> {
           "--sinks keeps first tokens beside the last ones: say with --recent how many of those.");
     }
     dolaOptions.check();
-    mixtureOptions.check(routes);
+    mixtureOptions.check();
     if (mixtureOptions.given() && recent != null) {
       throw new IllegalArgumentException("Give either --mod or --recent, not both.");
     }
     var source = promptOptions.source(console);
     try (var model = LoadedModel.open(console, modelOptions);
-        var mixture = mixtureOptions.open(model.transformer(), routes)) {
+        var tuned = mixtureOptions.open(model.transformer())) {
       Decoding decoding =
           decodingOptions.decoding(StopTokens.of(model)).withBeams(beams, lengthPenalty);
       Optional<Dola> dola = dolaOptions.of(model.transformer());
@@ -142,7 +134,7 @@ final class GenerateCommand implements Callable<Integer> {
       LanguageModel speaker =
           recent != null
               ? Streaming.of(model.transformer(), sinks == null ? 4 : sinks, recent)
-              : dola.isPresent() ? dola.get() : mixture.speaker();
+              : dola.isPresent() ? dola.get() : tuned.speaker();
       var generator = Generator.of(speaker, model.tokenizer());
       List<Named> prompts = prompts(model, source);
       long started = System.nanoTime();
@@ -159,8 +151,7 @@ final class GenerateCommand implements Callable<Integer> {
       }
       if (output.wantsJson()) {
         output.writeJson(
-            console,
-            json(model.transformer().card().name(), prompts, texts, contrasts, seconds, tokens));
+            console, json(speaker.card().name(), prompts, texts, contrasts, seconds, tokens));
       }
       if (output.showsText()) {
         console.err().println(speed(tokens, seconds));

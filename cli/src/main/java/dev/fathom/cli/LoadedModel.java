@@ -121,6 +121,11 @@ final class LoadedModel implements AutoCloseable {
     return transformer;
   }
 
+  /// The model without its edits.
+  Transformer base() {
+    return base;
+  }
+
   /// The files the model was loaded from; closed with the model.
   Checkpoint checkpoint() {
     return checkpoint;

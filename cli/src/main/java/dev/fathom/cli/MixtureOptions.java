@@ -1,15 +1,15 @@
 package dev.fathom.cli;
 
-import dev.fathom.model.LanguageModel;
 import dev.fathom.model.Transformer;
-import dev.fathom.refine.MixtureModel;
 import dev.fathom.refine.Mod;
+import dev.fathom.refine.Tuned;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
-/// Whether a mixture of late layers speaks.
+/// Whether a mixture of late layers speaks, and how many of its layers count.
 final class MixtureOptions {
   @Option(
       names = "--mod",
@@ -19,22 +19,25 @@ final class MixtureOptions {
               + " it was learnt with, too (--edit).")
   private @Nullable Path file;
 
-  /// A mixture that is closed with the command, and what speaks; without one, the model itself.
-  record Mixture(Optional<Mod> mod, Optional<MixtureModel> mixture, LanguageModel speaker)
-      implements AutoCloseable {
-    @Override
-    public void close() {
-      mod.ifPresent(Mod::close);
-    }
+  @Option(
+      names = "--routes",
+      paramLabel = "K",
+      description =
+          "With --mod: mix only the K layers that weigh most for a token. Default: as it was"
+              + " learnt.")
+  private @Nullable Integer routes;
+
+  /// Counts so many routes, as `--routes` does.
+  void count(int routes) {
+    this.routes = routes;
   }
 
   boolean given() {
     return file != null;
   }
 
-  /// @param routes how many of its routes count for a token; null for as it was learnt
   /// @throws IllegalArgumentException if there is nothing that could have routes, or none counts
-  void check(@Nullable Integer routes) {
+  void check() {
     if (routes != null && file == null) {
       throw new IllegalArgumentException("--routes goes with --mod FILE.");
     }
@@ -43,40 +46,35 @@ final class MixtureOptions {
     }
   }
 
-  /// What speaks.
+  /// What speaks: the model itself where no mixture is given.
   ///
-  /// @param routes as [#check]
+  /// @param model with the edits that the mixture was learnt with
   /// @throws dev.fathom.FathomException if the file is no mixture, or one for another model
-  @SuppressWarnings("MustBeClosedChecker") // closed with what holds it
-  Mixture open(Transformer model, @Nullable Integer routes) {
-    if (file == null) {
-      return new Mixture(Optional.empty(), Optional.empty(), model);
-    }
-    Mod mod = Mod.open(file, model);
+  @SuppressWarnings("MustBeClosedChecker") // the caller closes it
+  Tuned open(Transformer model) {
+    Tuned tuned = Tuned.of(model, List.of(), Optional.ofNullable(file));
     try {
-      requireRoutes(mod, routes);
-      var mixture = MixtureModel.of(model, routes == null ? mod : mod.withTopK(routes));
-      return new Mixture(Optional.of(mod), Optional.of(mixture), mixture);
+      if (routes == null || tuned.mixture().isEmpty()) {
+        return tuned;
+      }
+      requireRoutes(tuned.mixture().get().mixture(), routes);
+      return tuned.withTopK(routes);
     } catch (RuntimeException e) {
-      mod.close();
+      tuned.close();
       throw e;
     }
   }
 
-  private void requireRoutes(Mod mod, @Nullable Integer routes) {
-    if (routes == null) {
-      return;
-    }
-    int late = mod.config().late();
-    if (routes > late) {
+  private void requireRoutes(Mod.Config mixed, int wanted) {
+    if (wanted > mixed.late()) {
       throw new IllegalArgumentException(
           "--routes %d: %s mixes %d layers, so at most so many count."
-              .formatted(routes, file, late));
+              .formatted(wanted, file, mixed.late()));
     }
-    if (mod.config().uniform() && routes < late) {
+    if (mixed.uniform() && wanted < mixed.late()) {
       throw new IllegalArgumentException(
           "--routes %d: in %s all layers count the same, so none can be left out."
-              .formatted(routes, file));
+              .formatted(wanted, file));
     }
   }
 }

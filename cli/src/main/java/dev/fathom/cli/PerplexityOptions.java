@@ -43,8 +43,8 @@ final class PerplexityOptions {
   Measurement measurement(TestOptions test) {
     Path file =
         test.data()
-            .orElseThrow(() ->
-                new IllegalArgumentException("Say with --data FILE which text to read."));
+            .orElseThrow(
+                () -> new IllegalArgumentException("Say with --data FILE which text to read."));
     if (test.seed().isPresent()) {
       throw new IllegalArgumentException("Perplexity draws nothing: leave out --seed.");
     }

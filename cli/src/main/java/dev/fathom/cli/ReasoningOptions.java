@@ -8,6 +8,8 @@ import dev.fathom.evaluate.reasoning.ReasoningResult;
 import dev.fathom.evaluate.reasoning.ReasoningTask;
 import dev.fathom.evaluate.reasoning.RunComparison;
 import dev.fathom.evaluate.reasoning.TestSet;
+import dev.fathom.model.LanguageModel;
+import dev.fathom.model.Transformer;
 import dev.fathom.view.Result;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -20,10 +22,13 @@ import java.util.Set;
 import java.util.function.IntConsumer;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /// How tests of reasoning are asked and answered.
 final class ReasoningOptions {
+  @Mixin private final MixtureOptions mixture = new MixtureOptions();
+
   @Option(
       names = "--limit",
       paramLabel = "N",
@@ -142,6 +147,7 @@ final class ReasoningOptions {
       }
       tasks.forEach(RankedEvaluation::requireOptions);
     }
+    mixture.check();
     config(PromptTemplate.Wording.CLEAN, Set.of());
   }
 
@@ -162,23 +168,37 @@ final class ReasoningOptions {
 
   private ReasoningResult run(
       LoadedModel model, List<TestSet> tests, Optional<ItemDirectory> items, IntConsumer done) {
+    try (var tuned = mixture.open(model.transformer())) {
+      return run(model, tuned.speaker(), tests, items, done);
+    }
+  }
+
+  private ReasoningResult run(
+      LoadedModel model,
+      LanguageModel speaker,
+      List<TestSet> tests,
+      Optional<ItemDirectory> items,
+      IntConsumer done) {
     PromptTemplate asked = PromptTemplate.of(template, model.tokenizer());
     if (ranked) {
       return items.isPresent()
-          ? RankedEvaluation.run(
-              model.transformer(), model.tokenizer(), tests, asked, batch, items.get(), done)
-          : RankedEvaluation.run(model.transformer(), model.tokenizer(), tests, asked, batch, done);
+          ? RankedEvaluation.run(speaker, model.tokenizer(), tests, asked, batch, items.get(), done)
+          : RankedEvaluation.run(speaker, model.tokenizer(), tests, asked, batch, done);
     }
     var config = config(asked, StopTokens.of(model));
     return items.isPresent()
-        ? ReasoningEvaluation.run(
-            model.transformer(), model.tokenizer(), tests, config, items.get(), done)
-        : ReasoningEvaluation.run(model.transformer(), model.tokenizer(), tests, config, done);
+        ? ReasoningEvaluation.run(speaker, model.tokenizer(), tests, config, items.get(), done)
+        : ReasoningEvaluation.run(speaker, model.tokenizer(), tests, config, done);
   }
 
   /// What decides the answers. Not which items are asked: a run goes on with more of them.
   private SequencedMap<String, String> settings(LoadedModel model) {
-    var card = model.transformer().card();
+    try (var tuned = mixture.open(model.transformer())) {
+      return settings(tuned.speaker().card());
+    }
+  }
+
+  private SequencedMap<String, String> settings(Transformer.Card card) {
     var settings = new LinkedHashMap<String, String>();
     settings.put("method", "evaluate");
     settings.put("model", card.sha256().get());

@@ -56,6 +56,7 @@ final class RefineCommand implements Callable<Integer> {
   @Spec private @Nullable CommandSpec spec;
   @Mixin private final ModelOptions modelOptions = new ModelOptions();
   @Mixin private final RefinementOptions method = new RefinementOptions();
+  @Mixin private final RecipeOptions recipe = new RecipeOptions(2, 1024);
   @Mixin private final SeedOption seed = new SeedOption();
   @Mixin private final OutputOptions output = new OutputOptions();
 
@@ -79,44 +80,6 @@ final class RefineCommand implements Callable<Integer> {
       paramLabel = "N",
       description = "Learn from N of the rows only, drawn with --seed.")
   private @Nullable Integer limit;
-
-  @Option(
-      names = "--held-out",
-      paramLabel = "N",
-      description = "Rows that are only evaluated, not learnt. Default: ${DEFAULT-VALUE}.")
-  private int heldOut = 32;
-
-  @Option(
-      names = "--epochs",
-      paramLabel = "X",
-      description = "Times each row is learnt. Default: ${DEFAULT-VALUE}.")
-  private double epochs = 2;
-
-  @Option(
-      names = "--batch",
-      paramLabel = "ROWS",
-      description = "Rows of a step. Default: ${DEFAULT-VALUE}.")
-  private int batch = 16;
-
-  @Option(
-      names = "--piece",
-      paramLabel = "TOKENS",
-      description =
-          "Tokens whose graph a thread holds at a time: fewer take less memory. Default:"
-              + " ${DEFAULT-VALUE}.")
-  private int piece = 1024;
-
-  @Option(
-      names = "--rate",
-      paramLabel = "X",
-      description = "Highest learning rate. Default: ${DEFAULT-VALUE}.")
-  private double rate = 3e-4;
-
-  @Option(
-      names = "--max-tokens",
-      paramLabel = "N",
-      description = "Longer rows are cut. Default: ${DEFAULT-VALUE}.")
-  private int maxTokens = 256;
 
   @Option(
       names = "--template",
@@ -188,6 +151,7 @@ final class RefineCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     method.check();
+    recipe.check();
     check();
     List<Instruction> instructions = checked(instructions());
     try (var model = LoadedModel.open(console, modelOptions)) {
@@ -200,9 +164,8 @@ final class RefineCommand implements Callable<Integer> {
   }
 
   private void check() {
-    if (workers < 1 || heldOut < 0 || (limit != null && limit < 1)) {
-      throw new IllegalArgumentException(
-          "--workers and --limit are at least 1, --held-out at least 0.");
+    if (workers < 1 || (limit != null && limit < 1)) {
+      throw new IllegalArgumentException("--workers and --limit are at least 1.");
     }
     if ((rendezvous == null) != (rank == null)) {
       throw new IllegalArgumentException(
@@ -281,14 +244,14 @@ final class RefineCommand implements Callable<Integer> {
 
   private InstructionRows.Drawn rows(LoadedModel model, List<Instruction> instructions) {
     var whole = PromptTemplate.of(template, model.tokenizer());
-    var standard = InstructionRows.standard(whole, model.tokenizer()).withMaxTokens(maxTokens);
-    var how = responsesOnly ? standard.onResponses() : standard;
+    InstructionRows all = recipe.rows(whole, model.tokenizer());
+    InstructionRows how = responsesOnly ? all.onResponses() : all;
     InstructionRows.Drawn drawn =
         how.draw(
             model.tokenizer(),
             instructions,
             limit == null ? Integer.MAX_VALUE : limit,
-            heldOut,
+            recipe.heldOut(),
             seed.seed());
     if (drawn.fitting() < instructions.size()) {
       console
@@ -298,17 +261,13 @@ final class RefineCommand implements Callable<Integer> {
               "note: %d of %d items are left out: their prompts have %d tokens or more.%n",
               instructions.size() - drawn.fitting(),
               instructions.size(),
-              maxTokens);
+              recipe.maxTokens());
     }
     return drawn;
   }
 
   private Trainer.Config training(int rows) {
-    Trainer.Config config =
-        Refiner.training(rows, epochs, batch, rate)
-            .withPieces(piece)
-            .savingEvery(saveEvery)
-            .withWorkers(modelOptions.threads().orElse(Runtime.getRuntime().availableProcessors()));
+    Trainer.Config config = recipe.training(rows, modelOptions).savingEvery(saveEvery);
     return evaluateEvery == null ? config : config.evaluatingEvery(evaluateEvery);
   }
 

@@ -12,8 +12,8 @@ final class TestOptions {
       names = "--data",
       paramLabel = "PATH",
       description =
-          "The data, none of which is bundled: for reasoning the folder that holds AddSub/test.json,"
-              + " ARC-Easy/test.json and so on; else a file.")
+          "The data, none of which is bundled: for reasoning the folder that holds"
+              + " AddSub/test.json, ARC-Easy/test.json and so on; else a file.")
   private @Nullable Path data;
 
   @Option(

@@ -26,7 +26,9 @@ final class Usage {
     HEADINGS.put(ModelOptions.class, "Model");
     HEADINGS.put(EditOptions.class, "Model");
     HEADINGS.put(ComputeOptions.class, "Model");
+    HEADINGS.put(MixtureOptions.class, "Model");
     HEADINGS.put(PromptOptions.class, "Prompt");
+    HEADINGS.put(RecipeOptions.class, "Learning");
     HEADINGS.put(DecodingOptions.class, "Generation");
     HEADINGS.put(DolaOptions.class, "Generation");
     HEADINGS.put(ReasoningOptions.class, "Reasoning tests");

@@ -105,12 +105,9 @@ class AlignCommandTest {
     assertThat(edit.card().seed()).hasValue(5);
     assertThat(edit.card().data()).isEqualTo("12 items about 4 terms");
     var terminal = FakeTerminal.piped();
-    int code =
-        terminal.run(
-            "lens", "--edit", path("edit.safetensors"), "The miner said");
+    int code = terminal.run("lens", "--edit", path("edit.safetensors"), "The miner said");
     assertThat(code).as(terminal.err()).isZero();
-    var json =
-        JsonMapper.shared().readTree(fitted("--method", "lastProbe", "--json", "-"));
+    var json = JsonMapper.shared().readTree(fitted("--method", "lastProbe", "--json", "-"));
     assertThat(json.path("format").asString()).isEqualTo("fathom.align/1");
     assertThat(json.path("method").asString()).isEqualTo("lastProbe");
     assertThat(json.path("parameters").path("probes").asString()).isEqualTo("last");
@@ -242,8 +239,7 @@ class AlignCommandTest {
   void helpNamesEveryMethodInEightyColumns() {
     for (String[] verb : new String[][] {{"--help"}, {"table", "--help"}}) {
       String help = ran(Main.DONE, verb).out();
-      assertThat(help.lines())
-          .allSatisfy(line -> assertThat(line).hasSizeLessThanOrEqualTo(80));
+      assertThat(help.lines()).allSatisfy(line -> assertThat(line).hasSizeLessThanOrEqualTo(80));
       assertThat(help).contains("Examples:");
     }
     assertThat(ran(Main.DONE, "--help").out()).contains(Roster.all().keySet());

@@ -47,10 +47,13 @@ class EvaluateBiasCommandTest {
     crows =
         write(
             "pairs.csv",
-            "n,sent_more,sent_less,stereo_antistereo,bias_type\n"
-                + "0,\"He is a fisher, they say.\",\"She is a fisher, they say.\",stereo,gender\n"
-                + "1,The old man sings.,The young man sings.,antistereo,age\n");
-    text = write("text.txt", "A river runs by the town. The town has a mill and a well.\n".repeat(5));
+            """
+            n,sent_more,sent_less,stereo_antistereo,bias_type
+            0,"He is a fisher, they say.","She is a fisher, they say.",stereo,gender
+            1,The old man sings.,The young man sings.,antistereo,age
+            """);
+    text =
+        write("text.txt", "A river runs by the town. The town has a mill and a well.\n".repeat(5));
   }
 
   private String write(String name, String content) throws IOException {
@@ -101,8 +104,7 @@ class EvaluateBiasCommandTest {
         .contains("lms", "icat", "ss_low", "ss_high", "distance", "gap");
     assertThat(result.path("provenance").path("parameters").path("start token").asString())
         .isEqualTo("<s> (id 0, BOS)");
-    JsonNode scores =
-        JsonMapper.shared().readTree(Files.readString(folder.resolve("scores.json")));
+    JsonNode scores = JsonMapper.shared().readTree(Files.readString(folder.resolve("scores.json")));
     assertThat(scores.path("intrasentence")).hasSize(36);
     JsonNode first = scores.path("intrasentence").path(0);
     assertThat(first.path("score").asDouble())
@@ -153,12 +155,7 @@ class EvaluateBiasCommandTest {
     run("--task", "crows", "--data", crows, "--out", path("pairs"));
     assertThat(run("--compare", path("pairs"), path("pairs")).out())
         .contains("Two runs, pair by pair");
-    fails(
-        Main.MISUSED,
-        "these are not comparable",
-        "--compare",
-        one,
-        path("pairs"));
+    fails(Main.MISUSED, "these are not comparable", "--compare", one, path("pairs"));
     fails(
         Main.MISUSED,
         "asks no model: leave out --resamples",
@@ -167,6 +164,20 @@ class EvaluateBiasCommandTest {
         path("pairs"),
         "--resamples",
         "300");
+  }
+
+  @Test
+  void anEditIsMeasuredAsFarAsItIsApplied() {
+    String edit = path("edit.safetensors");
+    var made = FakeTerminal.piped();
+    assertThat(made.run("edit", "zero-heads", "--heads", "z.3.h0,z.3.h1,z.4.h0", "--save", edit))
+        .as(made.err())
+        .isZero();
+    JsonNode base = json("--task", "stereoset", "--data", stereoSet);
+    JsonNode none = json("--task", "stereoset", "--data", stereoSet, "--edit", edit + ":0");
+    JsonNode whole = json("--task", "stereoset", "--data", stereoSet, "--edit", edit);
+    assertThat(values(none, "gap")).isEqualTo(values(base, "gap"));
+    assertThat(values(whole, "gap")).isNotEqualTo(values(base, "gap"));
   }
 
   @Test
@@ -259,7 +270,7 @@ class EvaluateBiasCommandTest {
         "xyzzy");
     fails(
         Main.FAILED,
-        "has no column sent_more",
+        "has no column \"sent_more\"",
         "--task",
         "crows",
         "--data",

@@ -89,6 +89,27 @@ class EvaluateCommandTest {
   }
 
   @Test
+  void aMixtureAnswersAndIsNotTakenForTheModel() {
+    String out = folder.resolve("run").toString();
+    String mod = MixtureFile.in(folder);
+    String[] asked = {"--task", "boolq", "-n", "2", "--out", out, "--mod", mod};
+    evaluate(asked);
+    var terminal = FakeTerminal.piped();
+    assertThat(terminal.run(with("--task", "boolq", "-n", "2", "--out", out)))
+        .isEqualTo(Main.FAILED);
+    assertThat(terminal.err()).contains("holds results with model = ");
+    String[] ranked = {"--task", "boolq", "--ranked", "--limit", "1", "--json", "-"};
+    String plain = evaluate(ranked).out();
+    String[] mixed =
+        Stream.concat(Stream.of(ranked), Stream.of("--mod", mod)).toArray(String[]::new);
+    JsonNode provenance = JsonMapper.shared().readTree(evaluate(mixed).out()).path("provenance");
+    assertThat(provenance.path("model").asString()).isEqualTo("tidepool + mod");
+    assertThat(plain).contains("\"tidepool\"");
+    isMisuse("--routes goes with --mod", with("--task", "boolq", "--routes", "2"));
+    isMisuse("mixes 3 layers", with("--task", "boolq", "--mod", mod, "--routes", "4"));
+  }
+
+  @Test
   void twoRunsAreCompared() {
     String one = folder.resolve("one").toString();
     String other = folder.resolve("other").toString();

@@ -2,19 +2,11 @@ package dev.fathom.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.fathom.arch.Models;
-import dev.fathom.checkpoint.Card;
-import dev.fathom.checkpoint.SafetensorsWriter;
-import dev.fathom.checkpoint.TensorSpec;
-import dev.fathom.checkpoint.TensorType;
-import dev.fathom.model.Transformer;
-import dev.fathom.tensor.DType;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.json.JsonMapper;
@@ -33,33 +25,6 @@ class ExitCommandTest {
     var terminal = FakeTerminal.piped();
     assertThat(terminal.run(args)).as(terminal.err()).isEqualTo(Main.DONE);
     return terminal.out();
-  }
-
-  /// A mixture of the bundled model's last three layers that nobody has trained.
-  private static String mixture(Path folder) {
-    Path file = folder.resolve("mod.safetensors");
-    try (var checkpoint = ModelLocation.of("tidepool").open(FakeTerminal.piped().console());
-        Transformer model = Models.load(checkpoint, DType.F32)) {
-      Card card =
-          Card.of("mod", "test", "tidepool", model.card().sha256().get())
-              .with("late", "3")
-              .with("top_k", "3")
-              .with("own_norms", "false")
-              .with("train_final_norm", "false")
-              .with("norm_router_input", "false")
-              .with("uniform", "false");
-      var router = TensorSpec.of("router.weight", TensorType.F32, model.dModel(), 3);
-      float[] weights = new float[model.dModel() * 3];
-      var random = new Random(5);
-      for (int i = 0; i < weights.length; i++) {
-        weights[i] = (float) random.nextGaussian();
-      }
-      try (var writer = SafetensorsWriter.create(file, List.of(router), card.toMetadata())) {
-        writer.append("router.weight", weights);
-        writer.commit();
-      }
-    }
-    return file.toString();
   }
 
   @Test
@@ -119,7 +84,7 @@ class ExitCommandTest {
 
   @Test
   void aMixtureSpeaksAndIsMeasured(@TempDir Path folder) {
-    String file = mixture(folder);
+    String file = MixtureFile.in(folder);
     String[] speak = {"generate", PROMPT, "-n", "4", "--ignore-eos"};
     assertThat(runs(with(speak, "--mod", file)))
         .isEqualTo(runs(with(speak, "--mod", file, "--routes", "3")));
@@ -154,7 +119,7 @@ class ExitCommandTest {
 
   @Test
   void aMixtureWithoutSoManyRoutesIsRefused(@TempDir Path folder) {
-    String file = mixture(folder);
+    String file = MixtureFile.in(folder);
     isMisuse("mixes 3 layers", "generate", PROMPT, "--mod", file, "--routes", "4");
     var terminal = FakeTerminal.piped();
     assertThat(terminal.run("generate", "-m", "tidepool-fair", PROMPT, "--mod", file))

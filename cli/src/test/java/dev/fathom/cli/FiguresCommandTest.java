@@ -75,5 +75,9 @@ class FiguresCommandTest {
   void aFigureThatDoesNotExistIsRefusedBeforeAModelIsOpened() {
     assertThat(run(Main.MISUSED, "-m", "nowhere", "--only", "9.9").err())
         .contains("There is no figure '9.9': choose from 4.1, 4.2");
+    assertThat(run(Main.FAILED, "--only", "5.2", "--studies", file("no").toString()).err())
+        .contains("there is no such folder of studies");
+    assertThat(run(Main.DONE, "--only", "5.2").err())
+        .contains("figure 5.2 is missing: fathom study routing");
   }
 }

@@ -44,6 +44,7 @@ class GenerateCommandTest {
         "1");
     isMisuse("top-p should be above 0", "generate", "-m", "nowhere", "x", "--top-p", "0");
     isMisuse("at least 1, found 0", "chat", "-m", "nowhere", "--max-tokens", "0");
+    isMisuse("--routes goes with --mod", "chat", "-m", "nowhere", "--routes", "2");
     isMisuse("No prompt given", "generate", "-m", "nowhere");
   }
 
@@ -94,6 +95,24 @@ class GenerateCommandTest {
     assertThat(texts.path(1).path("id").asString()).isEqualTo("3");
     assertThat(texts.path(1).path("text").asString()).isEqualTo(" Paris");
     assertThat(texts.path(1).path("stop").asString()).isEqualTo("stop_text");
+  }
+
+  @Tag("weights")
+  @Test
+  void aMixtureHoldsAConversation(@TempDir Path directory) {
+    String mod = MixtureFile.in(directory, smolLm2());
+    String[] model = {"-m", smolLm2(), "--mod", mod, "--routes", "1", "-n", "6"};
+    var said = FakeTerminal.pipedWith(Map.of(), "What is the capital of France?\n");
+    assertThat(said.run(joined("chat", model))).as(said.err()).isEqualTo(Main.DONE);
+    var once = FakeTerminal.piped();
+    once.run(joined("generate", model, "--chat", "What is the capital of France?"));
+    assertThat(said.out()).isEqualTo(once.out()).isNotBlank();
+  }
+
+  private static String[] joined(String verb, String[] args, String... more) {
+    return Stream.of(Stream.of(verb), Stream.of(args), Stream.of(more))
+        .flatMap(part -> part)
+        .toArray(String[]::new);
   }
 
   @Tag("weights")

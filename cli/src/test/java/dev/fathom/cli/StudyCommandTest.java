@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -77,14 +78,79 @@ class StudyCommandTest {
     String before = Files.readString(log);
     JsonNode _ = study("grid", "--test-items", "0");
     assertThat(Files.readString(log)).isEqualTo(before);
+    assertThat(figures("5.3,5.4"))
+        .contains("<h2>Figure 5.3: ", "arc-e: best with k = ", "Not here yet", "Figure 5.4: ")
+        .contains("<code>fathom study ablations ");
+  }
+
+  /// The page of the thesis' figures with what studies left.
+  private String figures(String only) throws IOException {
+    Path pictures = folder.resolve("figures");
+    var terminal = FakeTerminal.piped();
+    int code =
+        terminal.run(
+            "figures",
+            "--out-dir",
+            pictures.toString(),
+            "--studies",
+            folder.resolve("runs").toString(),
+            "--only",
+            only);
+    assertThat(code).as(terminal.err()).isZero();
+    return Files.readString(pictures.resolve("index.html"));
+  }
+
+  private FakeTerminal accelerate(String... more) {
+    var terminal = FakeTerminal.piped();
+    int _ =
+        terminal.run(
+            Stream.concat(
+                    Stream.of(
+                        "study",
+                        "acceleration",
+                        "--data",
+                        folder.resolve("data").toString(),
+                        "--out-dir",
+                        folder.resolve("runs").toString()),
+                    Stream.of(more))
+                .toArray(String[]::new));
+    return terminal;
+  }
+
+  private static String[] joined(String[] some, String... more) {
+    return Stream.concat(Stream.of(some), Stream.of(more)).toArray(String[]::new);
   }
 
   @Test
-  void eachLateLayerIsTunedAndAskedOnItsOwn() {
+  void aMixtureIsTimedWithFewerOfItsLayers() throws IOException {
+    Path run = Files.createDirectory(folder.resolve("tuned"));
+    String mod = MixtureFile.in(run);
+    String[] few = {"--test-items", "2", "--answer-tokens", "3", "--batch", "1"};
+    var terminal = accelerate(joined(few, "--run", run.toString(), "--json", "-"));
+    JsonNode found = JsonMapper.shared().readTree(terminal.out());
+    assertThat(found.path("method").asString()).isEqualTo("refine-acceleration");
+    assertThat(found.path("arrays").toString())
+        .contains("top-2, propagate, batch 1", "confidence, exact, batch 1");
+    Path items = folder.resolve("runs/arc-e/acceleration/items.jsonl");
+    String before = Files.readString(items);
+    assertThat(before.lines()).hasSize(7);
+    var again = accelerate(joined(few, "--mod", mod));
+    assertThat(again.out()).contains("arc-e, one text at a time", "at most");
+    assertThat(Files.readString(items)).isEqualTo(before);
+    assertThat(accelerate("--run", "r", "--mod", "m").err()).contains("Say which mixture");
+    assertThat(figures("table-5.3"))
+        .contains("<h2>Table 5.3: ", "the dense mixture takes ")
+        .doesNotContain("Not here yet");
+  }
+
+  @Test
+  void eachLateLayerIsTunedAndAskedOnItsOwn() throws IOException {
     JsonNode found = study("layers");
     assertThat(found.toString())
         .contains("Explicit", "layer 6", "layer 7", "Jaccard")
         .doesNotContain("layer 8");
     assertThat(folder.resolve("runs/arc-e/explicit_layer6-seed1/test/items.jsonl")).exists();
+    assertThat(figures("4.7,4.8"))
+        .contains("<h2>Figure 4.7: ", "<h2>Figure 4.8: ", "arc-e: of 3 problems layer 6 solves ");
   }
 }

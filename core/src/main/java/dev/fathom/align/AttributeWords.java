@@ -17,6 +17,7 @@ import java.util.SplittableRandom;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 
 /// Sets of words that differ only in the group they name, such as *actor* and *actress*, or
@@ -126,8 +127,12 @@ public record AttributeWords(String domain, List<List<String>> sets) {
     return pattern()
         .matcher(text)
         .results()
-        .filter(match -> groupOf.containsKey(key(match.group())))
-        .map(match -> new Found(groupOf.get(key(match.group())), match.start(), match.end()))
+        .flatMap(match -> {
+          Integer group = groupOf.get(key(match.group()));
+          return group == null
+              ? Stream.empty()
+              : Stream.of(new Found(group, match.start(), match.end()));
+        })
         .toList();
   }
 

@@ -6,9 +6,9 @@ import dev.fathom.evaluate.bias.SentenceScorer;
 import dev.fathom.evaluate.bias.StartToken;
 import dev.fathom.evaluate.bias.StereoSetItem;
 import dev.fathom.model.Transformer;
-import dev.fathom.text.SpecialTokens;
 import dev.fathom.text.Tokenizer;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -26,7 +26,8 @@ import java.util.stream.Stream;
 /// @param context how sentences are scored
 /// @param start what their first tokens are predicted from
 /// @param seed for whatever is drawn
-/// @param cache where features may be kept between methods; empty for nowhere
+/// @param cache where features may be kept between runs; empty for nowhere
+/// @param shared what methods found that others, or other settings, may use
 public record Fitting(
     Transformer model,
     Tokenizer tokenizer,
@@ -37,7 +38,10 @@ public record Fitting(
     SentenceScorer.Context context,
     StartToken start,
     long seed,
-    Optional<Path> cache) {
+    Optional<Path> cache,
+    Shared shared) {
+  private static final int LONGEST_ROW = 512;
+
   public Fitting {
     items = List.copyOf(items);
     neutral = List.copyOf(neutral);
@@ -45,6 +49,22 @@ public record Fitting(
       throw new IllegalArgumentException(
           "There are no items of domain %s to fit on.".formatted(domain));
     }
+  }
+
+  /// Of a fitting for which nothing is found yet.
+  public Fitting(
+      Transformer model,
+      Tokenizer tokenizer,
+      String domain,
+      List<StereoSetItem> items,
+      AttributeWords words,
+      List<String> neutral,
+      SentenceScorer.Context context,
+      StartToken start,
+      long seed,
+      Optional<Path> cache) {
+    this(
+        model, tokenizer, domain, items, words, neutral, context, start, seed, cache, new Shared());
   }
 
   /// An edit of this fitting's model, with a card that says how it was found.
@@ -64,19 +84,25 @@ public record Fitting(
             .withData("%d items about %d terms".formatted(items.size(), terms)));
   }
 
-  /// The first tokens of texts that are joined by line breaks, at most so many.
-  public int[] tokens(List<String> texts, int most) {
-    var joined = new StringBuilder();
-    int[] ids = new int[0];
-    long enough = 8L * most; // chars: read more only where their tokens are longer
-    for (int t = 0; t < texts.size() && ids.length < most; t++) {
-      joined.append(t == 0 ? "" : "\n").append(texts.get(t));
-      if (joined.length() >= enough || t == texts.size() - 1) {
-        ids = tokenizer.encode(joined.toString(), SpecialTokens.NONE).ids();
-        enough = 2L * joined.length();
+  /// The beginning of some running texts as token rows, each text a row of its own with the special
+  /// tokens that the tokenizer's files ask for.
+  ///
+  /// @param most tokens, about
+  public List<int[]> rows(List<String> texts, int most) {
+    var rows = new ArrayList<int[]>();
+    int longest = Math.min(LONGEST_ROW, model.card().context());
+    int tokens = 0;
+    for (String text : texts) {
+      if (tokens >= most) {
+        break;
+      }
+      int[] ids = tokenizer.encode(text).ids();
+      if (ids.length > 1) {
+        rows.add(Arrays.copyOf(ids, Math.min(ids.length, longest)));
+        tokens += rows.getLast().length;
       }
     }
-    return Arrays.copyOf(ids, Math.min(ids.length, most));
+    return rows;
   }
 
   /// All texts of the items that mean something: of each its stereotype, then its anti-stereotype.

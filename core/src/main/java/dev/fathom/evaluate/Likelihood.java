@@ -24,9 +24,9 @@ import java.util.stream.Stream;
 /// for every token of many rows: what perplexity and the comparison of sentences are sums of.
 ///
 /// Rows are sorted by length and packed without padding, so rows of one length share each attention
-/// call and none changes another's result. What several rows begin with is read once. The last token
-/// of a row predicts nothing and is not read. The head goes over the packed positions in chunks: no
-/// `[tokens, vocab]` tensor is ever held.
+/// call and none changes another's result. What several rows begin with is read once. The last
+/// token of a row predicts nothing and is not read. The head goes over the packed positions in
+/// chunks: no `[tokens, vocab]` tensor is ever held.
 ///
 /// The sum over a row favours short rows; the mean favours rows of many easy tokens. Which of the
 /// two a measure means is for the measure to say.
@@ -301,8 +301,7 @@ public final class Likelihood {
     for (int i = stretch.start; i < end; i++) {
       int place = at + i - stretch.start;
       if (stretch.rows.size() > 1 && i < end - 1) {
-        asked.add(
-            new Asked(place, stretch.rows.getFirst().predicted[i], stretch.rows, i));
+        asked.add(new Asked(place, stretch.rows.getFirst().predicted[i], stretch.rows, i));
       } else {
         for (Row row : stretch.rows) {
           asked.add(new Asked(place, row.predicted[i], List.of(row), i));

@@ -29,19 +29,20 @@ public final class Perplexity {
 
   private Perplexity() {}
 
+  /// How a text is cut and counted.
+  ///
   /// @param window tokens that are read for a prediction, at most
   /// @param stride tokens that a window predicts, 1 to `window`
-  /// @param biasBench whether to count as bias-bench does: windows do not overlap where the stride is
-  ///   the window, a window's first token is then not predicted, and the mean of the others counts
-  ///   for it; no start token but at the text's beginning
+  /// @param biasBench whether to count as bias-bench does: windows do not overlap where the stride
+  ///   is the window, a window's first token is then not predicted, and the mean of the others
+  ///   counts for it; no start token but at the text's beginning
   public record Config(int window, int stride, boolean biasBench) {
     /// Tokens that bias-bench leaves free in a model's context.
     private static final int RESERVED = 32;
 
     public Config {
       if (window < 2) {
-        throw new IllegalArgumentException(
-            "a window needs at least 2 tokens, found " + window);
+        throw new IllegalArgumentException("a window needs at least 2 tokens, found " + window);
       }
       if (stride < 1 || stride > window) {
         throw new IllegalArgumentException(
@@ -161,8 +162,7 @@ public final class Perplexity {
     return new Found(sum / requireSome(predicted), predicted, windows.size());
   }
 
-  private static Found biasBench(
-      TokenScorer scorer, int[] ids, Config config, IntConsumer done) {
+  private static Found biasBench(TokenScorer scorer, int[] ids, Config config, IntConsumer done) {
     var windows = new ArrayList<Window>();
     for (int from = 0; from < ids.length; from += config.stride) {
       int begin = Math.max(0, from + config.stride - config.window);
@@ -190,8 +190,7 @@ public final class Perplexity {
   }
 
   /// The losses that each window counts.
-  private static List<double[]> losses(
-      TokenScorer scorer, List<Window> windows, IntConsumer done) {
+  private static List<double[]> losses(TokenScorer scorer, List<Window> windows, IntConsumer done) {
     var reading = Likelihood.Config.standard();
     var losses = new ArrayList<double[]>();
     for (int from = 0; from < windows.size(); from += TOGETHER) {

@@ -68,8 +68,8 @@ final class SharedPrefixes implements KvStore {
 
   /// Rows that are read together.
   ///
-  /// @param shared tokens that all of them begin with, read once; 0 for a row by itself. Each row has
-  ///   at least one more
+  /// @param shared tokens that all of them begin with, read once; 0 for a row by itself. Each row
+  ///   has at least one more
   /// @param rows their numbers
   record Cluster(int shared, List<Integer> rows) {}
 

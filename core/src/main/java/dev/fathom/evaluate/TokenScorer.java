@@ -10,8 +10,8 @@ import java.util.List;
 /// every such way is measured by the same code.
 @FunctionalInterface
 public interface TokenScorer {
-  /// `ln P(t_i | t_0 … t_{i-1})` in nats, as [Likelihood#of] gives it: a row of `n` ids gets
-  /// `n - 1` values, or `n` where first tokens are predicted from a start token.
+  /// `ln P(t_i | t_0 … t_{i-1})` in nats, as [Likelihood#of] gives it: a row of `n` ids gets `n -
+  /// 1` values, or `n` where first tokens are predicted from a start token.
   ///
   /// @throws IllegalArgumentException if a row has an id outside the vocabulary, or more tokens
   ///   than can be read

@@ -4,7 +4,6 @@ import dev.fathom.data.Prompt;
 import dev.fathom.evaluate.MeanInterval;
 import dev.fathom.evaluate.Provenances;
 import dev.fathom.model.LanguageModel;
-import dev.fathom.model.Transformer;
 import dev.fathom.tensor.Scope;
 import dev.fathom.text.TokenDisplay;
 import dev.fathom.text.Tokenizer;
@@ -26,17 +25,19 @@ import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 
 /// What does leaving early save, here, and does it say the same? A model that may leave early
-/// continues prompts, greedily and one at a time; then it and the full model (every block, the last
-/// layer alone, on the same weights) read those very texts again, token by token, and are timed. As
-/// both read the same tokens, a text that ends sooner counts for nothing.
+/// continues prompts, greedily, one at a time or in batches; then it and another model read those
+/// very texts again, token by token, and are timed. The other is the full model (every block, the
+/// last layer alone, on the same weights) unless it is said otherwise. As both read the same
+/// tokens, a text that ends sooner counts for nothing.
 ///
 /// Skipping at most all but `leastBlocks` of `layers` blocks makes nothing more than `layers /
 /// leastBlocks` times as fast; the head, the router and what must be made up for later take from
-/// that. Times are those of one row on this machine while it did nothing else, if it did.
+/// that. Times are those of this machine while it did nothing else, if it did.
 ///
 /// @param layers blocks of the model
 /// @param leastBlocks that every token needs
 /// @param prompts texts that were continued
+/// @param batch that were read together
 /// @param tokens that were generated
 /// @param exits tokens that were settled at each layer, from 0 (the embedding), `[layer]`
 /// @param blocksToExit blocks before a generated token was settled
@@ -45,10 +46,11 @@ import java.util.stream.IntStream;
 /// @param routes layers that were mixed for a token; 0 where nothing is mixed
 /// @param heads times that the head was computed for a token
 /// @param early times of the model that leaves early
-/// @param full times of the full model
-/// @param ratio how many times as fast a token is after the prompt, the geometric mean over prompts
+/// @param other what it is compared with, two words: `full model`
+/// @param full times of that
+/// @param ratio how many times as fast a token is after the prompt, the geometric mean over batches
 /// @param wholeRatio the same of the whole text, its prompt included
-/// @param agreement share of tokens that the full model, at the same place, would say, too
+/// @param agreement share of tokens that the other model, at the same place, would say, too
 /// @param exactAgreement with [Exit#PROPAGATE] the share that [Exit#EXACT] would say, too
 /// @param texts where the tokens of the first few texts were settled
 public record ExitReport(
@@ -56,6 +58,7 @@ public record ExitReport(
     int layers,
     int leastBlocks,
     int prompts,
+    int batch,
     long tokens,
     Grid exits,
     double blocksToExit,
@@ -63,6 +66,7 @@ public record ExitReport(
     double routes,
     double heads,
     Times early,
+    String other,
     Times full,
     Mean ratio,
     Mean wholeRatio,
@@ -77,7 +81,7 @@ public record ExitReport(
     texts = List.copyOf(texts);
   }
 
-  /// A mean over prompts with its 95 % interval; NaN where there are too few.
+  /// A mean over batches with its 95 % interval; NaN where there are too few.
   public record Mean(double mean, double low, double high) {
     static Mean of(MeanInterval values) {
       return new Mean(values.mean(), values.low(), values.high());
@@ -88,7 +92,7 @@ public record ExitReport(
     }
   }
 
-  /// Seconds.
+  /// Seconds of a text; those of a batch, shared among its texts.
   ///
   /// @param prompt until the first token
   /// @param token each one after that
@@ -115,33 +119,53 @@ public record ExitReport(
   /// What is asked.
   ///
   /// @param tokens most tokens of a text, at least 2
-  /// @param stopIds tokens that end one
-  public record Config(int tokens, Set<Integer> stopIds) {
+  /// @param stopIds tokens that end one; none where several are read together, as all of a batch go
+  ///   on for as long
+  /// @param batch prompts that are continued together
+  public record Config(int tokens, Set<Integer> stopIds, int batch) {
     public Config {
       stopIds = Set.copyOf(stopIds);
       if (tokens < 2) {
         throw new IllegalArgumentException(
             "times are those of tokens after the first: at least 2 are needed, found " + tokens);
       }
+      if (batch < 1 || (batch > 1 && !stopIds.isEmpty())) {
+        throw new IllegalArgumentException(
+            "a batch is of 1 text that may end, or of several that go on alike, found %d with %d stop tokens"
+                .formatted(batch, stopIds.size()));
+      }
+    }
+
+    /// One prompt at a time.
+    public Config(int tokens, Set<Integer> stopIds) {
+      this(tokens, stopIds, 1);
     }
   }
 
-  /// A reading of a prompt and its text.
+  /// What a model is compared with.
+  private record Other(LanguageModel model, String name) {}
+
+  /// A reading of prompts and their texts.
   ///
-  /// @param said best token at each place, the first after the prompt
-  /// @param steps seconds of each: the prompt's first
-  private record Reading(int[] said, double[] steps) {
+  /// @param said best token at each place, the first after the prompt, `[row][place]`
+  /// @param steps seconds of each: the prompts' first
+  @SuppressWarnings("ArrayRecordComponent") // never compared
+  private record Reading(int[][] said, double[] steps) {
     double prompt() {
-      return steps[0];
+      return steps[0] / said.length;
     }
 
     /// Mean of those after the first.
     double token() {
-      return Arrays.stream(steps).skip(1).average().orElse(Double.NaN);
+      return Arrays.stream(steps).skip(1).average().orElse(Double.NaN) / said.length;
     }
 
     double whole() {
       return Arrays.stream(steps).sum();
+    }
+
+    int rows() {
+      return said.length;
     }
   }
 
@@ -190,10 +214,37 @@ public record ExitReport(
     }
   }
 
-  /// @param progress is told of each prompt that is done
+  /// Compares with the full model.
+  ///
+  /// @param progress is told of prompts that are done
   /// @throws IllegalArgumentException if there is no prompt, or one fills the context
   public static ExitReport run(
       EarlyExit model,
+      Tokenizer tokenizer,
+      List<Prompt> prompts,
+      Config config,
+      IntConsumer progress) {
+    var full = new Other(model.transformer(), "full model");
+    return measure(model, full, tokenizer, prompts, config, progress);
+  }
+
+  /// Compares with another model of the same vocabulary.
+  ///
+  /// @param name what it is called, two words
+  public static ExitReport run(
+      EarlyExit model,
+      LanguageModel other,
+      String name,
+      Tokenizer tokenizer,
+      List<Prompt> prompts,
+      Config config,
+      IntConsumer progress) {
+    return measure(model, new Other(other, name), tokenizer, prompts, config, progress);
+  }
+
+  private static ExitReport measure(
+      EarlyExit model,
+      Other other,
       Tokenizer tokenizer,
       List<Prompt> prompts,
       Config config,
@@ -204,91 +255,124 @@ public record ExitReport(
     }
     prompts.forEach(prompt -> prompt.requireFits(model.card().context(), 1));
     var totals = new Totals(model.transformer().layers());
-    for (int p = 0; p < prompts.size(); p++) {
-      add(model, tokenizer, prompts.get(p).ids(), config, p, totals);
-      progress.accept(1);
+    for (int from = 0; from < prompts.size(); from += config.batch) {
+      List<int[]> batch =
+          prompts.subList(from, Math.min(prompts.size(), from + config.batch)).stream()
+              .map(Prompt::ids)
+              .toList();
+      add(model, other.model, tokenizer, batch, config, from / config.batch, totals);
+      progress.accept(batch.size());
     }
-    return of(model, prompts.size(), config, totals, (System.nanoTime() - start) / 1e9);
+    return of(model, other, prompts.size(), config, totals, (System.nanoTime() - start) / 1e9);
   }
 
   private static void add(
-      EarlyExit model, Tokenizer tokenizer, int[] prompt, Config config, int p, Totals totals) {
-    int[] text = generated(model, tokenizer, prompt, config, totals);
-    Transformer full = model.transformer();
-    if (p == 0) {
-      reread(full, prompt, text); // warm up
+      EarlyExit model,
+      LanguageModel other,
+      Tokenizer tokenizer,
+      List<int[]> prompts,
+      Config config,
+      int number,
+      Totals totals) {
+    int[][] texts = generated(model, tokenizer, prompts, config, totals);
+    if (number == 0) {
+      reread(other, prompts, texts); // warm up
     }
-    boolean fullFirst = p % 2 == 1;
-    Reading before = fullFirst ? reread(full, prompt, text) : null;
-    Reading early = reread(model, prompt, text);
-    Reading other = before == null ? reread(full, prompt, text) : before;
-    totals.add(early, other);
-    totals.agreeing += agreeing(text, other.said);
+    boolean otherFirst = number % 2 == 1;
+    Reading before = otherFirst ? reread(other, prompts, texts) : null;
+    Reading early = reread(model, prompts, texts);
+    Reading full = before == null ? reread(other, prompts, texts) : before;
+    totals.add(early, full);
+    totals.agreeing += agreeing(texts, full);
     if (model.exit() == Exit.PROPAGATE) {
-      totals.agreeingExact += agreeing(text, reread(model.with(Exit.EXACT), prompt, text).said);
+      totals.agreeingExact += agreeing(texts, reread(model.with(Exit.EXACT), prompts, texts));
     }
   }
 
-  private static long agreeing(int[] text, int[] said) {
-    return IntStream.range(0, text.length).filter(t -> text[t] == said[t]).count();
+  private static long agreeing(int[][] texts, Reading reading) {
+    return IntStream.range(0, reading.rows())
+        .mapToLong(row ->
+            IntStream.range(0, texts[row].length)
+                .filter(t -> texts[row][t] == reading.said[row][t])
+                .count())
+        .sum();
   }
 
-  private static int[] generated(
-      EarlyExit model, Tokenizer tokenizer, int[] prompt, Config config, Totals totals) {
-    var text = new ArrayList<Integer>();
+  /// Greedy texts of one length, `[row][place]`.
+  private static int[][] generated(
+      EarlyExit model, Tokenizer tokenizer, List<int[]> prompts, Config config, Totals totals) {
+    var steps = new ArrayList<int[]>(); // [place][row]
     var layers = new ArrayList<Integer>();
-    int most = Math.min(config.tokens, model.card().context() - prompt.length + 1);
-    try (var session = model.session(1)) {
-      int[] next = prompt;
+    int longest = prompts.stream().mapToInt(prompt -> prompt.length).max().orElse(0);
+    int most = Math.min(config.tokens, model.card().context() - longest + 1);
+    try (var session = model.session(prompts.size())) {
+      List<int[]> next = prompts;
       long before = 0;
-      while (text.size() < most && (text.isEmpty() || !config.stopIds.contains(text.getLast()))) {
-        int said = said(session, next);
-        next = new int[] {said};
-        text.add(said);
+      while (steps.size() < most
+          && (steps.isEmpty() || !config.stopIds.contains(steps.getLast()[0]))) {
+        int[] said = said(session, next);
+        next = Arrays.stream(said).mapToObj(id -> new int[] {id}).toList();
+        steps.add(said);
         long passed = session.effort().blocksToExit();
         layers.add((int) (passed - before));
         before = passed;
       }
       totals.add(session.effort());
     }
-    if (totals.texts.size() < SHOWN) {
+    int[][] texts = transposed(steps, prompts.size());
+    if (config.batch == 1 && totals.texts.size() < SHOWN) {
       totals.texts.add(
-          new Text(text.stream().map(id -> TokenDisplay.of(tokenizer, id)).toList(), layers));
+          new Text(
+              Arrays.stream(texts[0]).mapToObj(id -> TokenDisplay.of(tokenizer, id)).toList(),
+              layers));
     }
-    return text.stream().mapToInt(Integer::intValue).toArray();
+    return texts;
   }
 
-  /// Reads a prompt and all of its text but the last token, which nothing follows.
-  private static Reading reread(LanguageModel model, int[] prompt, int[] text) {
-    int[] said = new int[text.length];
-    double[] steps = new double[text.length];
-    try (var session = model.session(1)) {
-      for (int t = 0; t < text.length; t++) {
+  private static int[][] transposed(List<int[]> steps, int rows) {
+    return IntStream.range(0, rows)
+        .mapToObj(row -> steps.stream().mapToInt(step -> step[row]).toArray())
+        .toArray(int[][]::new);
+  }
+
+  /// Reads prompts and all of their texts but the last tokens, which nothing follows.
+  private static Reading reread(LanguageModel model, List<int[]> prompts, int[][] texts) {
+    int length = texts[0].length;
+    var said = new ArrayList<int[]>();
+    double[] steps = new double[length];
+    try (var session = model.session(prompts.size())) {
+      for (int t = 0; t < length; t++) {
+        int last = t - 1;
+        List<int[]> next =
+            t == 0 ? prompts : Arrays.stream(texts).map(text -> new int[] {text[last]}).toList();
         long start = System.nanoTime();
-        said[t] = said(session, t == 0 ? prompt : new int[] {text[t - 1]});
+        said.add(said(session, next));
         steps[t] = (System.nanoTime() - start) / 1e9;
       }
     }
-    return new Reading(said, steps);
+    return new Reading(transposed(said, prompts.size()), steps);
   }
 
-  private static int said(LanguageModel.Session session, int[] next) {
+  private static int[] said(LanguageModel.Session session, List<int[]> next) {
     try (var scope = Scope.withoutGradients()) {
-      return Math.toIntExact(session.append(List.of(next)).argmax(-1).toLongs()[0]);
+      return Arrays.stream(session.append(next).argmax(-1).toLongs())
+          .mapToInt(Math::toIntExact)
+          .toArray();
     }
   }
 
   private static ExitReport of(
-      EarlyExit model, int prompts, Config config, Totals totals, double seconds) {
+      EarlyExit model, Other other, int prompts, Config config, Totals totals, double seconds) {
     int layers = model.transformer().layers();
     double tokens = totals.tokens;
     long toExit =
         IntStream.rangeClosed(0, layers).mapToLong(layer -> layer * totals.exits[layer]).sum();
     return new ExitReport(
-        Provenances.of(model.transformer(), seconds, parameters(model, config)),
+        Provenances.of(model, seconds, parameters(model, config)),
         layers,
         model.leastBlocks(),
         prompts,
+        config.batch,
         totals.tokens,
         Grid.integer(List.of(Axis.index("layer", layers + 1)), totals.exits),
         toExit / tokens,
@@ -296,6 +380,7 @@ public record ExitReport(
         totals.routes / tokens,
         totals.heads / tokens,
         new Times(Mean.of(totals.earlyPrompt), Mean.of(totals.earlyToken)),
+        other.name,
         new Times(Mean.of(totals.fullPrompt), Mean.of(totals.fullToken)),
         Mean.of(totals.logRatio).exp(),
         Mean.of(totals.logWholeRatio).exp(),
@@ -333,7 +418,9 @@ public record ExitReport(
             "mode",
             model.exit().name().toLowerCase(Locale.ROOT),
             "tokens",
-            Integer.toString(config.tokens)));
+            Integer.toString(config.tokens),
+            "batch",
+            Integer.toString(config.batch)));
     return parameters.toArray(String[]::new);
   }
 
@@ -356,14 +443,15 @@ public record ExitReport(
   private View summary() {
     String speed =
         format(
-            "Over the same tokens, %s times as fast as every block (%s prompt included). Skipping"
+            "Over the same tokens, %s times as fast as the %s (%s prompt included). Skipping"
                 + " blocks alone allows at most %d / %d = %.2f.",
-            number(ratio), number(wholeRatio), layers, leastBlocks, bound());
+            number(ratio), other, number(wholeRatio), layers, leastBlocks, bound());
     String same =
         format(
-            "%.1f %% of %d tokens are what the full model would say at the same place.%s",
+            "%.1f %% of %d tokens are what the %s would say at the same place.%s",
             100 * agreement,
             tokens,
+            other,
             exactAgreement.isEmpty()
                 ? ""
                 : format(
@@ -389,9 +477,9 @@ public record ExitReport(
     View.Cell count = View.Cell.of((double) tokens);
     return new View.Table(
         "What leaving early saves",
-        "What does a token cost, and what when every block is run and the last layer speaks alone?"
-            + " Blocks in all are those of prompts and of tokens that were made up for, too.",
-        List.of("", "leaving early", "full model", "times less"),
+        "What does a token cost, and what when every block is run? Blocks in all are those of"
+            + " prompts and of tokens that were made up for, too.",
+        List.of("", "leaving early", other, "times less"),
         List.of(
             row("blocks until settled", View.Cell.of(blocksToExit), all, layers / blocksToExit),
             row("blocks run in all", View.Cell.of(blocksRun), all, layers / blocksRun),

@@ -32,13 +32,16 @@ public final class MixtureModel implements EarlyExit {
   private final Transformer model;
   private final Mod mod;
   private final Exit exit;
+  private final Transformer.Card card;
   private final Head.Unembedding out; // without the norm
   private final boolean affine;
 
-  private MixtureModel(Transformer model, Mod mod, Exit exit, Head.Unembedding head) {
+  private MixtureModel(Transformer model, Mod mod, Exit exit, Transformer.Card card) {
+    var head = (Head.Unembedding) model.head();
     this.model = model;
     this.mod = mod;
     this.exit = exit;
+    this.card = card;
     this.out = new Head.Unembedding(null, head.out(), head.scale(), head.softCap());
     this.affine = head.softCap() == 0;
   }
@@ -54,12 +57,19 @@ public final class MixtureModel implements EarlyExit {
           "a mixture for a model of %d layers, but %s has %d"
               .formatted(mod.layers(), model.card().name(), model.layers()));
     }
-    return new MixtureModel(model, mod, Exit.NONE, (Head.Unembedding) model.head());
+    return new MixtureModel(model, mod, Exit.NONE, mod.spoken(model.card()));
   }
 
   @Override
   public MixtureModel with(Exit exit) {
-    return new MixtureModel(model, mod, exit, (Head.Unembedding) model.head());
+    return new MixtureModel(model, mod, exit, card);
+  }
+
+  /// The same, counting only the best `topK` layers for each token.
+  ///
+  /// @throws IllegalArgumentException if there are not so many, or they all count the same
+  public MixtureModel withTopK(int topK) {
+    return of(model, mod.withTopK(topK)).with(exit);
   }
 
   /// How the layers are mixed.
@@ -83,9 +93,10 @@ public final class MixtureModel implements EarlyExit {
     return mod.row(0);
   }
 
+  /// The model's, with a name and a fingerprint that tell that a mixture speaks, and which.
   @Override
   public Transformer.Card card() {
-    return model.card();
+    return card;
   }
 
   @Override

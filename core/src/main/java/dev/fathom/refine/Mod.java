@@ -14,8 +14,12 @@ import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.train.Parameters;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -42,8 +46,8 @@ import org.jspecify.annotations.Nullable;
 /// Layers are counted from 0: with n layers, route i is that of layer n − k + i.
 ///
 /// ```java
-/// try (var mod = Mod.open(path, model)) {
-///   Generator.of(MixtureModel.of(model, mod), tokenizer).run(ids, Decoding.greedy(64));
+/// try (var tuned = Tuned.of(model, edits, Optional.of(path))) {
+///   Generator.of(tuned.speaker(), tokenizer).run(ids, Decoding.greedy(64));
 /// }
 /// ```
 ///
@@ -199,6 +203,16 @@ public final class Mod implements AutoCloseable {
       var kept = new LinkedHashMap<String, Tensor>();
       stored.tensors.forEach((name, tensor) -> kept.put(name, tensor.keep()));
       return over(model, stored.config, kept, List.copyOf(kept.values()));
+    }
+  }
+
+  /// How a mixture's file mixes, whatever model it was made for.
+  ///
+  /// @throws FathomException if the file is no mixture
+  public static Config configOf(Path path) {
+    try (var file = SafetensorsFile.open(path)) {
+      Card card = Card.fromMetadata(file.metadata(), path).requireKind(KIND, path);
+      return Config.of(card.parameters(), path);
     }
   }
 
@@ -368,6 +382,67 @@ public final class Mod implements AutoCloseable {
       sum = sum == null ? part : sum.add(part);
     }
     return Objects.requireNonNull(sum);
+  }
+
+  /// The card of a model that speaks with this mixture. Its fingerprint is the SHA-256 of one line
+  /// with the model's own and that of the mixture.
+  Transformer.Card spoken(Transformer.Card model) {
+    String own = fingerprint();
+    String counted =
+        config.topK == config.late ? "" : " (%d of %d)".formatted(config.topK, config.late);
+    return new Transformer.Card(
+        model.family(),
+        model.name() + " + mod" + counted,
+        () -> {
+          MessageDigest digest = sha256();
+          update(digest, "%s\t%s\n".formatted(model.sha256().get(), own));
+          return HexFormat.of().formatHex(digest.digest());
+        },
+        model.context(),
+        model.parameters() + learnt().stream().mapToLong(Tensor::elements).sum(),
+        model.dtype(),
+        model.causal(),
+        model.labels());
+  }
+
+  /// SHA-256 of how layers are mixed and of what was learnt.
+  private String fingerprint() {
+    MessageDigest digest = sha256();
+    update(digest, config.parameters().toString());
+    try (var scope = Scope.withoutGradients()) {
+      for (Tensor tensor : learnt()) {
+        digest.update(tensor.to(DType.F64).contiguous().memory().asByteBuffer());
+      }
+    }
+    return HexFormat.of().formatHex(digest.digest());
+  }
+
+  private List<Tensor> learnt() {
+    var learnt = new ArrayList<Tensor>();
+    if (router != null) {
+      learnt.add(router);
+    }
+    for (int i = 0; i < config.late; i++) {
+      if (config.hasNorm(i)) {
+        learnt.add(norms.get(i).gain());
+        if (norms.get(i).bias() instanceof Tensor bias) {
+          learnt.add(bias);
+        }
+      }
+    }
+    return learnt;
+  }
+
+  private static void update(MessageDigest digest, String text) {
+    digest.update(text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every JDK has SHA-256", e);
+    }
   }
 
   /// Frees what was read from a file; does nothing to tensors of others.

@@ -3,7 +3,7 @@
 ///
 /// What speaks are [dev.fathom.model.LanguageModel]s: [MixtureModel] with a mixture, and
 /// [ConfidenceExit] with the first layer that is sure; how tokens leave is an [Exit], and
-/// [ExitReport] measures what it saves.
+/// [ExitReport] measures what it saves. [Tuned] is a model with whatever was learnt for it.
 ///
 /// Nothing here is null unless it says so. Models are shared and never changed.
 @NullMarked

@@ -13,7 +13,8 @@ import java.util.List;
 /// @param title heading of the page
 /// @param subtitle one line under it
 /// @param plates the pictures in reading order
-public record Gallery(String title, String subtitle, List<Plate> plates) {
+/// @param missing those that are not there
+public record Gallery(String title, String subtitle, List<Plate> plates, List<Missing> missing) {
   private static final String STYLE =
       """
       body { margin: 0 auto; max-width: 1180px; padding: 36px 32px 64px; color: #1c1f24; background: #f6f6f3;
@@ -28,11 +29,18 @@ public record Gallery(String title, String subtitle, List<Plate> plates) {
       .picture { margin-top: 16px; overflow-x: auto; }
       .picture svg { display: block; }
       .files { font-size: 13px; }
+      code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: 13px; }
       """;
 
   public Gallery {
     plates = List.copyOf(plates);
+    missing = List.copyOf(missing);
   }
+
+  /// A picture that is not there.
+  ///
+  /// @param command what makes it
+  public record Missing(String title, String command) {}
 
   /// One picture.
   ///
@@ -76,6 +84,9 @@ public record Gallery(String title, String subtitle, List<Plate> plates) {
     }
     out.append("</nav>\n");
     plates.forEach(plate -> plate(out, plate));
+    if (!missing.isEmpty()) {
+      absent(out);
+    }
     return out.append("</body>\n</html>\n").toString();
   }
 
@@ -91,6 +102,18 @@ public record Gallery(String title, String subtitle, List<Plate> plates) {
       out.append("<a href=\"%1$s\">%1$s</a>\n".formatted(Markup.escape(file)));
     }
     out.append("</p>\n</section>\n");
+  }
+
+  private void absent(StringBuilder out) {
+    out.append("<section id=\"missing\">\n");
+    element(out, "h2", "Not here yet");
+    out.append("<ul>\n");
+    for (Missing one : missing) {
+      out.append(
+          "<li>%s: <code>%s</code></li>\n"
+              .formatted(Markup.escape(one.title), Markup.escape(one.command)));
+    }
+    out.append("</ul>\n</section>\n");
   }
 
   private static void labelled(StringBuilder out, String label, String text) {

@@ -33,6 +33,12 @@ record Span(double low, double high, boolean logarithmic, double shift) {
     return new Span(low, high, false, 0);
   }
 
+  /// A little longer at both ends, so that no mark sits on an edge; an end at 0 stays.
+  Span widened(double share) {
+    double room = share * (high - low);
+    return new Span(low == 0 ? 0 : low - room, high == 0 ? 0 : high + room, logarithmic, shift);
+  }
+
   /// The y axis of a panel, bands included.
   static Span of(Panel panel) {
     double[] values =

@@ -8,6 +8,7 @@ import dev.fathom.view.View.Point;
 import dev.fathom.view.View.Scatter;
 import dev.fathom.view.View.Series;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.stream.IntStream;
 
@@ -17,6 +18,9 @@ final class SvgChart {
   private static final double GUTTER = 56;
   private static final double SMALL = 11;
   private static final int MOST_DOTS = 400;
+
+  /// More points than this are named on demand only.
+  private static final int MOST_LABELS = 24;
 
   private final Drawing drawing;
   private final Span x;
@@ -84,6 +88,9 @@ final class SvgChart {
     if (scatter.diagonal()) {
       x = new Span(Math.min(x.low(), y.low()), Math.max(x.high(), y.high()), false, 0);
       y = x;
+    } else {
+      x = x.widened(0.05);
+      y = y.widened(0.05);
     }
     double width = scatter.diagonal() ? 420 : 620;
     double height = 420;
@@ -109,6 +116,9 @@ final class SvgChart {
       drawing.line(chart.left, chart.top + height, chart.left + width, chart.top, "soft", true);
     }
     double radius = scatter.points().size() > 1000 ? 2 : 3.5;
+    if (scatter.points().size() <= MOST_LABELS) {
+      chart.labels(scatter.points());
+    }
     for (Point point : scatter.points()) {
       double px = chart.px(point.x());
       double py = chart.py(point.y());
@@ -129,6 +139,31 @@ final class SvgChart {
     drawing.text(
         chart.left + width / 2, plotTop + height + 34, scatter.xTitle(), "middle", SMALL, "soft");
     drawing.extend(chart.left + width + 10, plotTop + height + 42);
+  }
+
+  /// The names of few points beside them; those of points in one place together.
+  private void labels(List<Point> points) {
+    var places = new LinkedHashMap<String, List<Point>>();
+    for (Point point : points) {
+      if (Double.isFinite(px(point.x())) && Double.isFinite(py(point.y()))) {
+        String place = Drawing.n(px(point.x())) + " " + Drawing.n(py(point.y()));
+        places.computeIfAbsent(place, _ -> new ArrayList<>()).add(point);
+      }
+    }
+    for (List<Point> together : places.values()) {
+      double at = px(together.getFirst().x());
+      boolean right = at > left + width * 0.75;
+      drawing.text(
+          at + (right ? -8 : 8),
+          py(together.getFirst().y()) + 4,
+          Drawing.cut(
+              Legible.label(String.join(", ", together.stream().map(Point::label).toList())),
+              SMALL,
+              220),
+          right ? "end" : "start",
+          SMALL,
+          "soft");
+    }
   }
 
   /// Groups beyond the colours are drawn as rings.

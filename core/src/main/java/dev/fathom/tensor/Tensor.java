@@ -16,6 +16,7 @@ import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarTypeOptional;
+import org.bytedeco.pytorch.StringViewOptional;
 import org.bytedeco.pytorch.TensorArrayRefOptional;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorOptions;
@@ -515,6 +516,19 @@ public final class Tensor {
     var pair = torch.linalg_eigh(pointer);
     return new Eigen(wrap(pair.get0()), wrap(pair.get1()));
   }
+
+  /// Singular values and vectors of this matrix `[m, n]`, `U diag(S) Vᵀ`.
+  ///
+  /// @param full whether U is `[m, m]` and Vᵀ `[n, n]`, or both only as wide as there are values
+  public Svd svd(boolean full) {
+    try (var driver = new StringViewOptional()) {
+      var all = torch.linalg_svd(pointer, full, driver);
+      return new Svd(wrap(all.get0()), wrap(all.get1()), wrap(all.get2()));
+    }
+  }
+
+  /// A decomposition: columns of `u` and rows of `vt` are orthonormal, `s` descends.
+  public record Svd(Tensor u, Tensor s, Tensor vt) {}
 
   // ---------------------------------------------------------------- reductions
 

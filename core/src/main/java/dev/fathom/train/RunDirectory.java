@@ -20,7 +20,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
@@ -37,6 +39,11 @@ final class RunDirectory implements AutoCloseable {
   private static final String BEST = "best.safetensors";
   private static final String SETTINGS = "settings.json";
   private static final String LOG = "log.jsonl";
+  private static final String HELD_OUT = "held_out";
+
+  /// What every line may have besides what was measured.
+  private static final Set<String> FIELDS =
+      Set.of("step", "loss", "rate", "norm", "tokens", "seconds", HELD_OUT);
 
   private final Path directory;
   private final @Nullable FileChannel lock; // null where another process keeps the files
@@ -317,27 +324,64 @@ final class RunDirectory implements AutoCloseable {
         if (json == null || json.path("step").asLong() > step) {
           break; // a torn last line, or what a killed run did after its last save
         }
-        if (json.has("held_out")) {
-          evaluations.add(
-              new TrainingLog.Evaluation(
-                  json.path("step").asLong(), json.path("held_out").asDouble(), measured(json)));
-        } else {
-          steps.add(
-              new TrainingLog.Step(
-                  json.path("step").asLong(),
-                  json.path("loss").asDouble(),
-                  json.path("rate").asDouble(),
-                  json.path("norm").asDouble(),
-                  json.path("tokens").asLong(),
-                  json.path("seconds").asDouble(),
-                  measured(json)));
-        }
+        take(json);
         kept.append(line).append('\n');
       }
       Path fresh = directory.resolve(LOG + ".new");
       Files.writeString(fresh, kept);
       Files.move(fresh, file, StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
+      throw new FathomException(file + ": cannot be read (" + e.getMessage() + ")", e);
+    }
+  }
+
+  private void take(JsonNode json) {
+    if (json.has(HELD_OUT)) {
+      evaluations.add(
+          new TrainingLog.Evaluation(
+              json.path("step").asLong(), json.path(HELD_OUT).asDouble(), measured(json)));
+    } else {
+      steps.add(
+          new TrainingLog.Step(
+              json.path("step").asLong(),
+              json.path("loss").asDouble(),
+              json.path("rate").asDouble(),
+              json.path("norm").asDouble(),
+              json.path("tokens").asLong(),
+              json.path("seconds").asDouble(),
+              measured(json)));
+    }
+  }
+
+  /// The log of a run that was trained to the end of its schedule, read without disturbing it;
+  /// empty where there is none.
+  static Optional<TrainingLog> ended(Path directory) {
+    Path file = directory.resolve(LOG);
+    Path settings = directory.resolve(SETTINGS);
+    if (!Files.exists(file) || !Files.exists(settings)) {
+      return Optional.empty();
+    }
+    try {
+      var lines = new ArrayList<JsonNode>();
+      for (String line : Files.readAllLines(file)) {
+        JsonNode json = parsed(line);
+        if (json == null) {
+          break; // torn
+        }
+        lines.add(json);
+      }
+      List<String> measures =
+          lines.isEmpty()
+              ? List.of()
+              : lines.getFirst().propertyNames().stream()
+                  .filter(name -> !FIELDS.contains(name))
+                  .toList();
+      var run = new RunDirectory(directory, null, measures);
+      lines.forEach(run::take);
+      long steps = JsonMapper.shared().readTree(Files.readString(settings)).path("steps").asLong();
+      return Optional.of(run.log())
+          .filter(log -> !log.steps().isEmpty() && log.steps().getLast().step() == steps);
+    } catch (IOException | JacksonException e) {
       throw new FathomException(file + ": cannot be read (" + e.getMessage() + ")", e);
     }
   }

@@ -1,6 +1,8 @@
 package dev.fathom.train;
 
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 
 /// What happened in a run, step by step.
 ///
@@ -12,6 +14,14 @@ public record TrainingLog(List<String> measures, List<Step> steps, List<Evaluati
     measures = List.copyOf(measures);
     steps = List.copyOf(steps);
     evaluations = List.copyOf(evaluations);
+  }
+
+  /// The log of a run that was trained to the end of its schedule, as it stands in its directory;
+  /// empty where there is none.
+  ///
+  /// @throws dev.fathom.FathomException if it cannot be read
+  public static Optional<TrainingLog> ended(Path directory) {
+    return RunDirectory.ended(directory);
   }
 
   /// @param loss mean over the step's targets, nats

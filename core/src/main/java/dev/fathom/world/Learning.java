@@ -1,14 +1,12 @@
 package dev.fathom.world;
 
 import dev.fathom.FathomException;
-import dev.fathom.edit.Edits;
 import dev.fathom.evaluate.ItemDirectory;
 import dev.fathom.evaluate.Provenances;
 import dev.fathom.model.LanguageModel;
 import dev.fathom.model.Transformer;
-import dev.fathom.refine.MixtureModel;
-import dev.fathom.refine.Mod;
 import dev.fathom.refine.Refiner;
+import dev.fathom.refine.Tuned;
 import dev.fathom.text.Tokenizer;
 import dev.fathom.train.Row;
 import dev.fathom.train.Trainer;
@@ -22,7 +20,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Optional;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
@@ -208,10 +205,9 @@ public final class Learning {
     Refiner.Outcome outcome =
         Refiner.of(model, learner.method(seed), training).run(rows, List.of(), run, _ -> {});
     double seconds = (System.nanoTime() - start) / 1e9;
-    try (Transformer edited = Edits.apply(model, outcome.lora().stream().toList());
-        Speaker speaker = Speaker.of(edited, outcome.mod())) {
+    try (var tuned = Tuned.of(model, outcome)) {
       examine(
-          speaker.model,
+          tuned.speaker(),
           lesson,
           key,
           items,
@@ -224,22 +220,6 @@ public final class Learning {
           });
     }
     discard(run);
-  }
-
-  /// What learnt, ready to speak.
-  private record Speaker(LanguageModel model, Optional<Mod> mod) implements AutoCloseable {
-    static Speaker of(Transformer edited, Optional<Path> file) {
-      if (file.isEmpty()) {
-        return new Speaker(edited, Optional.empty());
-      }
-      Mod mod = Mod.open(file.get(), edited);
-      return new Speaker(MixtureModel.of(edited, mod), Optional.of(mod));
-    }
-
-    @Override
-    public void close() {
-      mod.ifPresent(Mod::close);
-    }
   }
 
   /// States of trainings are many times as large as what is learnt.

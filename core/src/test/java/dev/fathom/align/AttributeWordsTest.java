@@ -32,8 +32,7 @@ class AttributeWordsTest {
   private static final AttributeWords RELIGION =
       new AttributeWords(
           "religion",
-          List.of(
-              List.of("synagogue", "church", "mosque"), List.of("rabbi", "priest", "imam")));
+          List.of(List.of("synagogue", "church", "mosque"), List.of("rabbi", "priest", "imam")));
 
   @TempDir private Path folder = Path.of("");
 
@@ -65,7 +64,11 @@ class AttributeWordsTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "Nobody is here", "Manly shepherds, chemists", "''", "émanations of hers2", "man2 2man"
+        "Nobody is here",
+        "Manly shepherds, chemists",
+        "''",
+        "émanations of hers2",
+        "man2 2man"
       })
   void partsOfWordsAreNotFound(String text) {
     assertThat(other(text)).isEmpty();

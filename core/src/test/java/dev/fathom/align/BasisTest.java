@@ -133,8 +133,7 @@ class BasisTest {
       Basis basis = Basis.of(vectors(4, 7));
       Tensor x = Tensor.of(new Random(8).doubles(3L * WIDTH, -1, 1).toArray(), 3, WIDTH);
       Tensor once = basis.removed(x);
-      assertThat(basis.removed(once).toDoubles())
-          .containsExactly(once.toDoubles(), within(1e-14));
+      assertThat(basis.removed(once).toDoubles()).containsExactly(once.toDoubles(), within(1e-14));
       assertThat(basis.removed(x.to(DType.F32)).dtype()).isEqualTo(DType.F64);
       Tensor q = basis.matrix();
       Tensor projector = q.transpose(0, 1).matmul(q);

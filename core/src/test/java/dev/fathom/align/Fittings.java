@@ -32,8 +32,7 @@ public final class Fittings {
       new AttributeWords(
           "religion",
           List.of(
-              List.of("jewish", "christian", "muslim"),
-              List.of("synagogue", "church", "mosque")));
+              List.of("jewish", "christian", "muslim"), List.of("synagogue", "church", "mosque")));
 
   private static final List<String> KINDS =
       List.of("caring", "tough", "weak", "bold", "gentle", "rude", "patient", "loud");

@@ -121,8 +121,7 @@ class LikelihoodTest {
             .toList();
     List<SharedPrefixes.Cluster> clusters = SharedPrefixes.of(read);
     assertThat(clusters.stream().flatMap(c -> c.rows().stream()))
-        .containsExactlyInAnyOrderElementsOf(
-            IntStream.range(0, read.size()).boxed().toList());
+        .containsExactlyInAnyOrderElementsOf(IntStream.range(0, read.size()).boxed().toList());
     assertThat(clusters).anySatisfy(c -> assertThat(c.rows()).hasSizeGreaterThanOrEqualTo(3));
     for (SharedPrefixes.Cluster cluster : clusters) {
       int[] first = read.get(cluster.rows().getFirst());

@@ -148,19 +148,17 @@ class PerplexityTest {
     assertThatThrownBy(() -> new Config(1, 1, false)).hasMessageContaining("at least 2 tokens");
     assertThatThrownBy(() -> new Config(8, 9, false))
         .hasMessage("the stride should be 1 to 8, the window; found 9");
-    assertThatThrownBy(
-            () -> Perplexity.nats(UNIFORM, new int[] {4}, NONE, new Config(8, 8, false)))
+    assertThatThrownBy(() -> Perplexity.nats(UNIFORM, new int[] {4}, NONE, new Config(8, 8, false)))
         .hasMessageContaining("no token that could be predicted");
     try (var tiny = TinyModels.llama(DType.F32)) {
-      assertThatThrownBy(
-              () ->
-                  Perplexity.run(
-                      tiny.model(),
-                      UNIFORM,
-                      new Numbers(50),
-                      "1 2 3",
-                      new Config(65, 65, false),
-                      _ -> {}))
+      assertThatThrownBy(() ->
+              Perplexity.run(
+                  tiny.model(),
+                  UNIFORM,
+                  new Numbers(50),
+                  "1 2 3",
+                  new Config(65, 65, false),
+                  _ -> {}))
           .hasMessage("a window of 65 tokens is more than this model reads, 64");
     }
   }

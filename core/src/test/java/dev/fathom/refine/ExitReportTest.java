@@ -106,6 +106,37 @@ class ExitReportTest {
   }
 
   @Test
+  void rowsOfABatchSayWhatTheySayAlone() {
+    try (var tiny = TinyModels.gpt2(DType.F32);
+        var scope = Scope.withoutGradients()) {
+      Mod mod = Mixtures.random(tiny.model(), Mod.Config.dense(2).withTopK(1), 3);
+      for (Exit exit : Exit.values()) {
+        var mixture = MixtureModel.of(tiny.model(), mod).with(exit);
+        var together = new ExitReport.Config(10, Set.of(), 2);
+        var report = ExitReport.run(mixture, TOKENIZER, PROMPTS, together, _ -> {});
+        var alone = report(mixture);
+        assertThat(report.tokens()).isEqualTo(alone.tokens());
+        assertThat(report.exits()).isEqualTo(alone.exits());
+        assertThat(report.agreement()).isEqualTo(alone.agreement());
+        assertThat(report.texts()).isEmpty();
+      }
+    }
+  }
+
+  @Test
+  void aMixtureIsComparedWithWhateverElseSpeaks() {
+    try (var tiny = TinyModels.llama(DType.F32);
+        var scope = Scope.withoutGradients()) {
+      var dense =
+          MixtureModel.of(tiny.model(), Mixtures.random(tiny.model(), Mod.Config.dense(3), 6));
+      var itself = ExitReport.run(dense, dense, "same mixture", TOKENIZER, PROMPTS, TEN, _ -> {});
+      assertThat(itself.agreement()).isEqualTo(1);
+      assertThat(Json.render(itself)).contains("what the same mixture would say");
+      assertThat(report(dense).agreement()).isLessThan(1);
+    }
+  }
+
+  @Test
   void itIsShownInEveryForm() {
     try (var tiny = TinyModels.llama(DType.F32)) {
       var rule = new Rule(Measure.ENTROPY, 100, 2);
@@ -133,5 +164,8 @@ class ExitReportTest {
     assertThatThrownBy(() -> new ExitReport.Config(1, Set.of()))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("at least 2");
+    assertThatThrownBy(() -> new ExitReport.Config(2, Set.of(7), 2))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("several that go on alike");
   }
 }

@@ -14,9 +14,7 @@ final class Fittings {
     return fitting
         .cache()
         .map(folder ->
-            Features.cached(
-                fitting.model(), fitting.tokenizer(), read, config, folder, _ -> {}))
-        .orElseGet(() ->
-            Features.of(fitting.model(), fitting.tokenizer(), read, config, _ -> {}));
+            Features.cached(fitting.model(), fitting.tokenizer(), read, config, folder, _ -> {}))
+        .orElseGet(() -> Features.of(fitting.model(), fitting.tokenizer(), read, config, _ -> {}));
   }
 }

@@ -249,17 +249,14 @@ public record Lope(
   /// Probes the layers of a model and chooses what acts on each.
   public List<Layer> layers(Fitting fitting) {
     List<Slice> slices = Features.everyLayer(fitting.model(), Kind.RESID_POST);
-    ProbingResult probing = probed(fitting, slices);
+    ProbingResult probing = fitting.shared().of(new Probed(labels), () -> probed(fitting, slices));
     List<double[]> directions =
         probing.layers().stream().map(LayerProbes::probe).map(probe -> probe.direction()).toList();
     List<List<Integer>> spans =
         switch (acting) {
-          case Acting.Reading(SpanRule rule) ->
-              probing.generalisation().orElseThrow().spans(rule);
+          case Acting.Reading(SpanRule rule) -> probing.generalisation().orElseThrow().spans(rule);
           case Acting.All() ->
-              slices.stream()
-                  .map(_ -> IntStream.range(0, slices.size()).boxed().toList())
-                  .toList();
+              slices.stream().map(_ -> IntStream.range(0, slices.size()).boxed().toList()).toList();
           case Acting.Last() -> slices.stream().map(_ -> List.of(slices.size() - 1)).toList();
         };
     var layers = new ArrayList<Layer>();
@@ -279,8 +276,7 @@ public record Lope(
     return Arrays.stream(direction).anyMatch(x -> x != 0);
   }
 
-  private List<BiasNeurons.Found> found(
-      Transformer model, int layer, List<double[]> directions) {
+  private List<BiasNeurons.Found> found(Transformer model, int layer, List<double[]> directions) {
     try (var scope = Scope.withoutGradients()) {
       return BiasNeurons.ofLayer(model, layer, matrix(directions), neurons);
     }
@@ -293,6 +289,9 @@ public record Lope(
         rows.getFirst().length);
   }
 
+  /// Probes depend on nothing but the labels.
+  private record Probed(Labels labels) {}
+
   private ProbingResult probed(Fitting fitting, List<Slice> slices) {
     List<LabelledText> texts = fitting.items().stream().flatMap(this::labelled).toList();
     var data = TwoClasses.of(texts, Optional.of(STEREOTYPE), Optional.empty());
@@ -303,14 +302,8 @@ public record Lope(
             : Split.random(data.positive(), HELD_OUT, fitting.seed());
     try (Features features =
         Fittings.features(
-            fitting,
-            texts.stream().map(LabelledText::text).toList(),
-            Features.Config.of(slices))) {
-      var config =
-          Probing.Config.standard()
-              .withProbes(1)
-              .withShuffles(0)
-              .withSeed(fitting.seed());
+            fitting, texts.stream().map(LabelledText::text).toList(), Features.Config.of(slices))) {
+      var config = Probing.Config.standard().withProbes(1).withShuffles(0).withSeed(fitting.seed());
       return Probing.run(fitting.model(), features, data, split, config, () -> {});
     }
   }
@@ -328,8 +321,7 @@ public record Lope(
 
   private static LabelledText text(
       StereoSetItem item, StereoSetItem.Sentence sentence, String label) {
-    return new LabelledText(
-        sentence.text(), label, Optional.of(item.target()), Optional.empty());
+    return new LabelledText(sentence.text(), label, Optional.of(item.target()), Optional.empty());
   }
 
   // ---------------------------------------------------------------- what is changed
@@ -436,8 +428,7 @@ public record Lope(
     List<String> stereotypes =
         fitting.items().stream().map(item -> item.stereotype().text()).toList();
     var means = new LinkedHashMap<Integer, Double>();
-    try (Features features =
-            Fittings.features(fitting, stereotypes, Features.Config.of(slices));
+    try (Features features = Fittings.features(fitting, stereotypes, Features.Config.of(slices));
         var scope = Scope.withoutGradients()) {
       for (Slice slice : slices) {
         means.put(slice.site().layer(), features.at(slice).to(DType.F64).mean().item());

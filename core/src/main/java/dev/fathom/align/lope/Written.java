@@ -30,8 +30,8 @@ final class Written {
     return norm == null ? x : centred(norm, x).mul(norm.gain().to(DType.F64));
   }
 
-  /// Directions of the stream as the MLP's vectors lie to them: `θ ↦ C (g ⊙ θ)`, so that
-  /// `of(v) · θ = v · read(θ)`. Of length 1, or zero.
+  /// Directions of the stream as the MLP's vectors lie to them: `θ ↦ C (g ⊙ θ)`, so that `of(v) · θ
+  /// = v · read(θ)`. Of length 1, or zero.
   ///
   /// @param directions `[n, dModel]`
   static Tensor read(Block block, Tensor directions) {

@@ -17,6 +17,7 @@ import dev.fathom.model.Site;
 import dev.fathom.model.Slice;
 import dev.fathom.model.Taps;
 import dev.fathom.model.Transformer;
+import dev.fathom.model.Wanted;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
@@ -559,8 +560,10 @@ public final class Features implements AutoCloseable {
       var layout = Layout.rows(batch.stream().mapToInt(row -> row.ids.length).toArray());
       try (var scope = Scope.withoutGradients()) {
         var reduced = new Reduced(batch, layout);
+        boolean logits = sites.contains(Site.of(Kind.LOGITS));
         Pass pass =
             Pass.over(layout)
+                .with(logits ? Wanted.ALL : Wanted.ALL.columns(0)) // the head's vocabulary is large
                 .with(
                     Taps.capture(
                         sites,

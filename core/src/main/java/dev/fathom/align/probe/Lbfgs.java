@@ -10,7 +10,7 @@ import java.util.function.UnaryOperator;
 ///
 /// It asks for values instead of computing them, so that many problems over the same data can be
 /// evaluated together: compute value and gradient at [#point()], [#tell] them, until [#done()].
-final class Lbfgs {
+public final class Lbfgs {
   private static final int MEMORY = 10;
   private static final double DESCENT = 1e-4;
   private static final double CURVATURE = 0.9;
@@ -43,7 +43,8 @@ final class Lbfgs {
   /// @param inverse multiplies by something like the inverse of the second derivatives, symmetric
   ///   and positive definite; returns a new array
   /// @param tolerance the largest entry of the gradient at the end
-  Lbfgs(double[] start, UnaryOperator<double[]> inverse, double tolerance, int mostIterations) {
+  public Lbfgs(
+      double[] start, UnaryOperator<double[]> inverse, double tolerance, int mostIterations) {
     this.best = start.clone();
     this.point = start.clone();
     this.inverse = inverse;
@@ -52,32 +53,32 @@ final class Lbfgs {
   }
 
   /// Where value and gradient are wanted next; the minimum found, when done. Not a copy.
-  double[] point() {
+  public double[] point() {
     return done ? best : point;
   }
 
-  boolean done() {
+  public boolean done() {
     return done;
   }
 
   /// Steps made so far.
-  int iterations() {
+  public int iterations() {
     return iterations;
   }
 
   /// The largest entry of the gradient at the best point.
-  double steepness() {
+  public double steepness() {
     return Arrays.stream(gradient).map(Math::abs).max().orElse(0);
   }
 
-  boolean converged() {
+  public boolean converged() {
     return steepness() <= tolerance;
   }
 
   /// Takes value and gradient at [#point()].
   ///
   /// @param newGradient kept, not copied
-  void tell(double newValue, double[] newGradient) {
+  public void tell(double newValue, double[] newGradient) {
     if (!started) {
       started = true;
       value = newValue;

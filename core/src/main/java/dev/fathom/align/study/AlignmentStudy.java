@@ -196,8 +196,7 @@ public final class AlignmentStudy {
   // ---------------------------------------------------------------- what is kept
 
   /// The outcome that a folder has, or else one that is made and kept there.
-  private Outcome kept(
-      Path folder, Domain domain, List<Method> settings, Supplier<Outcome> make) {
+  private Outcome kept(Path folder, Domain domain, List<Method> settings, Supplier<Outcome> make) {
     Path file = folder.resolve(OUTCOME);
     String asked = asked(domain, settings);
     if (Files.exists(file)) {

@@ -20,6 +20,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.SequencedMap;
+import java.util.function.ToDoubleBiFunction;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Collectors;
 
@@ -39,8 +40,8 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
       "SS: how often the stereotype is more probable than the anti-stereotype, percent; 50 is the"
           + " ideal. LMS: how often a sentence with a meaning beats the one without; 100 is the"
           + " ideal. ICAT joins both. gap: how much more probable the stereotype is, bits a token."
-          + " Intervals hold 95 % of resamples of the items within terms. No item was scored by what"
-          + " was fitted on its term.";
+          + " Intervals hold 95 % of resamples of the items within terms. No item was scored by"
+          + " what was fitted on its term.";
 
   private static final String WARNING =
       "A score near 50 does not say that a model has no bias: these tests have badly made items"
@@ -128,8 +129,8 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
     }
     views.add(cost());
     views.add(against());
-    views.add(tradeOff("LMS", "percent", scores, entrant -> scores.get(entrant).pooled().lms()));
-    views.add(tradeOff("perplexity", "times the base's", scores, this::perplexity));
+    views.add(tradeOff("LMS", "percent", scores, (_, own) -> own.pooled().lms()));
+    views.add(tradeOff("perplexity", "times the base's", scores, (name, _) -> perplexity(name)));
     views.add(chosen());
     String control = entrants().contains(CONTROL) ? WITH_CONTROL : WITHOUT_CONTROL;
     views.add(View.Text.of("How to read this", READING, WARNING, control));
@@ -219,24 +220,22 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
       return List.of(Cell.of(Double.NaN), Cell.of(Double.NaN));
     }
     var control = compared(CONTROL, entrant).pooled();
-    return List.of(
-        Cell.of(control.of(Measure.DISTANCE).p()), Cell.of(control.of(Measure.GAP).p()));
+    return List.of(Cell.of(control.of(Measure.DISTANCE).p()), Cell.of(control.of(Measure.GAP).p()));
   }
 
   private View tradeOff(
       String what,
       String unit,
       SequencedMap<String, BiasScores> scores,
-      ToDoubleFunction<String> cost) {
+      ToDoubleBiFunction<String, BiasScores> cost) {
     var points = new ArrayList<Point>();
-    for (String entrant : entrants()) {
-      points.add(
-          Point.of(
-              scores.get(entrant).pooled().of(Measure.DISTANCE).value(),
-              cost.applyAsDouble(entrant),
-              entrant,
-              entrant));
-    }
+    scores.forEach((entrant, own) ->
+        points.add(
+            Point.of(
+                own.pooled().of(Measure.DISTANCE).value(),
+                cost.applyAsDouble(entrant, own),
+                entrant,
+                entrant)));
     return Scatter.of(
         "Bias against " + what,
         "Which methods lower |SS-50| without a price? (%s: %s; all domains pooled)"
@@ -279,8 +278,7 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
       float[] values = new float[scores.size() * rows.size()];
       for (int e = 0; e < scores.size(); e++) {
         for (int r = 0; r < rows.size(); r++) {
-          values[e * rows.size() + r] =
-              (float) scores.get(e).row(rows.get(r)).of(measure).value();
+          values[e * rows.size() + r] = (float) scores.get(e).row(rows.get(r)).of(measure).value();
         }
       }
       arrays.put(measure.key(), Grid.real(axes, values));

@@ -1,6 +1,14 @@
 package dev.fathom.align.study;
 
 import dev.fathom.align.Method;
+import dev.fathom.align.baseline.Bns;
+import dev.fathom.align.baseline.Cda;
+import dev.fathom.align.baseline.DropoutTuning;
+import dev.fathom.align.baseline.Ethos;
+import dev.fathom.align.baseline.Inlp;
+import dev.fathom.align.baseline.SelfDebias;
+import dev.fathom.align.baseline.SentenceDebias;
+import dev.fathom.align.baseline.Subtraction;
 import dev.fathom.align.lope.Lope;
 import dev.fathom.align.lope.PairErasure;
 import java.util.LinkedHashMap;
@@ -19,6 +27,14 @@ public final class Roster {
           preset.equals(Lope.standard()) ? Lope.grid() : List.of(preset);
       add(all, preset.name(), settings);
     }
+    add(all, "subtraction", Subtraction.grid());
+    add(all, "inlp", Inlp.grid());
+    add(all, "bns", Bns.grid());
+    add(all, "ethos", Ethos.grid());
+    add(all, "sentence-debias", SentenceDebias.grid());
+    add(all, "self-debias", SelfDebias.grid());
+    add(all, "cda", Cda.grid());
+    add(all, "dropout", DropoutTuning.grid());
     List<PairErasure> pairs = PairErasure.grid();
     add(all, "pairs", pairs);
     add(all, AlignmentTable.CONTROL, pairs.stream().map(PairErasure::atRandom).toList());

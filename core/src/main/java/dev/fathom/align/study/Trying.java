@@ -5,7 +5,7 @@ import dev.fathom.align.Method;
 import dev.fathom.align.Remedy;
 import dev.fathom.edit.Change;
 import dev.fathom.edit.Edit;
-import dev.fathom.evaluate.Perplexity;
+import dev.fathom.evaluate.Likelihood;
 import dev.fathom.evaluate.TokenScorer;
 import dev.fathom.evaluate.bias.BiasScorer;
 import dev.fathom.evaluate.bias.BiasScores;
@@ -18,14 +18,13 @@ import dev.fathom.model.Layout;
 import dev.fathom.model.Wanted;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
-import dev.fathom.text.Specials;
-import java.util.Arrays;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
+import java.util.Random;
 import java.util.SequencedMap;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /// Tries methods in one domain: tunes each on the items it is fitted on, measures it on others.
@@ -33,26 +32,37 @@ final class Trying {
   /// How much more perplexity a setting may cost to be chosen.
   private static final double MOST_PERPLEXITY = 1.05;
 
-  private static final int WINDOW = 128;
+  /// Items that settings are chosen by, at most.
+  private static final int MOST_CHOOSING = 200;
 
   private final Fitting fitting;
   private final int fold;
   private final List<StereoSetItem> test;
-  private final OptionalInt start; // before every window of text
-  private final int[] seen; // neutral text that is fitted on, to choose by
-  private final int[] unseen; // neutral text to measure on
-  private final Perplexity.Config reading;
+  private final int tokens;
+  private final List<int[]> seen; // neutral text that is fitted on, to choose by
+  private final List<int[]> unseen; // neutral text to measure on
+  private final List<StereoSetItem> choosing; // items to choose by
 
   Trying(AlignmentStudy.Domain domain, AlignmentStudy.HeldOut heldOut) {
     this.fitting = domain.fitting();
     this.fold = domain.fold();
     this.test = domain.test();
-    Specials specials = fitting.tokenizer().specials();
-    this.start = specials.addsBos() ? specials.bos() : OptionalInt.empty();
-    this.seen = fitting.tokens(fitting.neutral(), heldOut.tokens());
-    this.unseen = fitting.tokens(heldOut.texts(), heldOut.tokens());
-    int window = Math.min(WINDOW, fitting.model().card().context());
-    this.reading = new Perplexity.Config(window, window, false);
+    this.tokens = heldOut.tokens();
+    this.seen = fitting.rows(fitting.neutral(), tokens);
+    this.unseen = fitting.rows(heldOut.texts(), tokens);
+    if (seen.isEmpty() || unseen.isEmpty()) {
+      throw new IllegalArgumentException(
+          ("There is no neutral text of at least 2 tokens to %s: give longer texts, or more.")
+              .formatted(seen.isEmpty() ? "choose settings by" : "measure on"));
+    }
+    this.choosing = some(fitting);
+  }
+
+  /// Items to choose settings by, drawn for the seed.
+  private static List<StereoSetItem> some(Fitting fitting) {
+    var items = new ArrayList<>(fitting.items());
+    Collections.shuffle(items, new Random(fitting.seed()));
+    return items.stream().limit(MOST_CHOOSING).toList();
   }
 
   /// The model as it is.
@@ -70,8 +80,8 @@ final class Trying {
   record Made(Outcome outcome, Remedy remedy) {}
 
   /// Fits an entrant with each of its settings and measures the best: that of the greatest ICAT on
-  /// the items it was fitted on, among those that keep the perplexity of neutral text within 5 %;
-  /// where none does, that of the least perplexity.
+  /// some of the items it was fitted on, among those that keep the perplexity of neutral text
+  /// within 5 %; where none does, that of the least perplexity.
   Made run(Entrant entrant) {
     long began = System.nanoTime();
     Candidate best = best(entrant);
@@ -104,8 +114,7 @@ final class Trying {
       Method only = entrant.settings().getFirst();
       return new Candidate(only, fitted(entrant, only), 0, true, 0);
     }
-    double most =
-        MOST_PERPLEXITY * perplexity(TokenScorer.of(fitting.model()), seen);
+    double most = MOST_PERPLEXITY * basePerplexity();
     Candidate best = null;
     for (Method method : entrant.settings()) {
       Remedy remedy = fitted(entrant, method);
@@ -123,6 +132,16 @@ final class Trying {
     return best;
   }
 
+  /// What the unedited model's perplexity depends on, besides the fitting.
+  private record BasePerplexity(int tokens) {}
+
+  /// The unedited model's, on the text that settings are chosen by.
+  private double basePerplexity() {
+    return fitting
+        .shared()
+        .of(new BasePerplexity(tokens), () -> perplexity(TokenScorer.of(fitting.model()), seen));
+  }
+
   private Remedy fitted(Entrant entrant, Method method) {
     try {
       return method.fit(fitting);
@@ -135,8 +154,7 @@ final class Trying {
   }
 
   private double icat(Remedy.Treated treated) {
-    List<ScoredItem> items =
-        StereoSetEvaluation.scores(scorer(treated.scorer()), fitting.items());
+    List<ScoredItem> items = StereoSetEvaluation.scores(scorer(treated.scorer()), choosing);
     return BiasScores.overall(items).icat();
   }
 
@@ -165,8 +183,15 @@ final class Trying {
         seconds);
   }
 
-  private double perplexity(TokenScorer scorer, int[] ids) {
-    return Math.exp(Perplexity.nats(scorer, ids, start, reading));
+  /// Of rows of tokens; the first of each is not predicted.
+  private static double perplexity(TokenScorer scorer, List<int[]> rows) {
+    double nats = 0;
+    long predicted = 0;
+    for (float[] row : scorer.score(rows, Likelihood.Config.standard())) {
+      nats -= Likelihood.sum(row);
+      predicted += row.length;
+    }
+    return Math.exp(nats / predicted);
   }
 
   /// Mean `KL(base ‖ changed)` of the next token over neutral text that was not fitted on, in nats.
@@ -174,12 +199,9 @@ final class Trying {
     if (changed == fitting.model()) {
       return 0;
     }
-    int window = reading.window() - (start.isPresent() ? 1 : 0);
     double sum = 0;
     int count = 0;
-    for (int from = 0; from < unseen.length; from += window) {
-      int[] own = Arrays.copyOfRange(unseen, from, Math.min(unseen.length, from + window));
-      int[] ids = IntStream.concat(start.stream(), Arrays.stream(own)).toArray();
+    for (int[] ids : unseen) {
       try (var scope = Scope.withoutGradients()) {
         Tensor p = logProbabilities(fitting.model(), ids);
         Tensor q = logProbabilities(changed, ids);
@@ -201,8 +223,7 @@ final class Trying {
   /// How many numbers of the model's weights a remedy may change.
   private static long changed(Remedy remedy) {
     return switch (remedy) {
-      case Remedy.OfWeights(Edit edit) ->
-          edit.changes().stream().mapToLong(Trying::changed).sum();
+      case Remedy.OfWeights(Edit edit) -> edit.changes().stream().mapToLong(Trying::changed).sum();
       case Remedy.AtRunTime _ -> 0;
     };
   }

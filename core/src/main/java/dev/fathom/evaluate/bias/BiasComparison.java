@@ -38,8 +38,8 @@ public record BiasComparison(List<Row> rows) {
   /// One measure by both models.
   ///
   /// @param difference the second less the first
-  /// @param p two-sided: twice the smaller of the shares of resamples whose difference is at least 0
-  ///   and at most 0, counting one resample more on each side, at most 1
+  /// @param p two-sided: twice the smaller of the shares of resamples whose difference is at least
+  ///   0 and at most 0, counting one resample more on each side, at most 1
   public record Change(double first, double second, Estimate difference, double p) {}
 
   /// Compares the scores that two models give the same items.
@@ -48,31 +48,21 @@ public record BiasComparison(List<Row> rows) {
   public static BiasComparison of(
       List<ScoredItem> first, List<ScoredItem> second, Bootstrap bootstrap) {
     var terms = new Terms(List.of(first, second));
-    int count = terms.rows().size();
-    double[][][] drawn = new double[count][Measure.values().length][bootstrap.resamples()];
-    terms.resample(
-        bootstrap,
-        (r, models) -> {
-          for (int row = 0; row < count; row++) {
-            for (Measure measure : Measure.values()) {
-              drawn[row][measure.ordinal()][r] =
-                  models.getLast().get(row).of(measure) - models.getFirst().get(row).of(measure);
-            }
-          }
-        });
+    List<Map<Measure, double[]>> resampled =
+        terms.resampled(
+            bootstrap,
+            (models, measure) -> models.getLast().of(measure) - models.getFirst().of(measure));
     List<Measures> before = terms.whole(0);
     List<Measures> after = terms.whole(1);
     var rows = new ArrayList<Row>();
-    for (int row = 0; row < count; row++) {
+    for (int row = 0; row < before.size(); row++) {
+      Measures one = before.get(row);
+      Measures other = after.get(row);
       var changes = new EnumMap<Measure, Change>(Measure.class);
-      for (Measure measure : Measure.values()) {
-        changes.put(
-            measure,
-            change(
-                before.get(row).of(measure),
-                after.get(row).of(measure),
-                drawn[row][measure.ordinal()]));
-      }
+      resampled
+          .get(row)
+          .forEach((measure, drawn) ->
+              changes.put(measure, change(one.of(measure), other.of(measure), drawn)));
       Terms.Row of = terms.rows().get(row);
       rows.add(new Row(of.name(), of.n(), of.terms(), changes));
     }

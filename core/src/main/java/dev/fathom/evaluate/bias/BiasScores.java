@@ -56,25 +56,17 @@ public record BiasScores(List<Row> rows) {
   /// @throws IllegalArgumentException if there are no items, or a key occurs twice
   public static BiasScores of(List<ScoredItem> items, Bootstrap bootstrap) {
     var terms = new Terms(List.of(items));
-    int count = terms.rows().size();
-    double[][][] drawn = new double[count][Measure.values().length][bootstrap.resamples()];
-    terms.resample(
-        bootstrap,
-        (r, models) -> {
-          for (int row = 0; row < count; row++) {
-            for (Measure measure : Measure.values()) {
-              drawn[row][measure.ordinal()][r] = models.getFirst().get(row).of(measure);
-            }
-          }
-        });
+    List<Map<Measure, double[]>> resampled =
+        terms.resampled(bootstrap, (models, measure) -> models.getFirst().of(measure));
     List<Measures> whole = terms.whole(0);
     var rows = new ArrayList<Row>();
-    for (int row = 0; row < count; row++) {
+    for (int row = 0; row < whole.size(); row++) {
+      Measures value = whole.get(row);
       var measures = new EnumMap<Measure, Estimate>(Measure.class);
-      for (Measure measure : Measure.values()) {
-        measures.put(
-            measure, Estimate.of(whole.get(row).of(measure), drawn[row][measure.ordinal()]));
-      }
+      resampled
+          .get(row)
+          .forEach(
+              (measure, drawn) -> measures.put(measure, Estimate.of(value.of(measure), drawn)));
       Terms.Row of = terms.rows().get(row);
       rows.add(new Row(of.name(), of.n(), of.terms(), measures));
     }

@@ -23,8 +23,7 @@ record CausalScorer(
                 .toList());
     var scored = new ArrayList<ScoredItem>();
     for (int i = 0; i < items.size(); i++) {
-      scored.add(
-          ScoredItem.of(items.get(i), scores[3 * i], scores[3 * i + 1], scores[3 * i + 2]));
+      scored.add(ScoredItem.of(items.get(i), scores[3 * i], scores[3 * i + 1], scores[3 * i + 2]));
     }
     return scored;
   }

@@ -143,9 +143,9 @@ public record CrowsComparison(
     notes.add("First: %s. Second: %s.".formatted(first, second));
     notes.add(
         "p: McNemar's exact test over the pairs in which only one run prefers the more stereotyping"
-            + " sentence; not corrected for the number of rows. 50 % is the ideal, so less is better"
-            + " only above it. gap by: what the second run's gap is more than the first's, with"
-            + " Student's interval.");
+            + " sentence; not corrected for the number of rows. 50 % is the ideal, so less is"
+            + " better only above it. gap by: what the second run's gap is more than the first's,"
+            + " with Student's interval.");
     if (unpaired > 0) {
       notes.add("%d pairs are in one run only, and do not count.".formatted(unpaired));
     }
@@ -181,6 +181,7 @@ public record CrowsComparison(
 
   private Grid counts(ToDoubleFunction<Row> value) {
     return Grid.integer(
-        List.of(types()), rows.stream().mapToLong(row -> (long) value.applyAsDouble(row)).toArray());
+        List.of(types()),
+        rows.stream().mapToLong(row -> (long) value.applyAsDouble(row)).toArray());
   }
 }

@@ -37,9 +37,7 @@ public final class CrowsEvaluation {
         CrowsScores.of(scored),
         scored,
         Provenances.of(
-            model,
-            (System.nanoTime() - start) / 1e9,
-            StereoSetEvaluation.flat(scorer.settings())));
+            model, (System.nanoTime() - start) / 1e9, StereoSetEvaluation.flat(scorer.settings())));
   }
 
   /// The scores of pairs, in their order.
@@ -49,17 +47,13 @@ public final class CrowsEvaluation {
 
   /// The same, keeping what is found: pairs that a directory has are not scored again.
   public static List<ScoredPair> scores(
-      BiasScorer scorer,
-      List<CrowsPair> pairs,
-      Optional<ItemDirectory> kept,
-      IntConsumer done) {
+      BiasScorer scorer, List<CrowsPair> pairs, Optional<ItemDirectory> kept, IntConsumer done) {
     var found = new LinkedHashMap<String, ScoredPair>();
-    kept.ifPresent(
-        directory ->
-            directory.forEach(line -> {
-              ScoredPair pair = ScoredPair.read(line);
-              found.put(pair.key(), pair);
-            }));
+    kept.ifPresent(directory ->
+        directory.forEach(line -> {
+          ScoredPair pair = ScoredPair.read(line);
+          found.put(pair.key(), pair);
+        }));
     // neighbours of like length are read together
     List<CrowsPair> missing =
         pairs.stream()

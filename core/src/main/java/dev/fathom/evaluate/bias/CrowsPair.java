@@ -16,8 +16,7 @@ import java.util.TreeSet;
 ///   what contradicts one (`antistereo` in the file)
 /// @param more the more stereotyping sentence
 /// @param less the other
-public record CrowsPair(
-    int number, String biasType, boolean stereotype, String more, String less) {
+public record CrowsPair(int number, String biasType, boolean stereotype, String more, String less) {
 
   /// Reads the columns `sent_more`, `sent_less`, `stereo_antistereo` and `bias_type` of a CSV file.
   ///

@@ -62,9 +62,10 @@ public record CrowsResult(CrowsScores scores, List<ScoredPair> pairs, Provenance
             List.of(
                 "metric: pairs whose more stereotyping sentence is found more probable, 50 is the"
                     + " ideal; stereo and antistereo: of those that say a stereotype of a"
-                    + " disadvantaged group, and of those that contradict one. Equal scores count as"
-                    + " not. gap: mean of the log2 score of the more stereotyping sentence less that"
-                    + " of the other, bits a token. Intervals are Wilson's, and Student's for gap.",
+                    + " disadvantaged group, and of those that contradict one. Equal scores count"
+                    + " as not. gap: mean of the log2 score of the more stereotyping sentence less"
+                    + " that of the other, bits a token. Intervals are Wilson's, and Student's for"
+                    + " gap.",
                 StereoSetResult.how(provenance))));
   }
 
@@ -96,7 +97,8 @@ public record CrowsResult(CrowsScores scores, List<ScoredPair> pairs, Provenance
     arrays.put(
         "n",
         Grid.integer(
-            List.of(types()), scores.rows().stream().mapToLong(row -> row.metric().of()).toArray()));
+            List.of(types()),
+            scores.rows().stream().mapToLong(row -> row.metric().of()).toArray()));
     return arrays;
   }
 

@@ -47,8 +47,7 @@ public record CrowsScores(List<Row> rows) {
 
   static Map<String, List<ScoredPair>> byType(List<ScoredPair> pairs) {
     var types = new TreeMap<String, List<ScoredPair>>();
-    pairs.forEach(
-        pair -> types.computeIfAbsent(pair.biasType(), _ -> new ArrayList<>()).add(pair));
+    pairs.forEach(pair -> types.computeIfAbsent(pair.biasType(), _ -> new ArrayList<>()).add(pair));
     return types;
   }
 

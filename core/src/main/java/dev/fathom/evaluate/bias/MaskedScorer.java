@@ -188,7 +188,7 @@ final class MaskedScorer implements BiasScorer {
     int[] lengths = rows.stream().mapToInt(row -> row.ids.length).toArray();
     int[] ids = rows.stream().flatMapToInt(row -> Arrays.stream(row.ids)).toArray();
     long[] positions = new long[rows.size()];
-    int start = 0;
+    long start = 0;
     for (int r = 0; r < positions.length; r++) {
       positions[r] = start + rows.get(r).position;
       start += lengths[r];

@@ -29,9 +29,8 @@ public final class Predictions {
       bySentence.put(item.stereotype().id(), scores.stereotype());
       bySentence.put(item.antiStereotype().id(), scores.antiStereotype());
       bySentence.put(item.unrelated().id(), scores.unrelated());
-      bySentence.forEach(
-          (id, log) ->
-              array.addObject().put("id", id).put("score", Math.pow(2, log)).put("log2", log));
+      bySentence.forEach((id, log) ->
+          array.addObject().put("id", id).put("score", Math.pow(2, log)).put("log2", log));
     }
     return JsonFile.JSON.writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
   }

@@ -10,7 +10,7 @@ import java.util.OptionalInt;
 /// How probable does a causal model find each of many sentences? The logarithm, to base 2, of the
 /// score that StereoSet's script gives a sentence of `L` tokens (Nadeem et al. 2021):
 ///
-/// `s = (1/L) Σ_i log2 p_i`        bits a token, at most 0
+/// `s = (1/L) Σ_i log2 p_i` bits a token, at most 0
 ///
 /// It stays a logarithm: `2^s` orders sentences alike, but can lose a difference or vanish. The
 /// mean favours sentences of many easy tokens over short ones.

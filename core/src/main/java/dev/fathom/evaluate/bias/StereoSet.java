@@ -47,8 +47,7 @@ public record StereoSet(List<StereoSetItem> items, List<String> notes) {
 
   /// The domains of the items, in alphabetical order.
   public List<String> domains() {
-    return List.copyOf(
-        new TreeSet<>(items.stream().map(StereoSetItem::domain).toList()));
+    return List.copyOf(new TreeSet<>(items.stream().map(StereoSetItem::domain).toList()));
   }
 
   /// The items for which something holds, such as those of some terms.

@@ -75,8 +75,9 @@ public record StereoSetComparison(
     notes.add(StereoSetResult.ROWS);
     notes.add(
         "difference: the second less the first, with 95 % of resamples of the items within terms,"
-            + " the same ones for both. p: two-sided, from the same resamples; not corrected for the"
-            + " number of rows and measures. A large p says only that these items cannot tell.");
+            + " the same ones for both. p: two-sided, from the same resamples; not corrected for"
+            + " the number of rows and measures. A large p says only that these items cannot"
+            + " tell.");
     if (unpaired > 0) {
       notes.add("%d items are in one run only, and do not count.".formatted(unpaired));
     }
@@ -119,8 +120,7 @@ public record StereoSetComparison(
     }
     arrays.put(
         "n",
-        Grid.integer(
-            List.of(domains()), comparison.rows().stream().mapToLong(Row::n).toArray()));
+        Grid.integer(List.of(domains()), comparison.rows().stream().mapToLong(Row::n).toArray()));
     return arrays;
   }
 

@@ -95,12 +95,11 @@ public final class StereoSetEvaluation {
       Optional<ItemDirectory> kept,
       IntConsumer done) {
     var found = new LinkedHashMap<String, ScoredItem>();
-    kept.ifPresent(
-        directory ->
-            directory.forEach(line -> {
-              ScoredItem item = ScoredItem.read(line);
-              found.put(item.key(), item);
-            }));
+    kept.ifPresent(directory ->
+        directory.forEach(line -> {
+          ScoredItem item = ScoredItem.read(line);
+          found.put(item.key(), item);
+        }));
     // neighbours of like length are read together
     List<StereoSetItem> missing =
         items.stream()

@@ -63,8 +63,7 @@ public record StereoSetItem(
       at = words[w].contains(BLANK) ? w : at;
     }
     String[] said = sentence.text.split(" ", -1);
-    String word =
-        at < 0 || at >= said.length ? "" : said[at].replaceAll("[!-/:-@\\[-`{-~]", "");
+    String word = at < 0 || at >= said.length ? "" : said[at].replaceAll("[!-/:-@\\[-`{-~]", "");
     if (word.isEmpty()) {
       throw new FathomException(
           "item %s: no word of \"%s\" stands where its context \"%s\" has %s"

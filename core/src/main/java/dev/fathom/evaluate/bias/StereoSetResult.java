@@ -52,7 +52,8 @@ public record StereoSetResult(
     notes.add(
         "Intervals hold 95 %% of %s resamples of the items within terms. That of |SS-50| cannot"
                 .formatted(provenance.parameters().getOrDefault("resamples", "1000"))
-            + " reach below 0 and leans upwards; scores of fewer than some hundred items are rough.");
+            + " reach below 0 and leans upwards; scores of fewer than some hundred items are"
+            + " rough.");
     notes.add(how(provenance));
     notes.addAll(this.notes);
     return List.of(
@@ -141,7 +142,6 @@ public record StereoSetResult(
   }
 
   private Grid counts(ToLongFunction<Row> value) {
-    return Grid.integer(
-        List.of(domains()), scores.rows().stream().mapToLong(value).toArray());
+    return Grid.integer(List.of(domains()), scores.rows().stream().mapToLong(value).toArray());
   }
 }

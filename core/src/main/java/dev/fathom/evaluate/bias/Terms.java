@@ -1,15 +1,16 @@
 package dev.fathom.evaluate.bias;
 
+import dev.fathom.evaluate.bias.Measures.Measure;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
-import java.util.function.BiConsumer;
 
 /// Items by their terms, scored by one model or by several, and the rows of a table over them: each
 /// domain, `overall` (the mean over all terms, StereoSet's own) and `pooled` (every item counts the
@@ -32,6 +33,10 @@ final class Terms {
     int size() {
       return items.getFirst().size();
     }
+
+    SplittableRandom random(Bootstrap bootstrap) {
+      return new SplittableRandom(bootstrap.seed() * STEP + (domain + "\n" + target).hashCode());
+    }
   }
 
   /// One row of the table: means over groups of terms.
@@ -39,9 +44,7 @@ final class Terms {
   /// @param groups numbers of terms whose items count together; each group counts the same
   record Row(String name, int n, List<List<Integer>> groups) {
     int terms() {
-      return name.equals(POOLED)
-          ? groups.stream().mapToInt(List::size).sum()
-          : groups.size();
+      return name.equals(POOLED) ? groups.stream().mapToInt(List::size).sum() : groups.size();
     }
   }
 
@@ -59,10 +62,7 @@ final class Terms {
 
     Tally plus(Tally other) {
       return new Tally(
-          n + other.n,
-          stereotypes + other.stereotypes,
-          related + other.related,
-          gap + other.gap);
+          n + other.n, stereotypes + other.stereotypes, related + other.related, gap + other.gap);
     }
   }
 
@@ -83,9 +83,8 @@ final class Terms {
         term.get(m).add(item);
       }
     }
-    grouped.forEach(
-        (domain, targets) ->
-            targets.forEach((target, items) -> terms.add(new Term(domain, target, items))));
+    grouped.forEach((domain, targets) ->
+        targets.forEach((target, items) -> terms.add(new Term(domain, target, items))));
     if (terms.isEmpty()) {
       throw new IllegalArgumentException("There are no items to score.");
     }
@@ -157,26 +156,48 @@ final class Terms {
             .toList());
   }
 
+  /// A number that is made of the measures of each model.
+  interface Statistic {
+    double of(List<Measures> models, Measure measure);
+  }
+
   /// Draws the items anew, the same ones for each model.
   ///
-  /// @param each gets the number of the resample, and for each model the measures of each row
-  void resample(Bootstrap bootstrap, BiConsumer<Integer, List<List<Measures>>> each) {
-    List<SplittableRandom> random =
-        terms.stream()
-            .map(term -> new SplittableRandom(
-                bootstrap.seed() * STEP + (term.domain + "\n" + term.target).hashCode()))
-            .toList();
-    int models = terms.getFirst().items.size();
-    for (int r = 0; r < bootstrap.resamples(); r++) {
-      var tallies = new ArrayList<List<Tally>>();
-      for (int m = 0; m < models; m++) {
-        tallies.add(new ArrayList<>());
+  /// @return for each row and measure, what the statistic is in each resample
+  List<Map<Measure, double[]>> resampled(Bootstrap bootstrap, Statistic statistic) {
+    var resampled = new ArrayList<Map<Measure, double[]>>();
+    for (int row = 0; row < rows.size(); row++) {
+      var measures = new EnumMap<Measure, double[]>(Measure.class);
+      for (Measure measure : Measure.values()) {
+        measures.put(measure, new double[bootstrap.resamples()]);
       }
-      for (int t = 0; t < terms.size(); t++) {
-        draw(terms.get(t), random.get(t), tallies);
-      }
-      each.accept(r, tallies.stream().map(this::measures).toList());
+      resampled.add(measures);
     }
+    List<SplittableRandom> random = terms.stream().map(term -> term.random(bootstrap)).toList();
+    for (int r = 0; r < bootstrap.resamples(); r++) {
+      List<List<Measures>> models = drawn(random);
+      for (int row = 0; row < rows.size(); row++) {
+        int at = row;
+        List<Measures> ofRow = models.stream().map(model -> model.get(at)).toList();
+        for (Map.Entry<Measure, double[]> measure : resampled.get(row).entrySet()) {
+          measure.getValue()[r] = statistic.of(ofRow, measure.getKey());
+        }
+      }
+    }
+    return resampled;
+  }
+
+  /// The measures of each model and row over items that are drawn.
+  private List<List<Measures>> drawn(List<SplittableRandom> random) {
+    int models = terms.getFirst().items.size();
+    var tallies = new ArrayList<List<Tally>>();
+    for (int m = 0; m < models; m++) {
+      tallies.add(new ArrayList<>());
+    }
+    for (int t = 0; t < terms.size(); t++) {
+      draw(terms.get(t), random.get(t), tallies);
+    }
+    return tallies.stream().map(this::measures).toList();
   }
 
   private static void draw(Term term, SplittableRandom random, List<List<Tally>> tallies) {

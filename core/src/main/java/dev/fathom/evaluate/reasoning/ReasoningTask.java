@@ -19,6 +19,7 @@ import java.util.stream.Collectors;
 /// @param items how many the whole test has; 0 where that is not known
 public record ReasoningTask(
     String name, String title, String folder, AnswerKind kind, int maxTokens, int items) {
+  private static final int ARITHMETIC_TOKENS = 256;
 
   /// The sets of LLM-Adapters that Luo & Specia 2024 (arXiv 2410.13077) use.
   public static final List<ReasoningTask> ALL =
@@ -37,7 +38,7 @@ public record ReasoningTask(
 
   private static ReasoningTask arithmetic(
       String name, String title, String folder, AnswerKind kind, int items) {
-    return new ReasoningTask(name, title, folder, kind, 256, items);
+    return new ReasoningTask(name, title, folder, kind, ARITHMETIC_TOKENS, items);
   }
 
   private static ReasoningTask commonsense(
@@ -58,6 +59,11 @@ public record ReasoningTask(
                     .formatted(
                         name,
                         ALL.stream().map(ReasoningTask::name).collect(Collectors.joining(", ")))));
+  }
+
+  /// Whether it asks for calculations; otherwise it asks for commonsense.
+  public boolean arithmetic() {
+    return maxTokens == ARITHMETIC_TOKENS;
   }
 
   /// Its file of test items.

@@ -29,7 +29,7 @@ public record TestSet(ReasoningTask task, List<Item> items, int of) {
   public record Item(int number, Instruction instruction) {
     /// Names the item in a run: its task, number, and the beginning of its question's SHA-256, so
     /// that runs over different files are not taken for the same.
-    String key(ReasoningTask task) {
+    public String key(ReasoningTask task) {
       return "%s/%s/%s".formatted(task.name(), Integer.toString(number), fingerprint());
     }
 

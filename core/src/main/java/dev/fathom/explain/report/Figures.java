@@ -12,6 +12,7 @@ import dev.fathom.explain.lens.LensResult;
 import dev.fathom.explain.lens.LogitLens;
 import dev.fathom.explain.parts.TokenDecomposition;
 import dev.fathom.explain.parts.TokenDecompositionResult;
+import dev.fathom.explain.report.Figure.Drawn;
 import dev.fathom.model.Transformer;
 import dev.fathom.render.Gallery;
 import dev.fathom.render.Png;
@@ -26,14 +27,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.SequencedMap;
+import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
@@ -45,7 +48,8 @@ import tools.jackson.databind.node.ObjectNode;
 /// arrays as `figure-ID.safetensors`, and last `figure-ID.json`, without which it does not count as
 /// made; `index.html` shows all that are there.
 ///
-/// A figure more is a line in [#ALL].
+/// A figure more is a line in [#ALL]; [Config#with] adds those that are drawn from what other
+/// commands left. The page says which of the wanted ones are missing, and what makes them.
 ///
 /// It misleads where a model does not know the answer: the picture is then of another question. The
 /// line under each figure says how likely the target is in the end.
@@ -69,21 +73,6 @@ public final class Figures {
     }
   }
 
-  /// One figure of the thesis.
-  ///
-  /// @param id its number there
-  /// @param title what it shows, a few words
-  /// @param expected what it shows in the thesis, in a sentence or two
-  /// @param make how it is made
-  record Figure(String id, String title, String expected, Function<Subject, Drawn> make) {}
-
-  /// A figure of one model.
-  ///
-  /// @param views drawn below each other
-  /// @param arrays the numbers
-  /// @param found what is drawn, in a sentence or two
-  record Drawn(List<View> views, SequencedMap<String, Grid> arrays, String found) {}
-
   private static final String LENS =
       "each position of each layer of LLaMA-7B read through the head; colour is the probability of"
           + " the best token, written where it exceeds 0.2.";
@@ -94,100 +83,129 @@ public final class Figures {
 
   private static final List<Figure> ALL =
       List.of(
-          new Figure(
+          figure(
               "4.1",
               "Logit lens, knowledge prompt",
               "Knowledge prompt, "
                   + LENS
                   + " It grows confident after layers 18 to 20 of 32, and what is once likely stays so.",
               s -> s.lens(Asked.KNOWLEDGE)),
-          new Figure(
+          figure(
               "4.2",
               "Probability and rank of the target by layer",
               "The target of each of the three prompts, by layer: probability and rank go together, and"
                   + " the rank often improves while the probability is still low.",
               Subject::targets),
-          new Figure(
+          figure(
               "4.3",
               "Zero ablation, gender prompt",
               "What the target's logit loses when attention, the MLP, both, or attention in what the"
                   + " MLP reads is zeroed at one layer and position of LLaMA-7B. Early layers at the"
                   + " subject matter, and attention of late layers at the last position.",
               Subject::ablations),
-          new Figure(
+          figure(
               "4.4",
               "Token decomposition, knowledge prompt",
               "Knowledge prompt, " + PARTS + " ' Paris' comes from 'Eiffel Tower', in late layers.",
               s -> s.parts(Asked.KNOWLEDGE)),
-          new Figure(
+          figure(
               "B.1",
               "Logit lens, indirect object",
               "Indirect-object prompt, "
                   + LENS
                   + " At the last position layer 29 is confident of the right name, the two after it less.",
               s -> s.lens(Asked.IOI)),
-          new Figure(
+          figure(
               "B.2",
               "Logit lens, gender prompt",
               "Gender prompt, " + LENS,
               s -> s.lens(Asked.GENDER)),
-          new Figure(
+          figure(
               "B.3",
               "Token decomposition, indirect object",
               "Indirect-object prompt, "
                   + PARTS
                   + " The right name appears late, at the first token.",
               s -> s.parts(Asked.IOI)),
-          new Figure(
+          figure(
               "B.4",
               "Token decomposition, gender prompt",
               "Gender prompt, " + PARTS,
               s -> s.parts(Asked.GENDER)));
 
-  private Figures() {}
-
-  /// Numbers of the figures that can be made, in order.
-  public static List<String> ids() {
-    return ALL.stream().map(Figure::id).toList();
+  private static Figure figure(
+      String id, String title, String expected, Function<Subject, Drawn> make) {
+    return new Figure(
+        id,
+        title,
+        expected,
+        new Figure.Source.Model(),
+        subject -> Optional.of(make.apply(subject)));
   }
 
+  private Figures() {}
+
+  /// @param more figures besides those that need the model alone
   /// @param only numbers of the figures wanted, or none for all
   /// @param force whether figures that are there are made again, whatever model they are of
   /// @param budget memory that changed runs may take at a time, in bytes
-  /// @param told one line for each figure, when it is made or found
-  public record Config(List<String> only, boolean force, long budget, Consumer<String> told) {
+  /// @param told one line for each figure, when it is made, found or missing
+  public record Config(
+      List<Figure> more, List<String> only, boolean force, long budget, Consumer<String> told) {
     /// @throws IllegalArgumentException if there is no such figure
     public Config {
+      more = List.copyOf(more);
       only = List.copyOf(only);
+      List<String> ids = all(more).stream().map(Figure::id).toList();
       for (String id : only) {
-        if (!ids().contains(id)) {
+        if (!ids.contains(id)) {
           throw new IllegalArgumentException(
-              "There is no figure '%s': choose from %s.".formatted(id, String.join(", ", ids())));
+              "There is no figure '%s': choose from %s.".formatted(id, String.join(", ", ids)));
         }
       }
     }
 
     /// All that are not there yet.
     public static Config standard() {
-      return new Config(List.of(), false, Ablation.Config.standard().budget(), _ -> {});
+      return new Config(List.of(), List.of(), false, Ablation.Config.standard().budget(), _ -> {});
+    }
+
+    /// The same with more figures.
+    public Config with(List<Figure> more) {
+      return new Config(more, only, force, budget, told);
     }
 
     public Config of(String... ids) {
-      return new Config(List.of(ids), force, budget, told);
+      return new Config(more, List.of(ids), force, budget, told);
     }
 
     /// Makes again what is there.
     public Config forced() {
-      return new Config(only, true, budget, told);
+      return new Config(more, only, true, budget, told);
     }
 
     public Config within(long bytes) {
-      return new Config(only, force, bytes, told);
+      return new Config(more, only, force, bytes, told);
     }
 
     public Config telling(Consumer<String> told) {
-      return new Config(only, force, budget, told);
+      return new Config(more, only, force, budget, told);
     }
+
+    private List<Figure> figures() {
+      return all(more);
+    }
+
+    private boolean wants(Figure figure) {
+      return only.isEmpty() || only.contains(figure.id());
+    }
+  }
+
+  /// In the order of the page: by number, figures before tables.
+  private static List<Figure> all(List<Figure> more) {
+    return Stream.concat(ALL.stream(), more.stream())
+        .sorted(Comparator.comparing(Figure::name))
+        .toList();
   }
 
   /// Makes the figures that are wanted and not there yet, and the page of all that are there.
@@ -203,27 +221,18 @@ public final class Figures {
     }
     var subject = new Subject(model, tokenizer, config.budget);
     var plates = new ArrayList<Gallery.Plate>();
+    var missing = new ArrayList<Gallery.Missing>();
     try {
       Files.createDirectories(directory);
       requireSameModel(directory, model, config);
-      for (Figure figure : ALL) {
-        boolean wanted = config.only.isEmpty() || config.only.contains(figure.id);
-        boolean there = Files.exists(file(directory, figure, "json"));
-        if (wanted && (config.force || !there)) {
-          long start = System.nanoTime();
-          make(figure, subject, directory);
-          config.told.accept(
-              String.format(
-                  Locale.ROOT,
-                  "figure %s: %s, %.1f s",
-                  figure.id,
-                  figure.title,
-                  (System.nanoTime() - start) / 1e9));
-        } else if (wanted) {
-          config.told.accept("figure %s is there already".formatted(figure.id));
+      for (Figure figure : config.figures()) {
+        if (config.wants(figure)) {
+          made(figure, subject, directory, config);
         }
-        if (wanted || there) {
+        if (Files.exists(file(directory, figure, "json"))) {
           plates.add(plate(figure, directory));
+        } else if (config.wants(figure) && figure.from() instanceof Figure.Source.Runs runs) {
+          missing.add(new Gallery.Missing(title(figure), runs.command()));
         }
       }
       Path index = directory.resolve("index.html");
@@ -231,7 +240,8 @@ public final class Figures {
           new Gallery(
               "Figures of the thesis",
               "Drawn for %s in %s".formatted(model.card().name(), dtype(model)),
-              plates);
+              plates,
+              missing);
       replace(index, page.html());
       return index;
     } catch (IOException e) {
@@ -240,8 +250,41 @@ public final class Figures {
     }
   }
 
+  /// Makes a figure unless it is there and stays, and tells what came of it.
+  private static void made(Figure figure, Subject subject, Path directory, Config config)
+      throws IOException {
+    boolean there = Files.exists(file(directory, figure, "json"));
+    if (there && !config.force && figure.from() instanceof Figure.Source.Model) {
+      config.told.accept(named(figure) + " is there already");
+      return;
+    }
+    long start = System.nanoTime();
+    Optional<Drawn> drawn = figure.make().apply(subject);
+    if (drawn.isPresent()) {
+      write(figure, drawn.get(), subject.model, directory);
+      config.told.accept(
+          String.format(
+              Locale.ROOT,
+              "%s: %s, %.1f s",
+              named(figure),
+              figure.title(),
+              (System.nanoTime() - start) / 1e9));
+    } else if (!there && figure.from() instanceof Figure.Source.Runs(String command)) {
+      config.told.accept("%s is missing: %s makes it".formatted(named(figure), command));
+    }
+  }
+
   private static Path file(Path directory, Figure figure, String ending) {
-    return directory.resolve("figure-%s.%s".formatted(figure.id, ending));
+    return directory.resolve(figure.file() + "." + ending);
+  }
+
+  /// Its name within a sentence.
+  private static String named(Figure figure) {
+    return Character.toLowerCase(figure.name().charAt(0)) + figure.name().substring(1);
+  }
+
+  private static String title(Figure figure) {
+    return "%s: %s".formatted(figure.name(), figure.title());
   }
 
   private static void replace(Path path, String text) throws IOException {
@@ -257,7 +300,7 @@ public final class Figures {
   /// A directory is of one model. With `force`, figures of another that are not made again go.
   private static void requireSameModel(Path directory, Transformer model, Config config)
       throws IOException {
-    for (Figure figure : ALL) {
+    for (Figure figure : config.figures()) {
       Path path = file(directory, figure, "json");
       if (!Files.exists(path)) {
         continue;
@@ -293,36 +336,35 @@ public final class Figures {
     }
   }
 
-  private static void make(Figure figure, Subject subject, Path directory) throws IOException {
+  private static void write(Figure figure, Drawn drawn, Transformer model, Path directory)
+      throws IOException {
     Path card = file(directory, figure, "json");
     Files.deleteIfExists(card);
-    Drawn drawn = figure.make.apply(subject);
-    String name = "Figure %s: %s".formatted(figure.id, figure.title);
-    Files.writeString(file(directory, figure, "svg"), Svg.render(name, drawn.views, Theme.LIGHT));
-    Files.write(file(directory, figure, "png"), Png.render(name, drawn.views, Theme.LIGHT));
-    ArrayFile.write(file(directory, figure, "safetensors"), drawn.arrays);
+    String name = title(figure);
+    Files.writeString(file(directory, figure, "svg"), Svg.render(name, drawn.views(), Theme.LIGHT));
+    Files.write(file(directory, figure, "png"), Png.render(name, drawn.views(), Theme.LIGHT));
+    ArrayFile.write(file(directory, figure, "safetensors"), drawn.arrays());
     ObjectNode json = JsonMapper.shared().createObjectNode();
-    var model = subject.model.card();
+    String weights = model.card().sha256().get();
     json.put("format", "fathom.figure/1")
-        .put("id", figure.id)
-        .put("found", drawn.found)
+        .put("id", figure.id())
+        .put("found", drawn.found())
         .put(
             "origin",
             "%s, weights %.12s…, %s, Fathom %s"
-                .formatted(
-                    model.name(), model.sha256().get(), dtype(subject.model), Version.current()))
-        .put("model", model.name())
-        .put("weights", model.sha256().get())
-        .put("dtype", dtype(subject.model));
+                .formatted(model.card().name(), weights, dtype(model), Version.current()))
+        .put("model", model.card().name())
+        .put("weights", weights)
+        .put("dtype", dtype(model));
     replace(card, json.toPrettyString() + "\n");
   }
 
   private static Gallery.Plate plate(Figure figure, Path directory) throws IOException {
     JsonNode card = card(file(directory, figure, "json"));
     return new Gallery.Plate(
-        figure.id,
-        "Figure %s: %s".formatted(figure.id, figure.title),
-        figure.expected,
+        figure.id(),
+        title(figure),
+        figure.expected(),
         card.path("found").asString(""),
         card.path("origin").asString(""),
         Files.readString(file(directory, figure, "svg")),
@@ -332,7 +374,7 @@ public final class Figures {
   }
 
   /// What figures are made from; what several of them need is computed once.
-  static final class Subject {
+  public static final class Subject {
     private final Transformer model;
     private final Tokenizer tokenizer;
     private final long budget;
@@ -342,6 +384,10 @@ public final class Figures {
       this.model = model;
       this.tokenizer = tokenizer;
       this.budget = budget;
+    }
+
+    public Transformer model() {
+      return model;
     }
 
     private Prompt prompt(Asked asked) {

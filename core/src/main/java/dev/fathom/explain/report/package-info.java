@@ -2,9 +2,9 @@
 /// the thesis' figures.
 ///
 /// Start with [dev.fathom.explain.report.Explanation], [dev.fathom.explain.report.Comparison] and
-/// [dev.fathom.explain.report.Figures]. A section or a figure is a line in a list. `Findings` makes
-/// each result once, whatever sections ask for it. Figures say in `figure-ID.json`
-/// (`fathom.figure/1`, described there) that they are complete.
+/// [dev.fathom.explain.report.Figures]. A section or a [dev.fathom.explain.report.Figure] is a line
+/// in a list. `Findings` makes each result once, whatever sections ask for it. Figures say in
+/// `figure-ID.json` (`fathom.figure/1`, described there) that they are complete.
 ///
 /// Nothing is null unless marked; reports are immutable and hold no native memory.
 @org.jspecify.annotations.NullMarked

@@ -10,8 +10,10 @@ import dev.fathom.view.Result;
 import dev.fathom.view.Scale;
 import dev.fathom.view.View;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.SequencedMap;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
@@ -34,7 +36,7 @@ public record GridStudy(Provenance provenance, String subject, List<Run> runs) i
   }
 
   private static Mod.Config mixture(Run run) {
-    return run.variant().method().orElseThrow().mod().orElseThrow();
+    return run.mod().orElseThrow();
   }
 
   private List<Integer> sizes() {
@@ -66,12 +68,32 @@ public record GridStudy(Provenance provenance, String subject, List<Run> runs) i
         values);
   }
 
-  private boolean asked() {
+  boolean asked() {
     return runs.stream().noneMatch(run -> run.answers().isEmpty());
   }
 
   private Grid accuracy() {
     return grid(run -> 100.0 * run.solved() / run.answers().size());
+  }
+
+  /// The best choice, in a sentence.
+  String found() {
+    Run best =
+        runs.stream()
+            .min(
+                asked()
+                    ? Comparator.comparingInt((Run run) -> -run.solved())
+                    : Comparator.comparingDouble(Run::heldOut))
+            .orElseThrow();
+    return String.format(
+        Locale.ROOT,
+        asked()
+            ? "%s: best with k = %d, K = %d, of the mixture alone: %.1f %% right."
+            : "%s: best with k = %d, K = %d, of the mixture alone: %.3f nats a held-out token.",
+        subject,
+        mixture(best).late(),
+        mixture(best).topK(),
+        asked() ? 100.0 * best.solved() / best.answers().size() : best.heldOut());
   }
 
   @Override

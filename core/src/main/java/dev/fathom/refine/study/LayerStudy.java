@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.Set;
@@ -28,6 +29,8 @@ import java.util.stream.Collectors;
 /// @param explicit one run for each late layer, from below; the last is ordinary tuning
 public record LayerStudy(Provenance provenance, String subject, Run implicit, List<Run> explicit)
     implements Result {
+  private static final String LOSS = "loss.";
+
   public LayerStudy {
     explicit = List.copyOf(explicit);
   }
@@ -37,10 +40,6 @@ public record LayerStudy(Provenance provenance, String subject, Run implicit, Li
     return "refine-layers";
   }
 
-  private static String title(Run run) {
-    return run.variant().title();
-  }
-
   private static Set<String> solved(Run run) {
     return run.answers().entrySet().stream()
         .filter(entry -> entry.getValue())
@@ -48,54 +47,110 @@ public record LayerStudy(Provenance provenance, String subject, Run implicit, Li
         .collect(Collectors.toCollection(LinkedHashSet::new));
   }
 
-  private boolean asked() {
+  boolean asked() {
     return explicit.stream().noneMatch(run -> run.answers().isEmpty());
   }
 
   @Override
   public List<View> views() {
-    var views = new ArrayList<View>();
+    var views = new ArrayList<>(curves());
+    if (asked()) {
+      views.addAll(solved());
+    }
+    return views;
+  }
+
+  /// Losses of the late layers while they are tuned.
+  List<View> curves() {
     TrainingLog log = implicit.log().orElseThrow();
-    views.add(
+    return List.of(
         View.Lines.over(
-            "Implicit: tuned at the last layer",
+            "Implicit: tuned at the last layer, " + subject,
             "What would each late layer lose if it spoke alone? Smoothed over three steps.",
             Curves.steps(log),
             View.Panel.of(
                 "nats a token",
-                Curves.named(log, "loss.").stream()
-                    .map(name ->
-                        View.Series.of(
-                            "layer " + name.substring("loss.".length()),
-                            Curves.smooth(Curves.of(log, name))))
-                    .toArray(View.Series[]::new))));
-    views.add(
+                watched().entrySet().stream()
+                    .map(layer ->
+                        View.Series.of("layer " + layer.getKey(), Curves.smooth(layer.getValue())))
+                    .toArray(View.Series[]::new))),
         View.Lines.over(
-            "Explicit: each layer tuned on its own",
+            "Explicit: each layer tuned on its own, " + subject,
             "Does an earlier layer come down to the same level?",
             Curves.steps(explicit.getFirst().log().orElseThrow()),
             View.Panel.of(
                 "nats a token",
                 explicit.stream()
-                    .map(run ->
-                        View.Series.of(
-                            title(run), Curves.smooth(Curves.of(run.log().orElseThrow(), "task"))))
+                    .map(run -> View.Series.of(run.title(), Curves.smooth(own(run))))
                     .toArray(View.Series[]::new))));
-    if (asked()) {
-      views.add(agreement());
-      if (explicit.size() >= 3) {
-        views.add(regions(explicit.subList(explicit.size() - 3, explicit.size())));
-      }
+  }
+
+  /// Losses of the late layers while the last is tuned, by their numbers.
+  private SequencedMap<String, Grid> watched() {
+    TrainingLog log = implicit.log().orElseThrow();
+    var watched = new LinkedHashMap<String, Grid>();
+    Curves.named(log, LOSS)
+        .forEach(name -> watched.put(name.substring(LOSS.length()), Curves.of(log, name)));
+    return watched;
+  }
+
+  /// The loss that a layer was tuned by.
+  private static Grid own(Run run) {
+    return Curves.of(run.log().orElseThrow(), "task");
+  }
+
+  /// How far the losses came, in a sentence.
+  String ended() {
+    return "%s, nats a token in the last quarter of the steps: tuned at the last layer, %s; each on its own, %s."
+        .formatted(
+            subject,
+            watched().entrySet().stream()
+                .map(layer -> number("layer " + layer.getKey(), Curves.ending(layer.getValue())))
+                .collect(Collectors.joining(", ")),
+            explicit.stream()
+                .map(run -> number(run.title(), Curves.ending(own(run))))
+                .collect(Collectors.joining(", ")));
+  }
+
+  private static String number(String what, double value) {
+    return String.format(Locale.ROOT, "%s %.3f", what, value);
+  }
+
+  /// Whether tuned layers solve the same problems.
+  List<View> solved() {
+    var views = new ArrayList<View>();
+    views.add(agreement());
+    if (explicit.size() >= 3) {
+      views.add(regions(explicit.subList(explicit.size() - 3, explicit.size())));
     }
     return views;
+  }
+
+  /// How many problems they solve, in a sentence.
+  String counted() {
+    var any = new LinkedHashSet<String>();
+    explicit.forEach(run -> any.addAll(solved(run)));
+    long all =
+        any.stream()
+            .filter(key -> explicit.stream().allMatch(run -> solved(run).contains(key)))
+            .count();
+    return "%s: of %d problems %s; %d all of them, %d any of them."
+        .formatted(
+            subject,
+            explicit.getFirst().answers().size(),
+            explicit.stream()
+                .map(run -> "%s solves %d".formatted(run.title(), run.solved()))
+                .collect(Collectors.joining(", ")),
+            all,
+            any.size());
   }
 
   /// Jaccard's index of the problems that two layers solve.
   private View.HeatMap agreement() {
     int n = explicit.size();
-    var axis = Axis.of("tuned layer", explicit.stream().map(LayerStudy::title).toList());
+    var axis = Axis.of("tuned layer", explicit.stream().map(Run::title).toList());
     return View.HeatMap.of(
-        "Do tuned layers solve the same problems?",
+        "Do tuned layers solve the same problems? " + subject,
         "Problems that both solve, over those that either solves (Jaccard's index).",
         Grid.real(List.of(axis, Axis.of("and", axis.labels())), jaccard(n)),
         Scale.probability());
@@ -137,7 +192,7 @@ public record LayerStudy(Provenance provenance, String subject, Run implicit, Li
       var by = new ArrayList<String>();
       for (int i = 0; i < 3; i++) {
         if ((place >> i & 1) == 1) {
-          by.add(title(three.get(i)));
+          by.add(three.get(i).title());
         }
       }
       union += counts[place - 1];
@@ -146,7 +201,7 @@ public record LayerStudy(Provenance provenance, String subject, Run implicit, Li
     rows.add(List.of(View.Cell.of("any of them"), View.Cell.of(union)));
     rows.add(List.of(View.Cell.of("asked"), View.Cell.of(three.getFirst().answers().size())));
     return new View.Table(
-        "Problems solved by the last three layers, each tuned on its own",
+        "Problems solved by the last three layers, each tuned on its own: " + subject,
         "Which layers, and only these, solve how many problems? (A Venn diagram in numbers.)",
         List.of("solved by", "problems"),
         rows);
@@ -155,12 +210,10 @@ public record LayerStudy(Provenance provenance, String subject, Run implicit, Li
   @Override
   public SequencedMap<String, Grid> arrays() {
     var arrays = new LinkedHashMap<String, Grid>();
-    TrainingLog log = implicit.log().orElseThrow();
-    Curves.named(log, "loss.")
-        .forEach(name -> arrays.put("implicit_" + name, Curves.of(log, name)));
-    for (Run run : explicit) {
-      arrays.put("explicit_" + run.variant().name(), Curves.of(run.log().orElseThrow(), "task"));
-    }
+    watched()
+        .forEach(
+            (layer, curve) -> arrays.put("%s_implicit_layer%s".formatted(subject, layer), curve));
+    explicit.forEach(run -> arrays.put("%s_%s".formatted(subject, run.name()), own(run)));
     return arrays;
   }
 }

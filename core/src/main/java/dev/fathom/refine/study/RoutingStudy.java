@@ -8,9 +8,12 @@ import dev.fathom.view.Provenance;
 import dev.fathom.view.Result;
 import dev.fathom.view.View;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.SequencedMap;
+import java.util.stream.Collectors;
 
 /// Which layers does a router come to trust while it learns, with and without low-rank steps on the
 /// late layers? (Thesis, Figs 5.2 and C.1.)
@@ -22,6 +25,8 @@ import java.util.SequencedMap;
 /// @param runs of mixtures, one picture each
 public record RoutingStudy(Provenance provenance, String subject, List<Run> runs)
     implements Result {
+  private static final String GATE = "gate.";
+
   public RoutingStudy {
     runs =
         runs.stream()
@@ -38,37 +43,85 @@ public record RoutingStudy(Provenance provenance, String subject, List<Run> runs
     return "refine-routing";
   }
 
+  private static String title(Run run) {
+    return "%s, seed %d".formatted(run.title(), run.seed());
+  }
+
+  /// What is measured of a route.
+  enum Measured {
+    MEAN("mean weight"),
+    VARIANCE("variance of the weight"),
+    SPARSITY("share of tokens with weight below 1e-5");
+
+    private final String title;
+
+    Measured(String title) {
+      this.title = title;
+    }
+
+    private Grid of(TrainingLog log, String layer) {
+      return switch (this) {
+        case MEAN -> Curves.of(log, GATE + layer);
+        case VARIANCE ->
+            Curves.variance(Curves.of(log, GATE + layer), Curves.of(log, "gate_square." + layer));
+        case SPARSITY -> Curves.of(log, "sparse." + layer);
+      };
+    }
+
+    private View.Panel panel(TrainingLog log) {
+      return View.Panel.of(
+          title,
+          layers(log).stream()
+              .map(layer -> View.Series.of("layer " + layer, Curves.smooth(of(log, layer))))
+              .toArray(View.Series[]::new));
+    }
+  }
+
+  private static List<String> layers(TrainingLog log) {
+    return Curves.named(log, GATE).stream().map(name -> name.substring(GATE.length())).toList();
+  }
+
   @Override
   public List<View> views() {
-    var views = new ArrayList<View>();
-    for (Run run : runs) {
-      TrainingLog log = run.log().orElseThrow();
-      var share = new ArrayList<View.Series>();
-      var variance = new ArrayList<View.Series>();
-      var sparse = new ArrayList<View.Series>();
-      for (String gate : Curves.named(log, "gate.")) {
-        String layer = gate.substring("gate.".length());
-        String name = "layer " + layer;
-        Grid mean = Curves.of(log, gate);
-        share.add(View.Series.of(name, Curves.smooth(mean)));
-        variance.add(
-            View.Series.of(
-                name,
-                Curves.smooth(Curves.variance(mean, Curves.of(log, "gate_square." + layer)))));
-        sparse.add(View.Series.of(name, Curves.smooth(Curves.of(log, "sparse." + layer))));
-      }
-      views.add(
-          View.Lines.over(
-              "%s, seed %d".formatted(run.variant().title(), run.seed()),
-              "Means over the label tokens of each step, first tokens of rows left out.",
-              Curves.steps(log),
-              View.Panel.of("mean weight", share.toArray(View.Series[]::new)),
-              View.Panel.of("variance of the weight", variance.toArray(View.Series[]::new)),
-              View.Panel.of(
-                  "share of tokens with weight below 1e-5", sparse.toArray(View.Series[]::new))));
-    }
+    var views = new ArrayList<>(curves(Measured.values()));
     views.add(endings());
     return views;
+  }
+
+  /// One picture for each run, with a panel for each of these.
+  List<View> curves(Measured... measured) {
+    return runs.stream()
+        .<View>map(run -> {
+          TrainingLog log = run.log().orElseThrow();
+          return View.Lines.over(
+              title(run),
+              "Means over the label tokens of each step, first tokens of rows left out.",
+              Curves.steps(log),
+              Arrays.stream(measured).map(one -> one.panel(log)).toArray(View.Panel[]::new));
+        })
+        .toList();
+  }
+
+  /// Where each run ended, in a sentence.
+  String ended(Measured measured) {
+    return runs.stream()
+        .map(run -> {
+          TrainingLog log = run.log().orElseThrow();
+          return "%s: %s"
+              .formatted(
+                  title(run),
+                  layers(log).stream()
+                      .map(layer ->
+                          String.format(
+                              Locale.ROOT,
+                              "layer %s %.3f",
+                              layer,
+                              Curves.ending(measured.of(log, layer))))
+                      .collect(Collectors.joining(", ")));
+        })
+        .collect(
+            Collectors.joining(
+                "; ", "Last quarter of the steps, %s. ".formatted(measured.title), "."));
   }
 
   /// Where each ended: means over the last quarter of its steps.
@@ -76,17 +129,12 @@ public record RoutingStudy(Provenance provenance, String subject, List<Run> runs
     var rows = new ArrayList<List<View.Cell>>();
     for (Run run : runs) {
       TrainingLog log = run.log().orElseThrow();
-      for (String gate : Curves.named(log, "gate.")) {
-        String layer = gate.substring("gate.".length());
-        Grid mean = Curves.of(log, gate);
-        rows.add(
-            List.of(
-                View.Cell.of("%s, seed %d".formatted(run.variant().title(), run.seed())),
-                View.Cell.of(layer),
-                View.Cell.of(Curves.ending(mean)),
-                View.Cell.of(
-                    Curves.ending(Curves.variance(mean, Curves.of(log, "gate_square." + layer)))),
-                View.Cell.of(Curves.ending(Curves.of(log, "sparse." + layer)))));
+      for (String layer : layers(log)) {
+        var row = new ArrayList<>(List.of(View.Cell.of(title(run)), View.Cell.of(layer)));
+        for (Measured measured : Measured.values()) {
+          row.add(View.Cell.of(Curves.ending(measured.of(log, layer))));
+        }
+        rows.add(row);
       }
     }
     return new View.Table(
@@ -101,9 +149,8 @@ public record RoutingStudy(Provenance provenance, String subject, List<Run> runs
     var arrays = new LinkedHashMap<String, Grid>();
     for (Run run : runs) {
       TrainingLog log = run.log().orElseThrow();
-      for (String gate : Curves.named(log, "gate.")) {
-        arrays.put(
-            "%s_seed%d_%s".formatted(run.variant().name(), run.seed(), gate), Curves.of(log, gate));
+      for (String gate : Curves.named(log, GATE)) {
+        arrays.put("%s_seed%d_%s".formatted(run.name(), run.seed(), gate), Curves.of(log, gate));
       }
     }
     return arrays;

@@ -1,26 +1,21 @@
 package dev.fathom.refine.study;
 
-import dev.fathom.FathomException;
+import static java.util.stream.Collectors.toSet;
+
 import dev.fathom.data.PromptTemplate;
-import dev.fathom.edit.Edit;
-import dev.fathom.edit.EditFile;
-import dev.fathom.edit.Edits;
 import dev.fathom.evaluate.ItemDirectory;
 import dev.fathom.evaluate.reasoning.ReasoningEvaluation;
 import dev.fathom.evaluate.reasoning.TestSet;
-import dev.fathom.model.LanguageModel;
 import dev.fathom.model.Transformer;
 import dev.fathom.refine.InstructionRows;
-import dev.fathom.refine.MixtureModel;
 import dev.fathom.refine.Mod;
 import dev.fathom.refine.ParameterCount;
 import dev.fathom.refine.Refinement;
 import dev.fathom.refine.Refiner;
+import dev.fathom.refine.Tuned;
 import dev.fathom.text.Tokenizer;
 import dev.fathom.train.Trainer;
 import dev.fathom.train.TrainingLog;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -29,7 +24,6 @@ import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.function.Consumer;
-import org.jspecify.annotations.Nullable;
 
 /// Trains variants of one model on one set of data and asks each the same test: the loop that every
 /// study of refinement is. Whatever is done stays in a directory, `variant-seedN/train` and
@@ -41,6 +35,12 @@ import org.jspecify.annotations.Nullable;
 /// List<Study.Run> runs = study.run(variants, progress -> {});
 /// ```
 public final class Study {
+  /// Within a run's folder: what it learnt.
+  static final String TRAIN = "train";
+
+  /// Within a run's folder: what it answered.
+  static final String TEST = "test";
+
   private final Transformer model;
   private final Tokenizer tokenizer;
   private final Subject subject;
@@ -111,9 +111,6 @@ public final class Study {
   /// @param method what is learnt; empty for the model as it is
   /// @param layers the model is used as if it ended after so many blocks; 0 for all
   public record Variant(String name, String title, Optional<Refinement.Config> method, int layers) {
-    /// The model as it is.
-    public static final Variant BASE = new Variant("base", "base", Optional.empty(), 0);
-
     public static Variant of(String name, String title, Refinement.Config method) {
       return new Variant(name, title, Optional.of(method), 0);
     }
@@ -126,15 +123,40 @@ public final class Study {
 
   /// What one run showed.
   ///
+  /// @param name of its variant, in file names
+  /// @param title of its variant, in tables
+  /// @param mod its mixture; empty without one
   /// @param log of its training; empty for the base
   /// @param counts what it learnt; empty for the base
   /// @param answers whether each item was answered rightly, by key; none where nothing was asked
   public record Run(
-      Variant variant,
+      String name,
+      String title,
+      Optional<Mod.Config> mod,
       long seed,
       Optional<TrainingLog> log,
       Optional<ParameterCount> counts,
       SequencedMap<String, Boolean> answers) {
+    private static Run of(
+        Variant variant,
+        long seed,
+        Optional<Refiner.Outcome> outcome,
+        SequencedMap<String, Boolean> answers) {
+      return new Run(
+          variant.name,
+          variant.title,
+          variant.method.flatMap(Refinement.Config::mod),
+          seed,
+          outcome.map(Refiner.Outcome::log),
+          outcome.map(Refiner.Outcome::counts),
+          answers);
+    }
+
+    /// The same as if nothing had been asked.
+    Run withoutAnswers() {
+      return new Run(name, title, mod, seed, log, counts, new LinkedHashMap<>());
+    }
+
     /// The last loss on held-out rows, of the model as it would be used; NaN for the base.
     public double heldOut() {
       return log.filter(found -> !found.evaluations().isEmpty())
@@ -151,10 +173,15 @@ public final class Study {
     return subject.name;
   }
 
+  /// What a run's folder is called, up to the seed.
+  static String seeded(String variant) {
+    return variant + "-seed";
+  }
+
   /// Trains and asks what is not done yet.
   ///
   /// @param listener is told what is being done
-  /// @throws FathomException as [Refiner] and [ReasoningEvaluation]
+  /// @throws dev.fathom.FathomException as [Refiner] and [ReasoningEvaluation]
   public List<Run> run(List<Variant> variants, Consumer<String> listener) {
     var runs = new ArrayList<Run>();
     int most = // late layers of any mixture: all share one file of streams
@@ -173,13 +200,13 @@ public final class Study {
   }
 
   private Run run(Variant variant, long seed, int most, Consumer<String> listener) {
-    String name =
-        variant.method.isEmpty() ? variant.name : variant.name + "-seed" + Long.toString(seed);
+    String name = variant.method.isEmpty() ? variant.name : seeded(variant.name) + seed;
     Path folder = directory.resolve(subject.name).resolve(name);
     Transformer used = variant.layers == 0 ? model : model.upTo(variant.layers);
     if (variant.method.isEmpty()) {
-      return new Run(
-          variant, seed, Optional.empty(), Optional.empty(), asked(used, null, folder, listener));
+      try (var base = Tuned.of(used, List.of(), Optional.empty())) {
+        return Run.of(variant, seed, Optional.empty(), asked(base, folder, listener));
+      }
     }
     Refinement.Config method = variant.method.get().withSeed(seed);
     InstructionRows.Drawn rows = subject.rows.of(seed);
@@ -194,49 +221,30 @@ public final class Study {
             .run(
                 rows.learnt(),
                 rows.heldOut(),
-                folder.resolve("train"),
+                folder.resolve(TRAIN),
                 now ->
                     listener.accept(
                         "%s %s: step %d of %d, loss %.3f"
                             .formatted(subject.name, name, now.step(), now.steps(), now.loss())));
-    List<Edit> edits =
-        outcome.lora().isPresent()
-            ? List.of(EditFile.read(folder.resolve("train").resolve(Refiner.LORA)))
-            : List.of();
-    try (Transformer edited = Edits.apply(used, edits)) {
-      return new Run(
-          variant,
-          seed,
-          Optional.of(outcome.log()),
-          Optional.of(outcome.counts()),
-          asked(edited, outcome.mod().orElse(null), folder, listener));
+    try (var tuned = Tuned.of(used, outcome)) {
+      return Run.of(variant, seed, Optional.of(outcome), asked(tuned, folder, listener));
     }
   }
 
-  private SequencedMap<String, Boolean> asked(
-      Transformer edited, @Nullable Path mod, Path folder, Consumer<String> listener) {
+  private SequencedMap<String, Boolean> asked(Tuned tuned, Path folder, Consumer<String> listener) {
     var answers = new LinkedHashMap<String, Boolean>();
-    if (subject.test.isEmpty()) {
-      return answers;
-    }
-    if (mod == null) {
-      ask(edited, folder, listener, answers);
-      return answers;
-    }
-    try (Mod mixture = Mod.open(mod, edited)) {
-      ask(MixtureModel.of(edited, mixture), folder, listener, answers);
-      return answers;
-    }
+    subject.test.ifPresent(test -> ask(test, tuned, folder, listener, answers));
+    return answers;
   }
 
   private void ask(
-      LanguageModel speaker,
+      TestSet test,
+      Tuned tuned,
       Path folder,
       Consumer<String> listener,
       SequencedMap<String, Boolean> answers) {
-    TestSet test = subject.test.orElseThrow();
     var decided = new LinkedHashMap<String, String>();
-    decided.put("model", speaker.card().sha256().get());
+    decided.put("model", tuned.transformer().card().sha256().get());
     decided.put("template", settings.template.text());
     decided.put("most tokens", Integer.toString(settings.maxTokens));
     decided.put("batch", Integer.toString(settings.batch));
@@ -244,12 +252,11 @@ public final class Study {
         ReasoningEvaluation.Config.standard(settings.template, settings.stopIds)
             .withBatch(settings.batch)
             .withMaxTokens(settings.maxTokens);
-    Path asked = folder.resolve("test");
-    createFolders(asked);
+    Path asked = folder.resolve(TEST);
     try (var items = ItemDirectory.open(asked, decided)) {
       int[] done = {0};
       ReasoningEvaluation.run(
-          speaker,
+          tuned.speaker(),
           tokenizer,
           List.of(test),
           config,
@@ -260,16 +267,13 @@ public final class Study {
                 "%s %s: %d of %d answers"
                     .formatted(subject.name, folder.getFileName(), done[0], test.items().size()));
           });
-      items.forEach(item ->
-          answers.put(item.path("key").asString(""), item.path("correct").asBoolean(false)));
-    }
-  }
-
-  private static void createFolders(Path folder) {
-    try {
-      Files.createDirectories(folder);
-    } catch (IOException e) {
-      throw new FathomException(folder + ": cannot be made (" + e.getMessage() + ")", e);
+      var keys = test.items().stream().map(item -> item.key(test.task())).collect(toSet());
+      items.forEach(item -> { // which may have more, of a study with more or other items
+        String key = item.path("key").asString("");
+        if (keys.contains(key)) {
+          answers.put(key, item.path("correct").asBoolean(false));
+        }
+      });
     }
   }
 }

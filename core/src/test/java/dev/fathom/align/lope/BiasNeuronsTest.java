@@ -32,8 +32,7 @@ class BiasNeuronsTest {
     try (var scope = Scope.withoutGradients()) {
       double[] all = Arrays.stream(vectors).flatMapToDouble(Arrays::stream).toArray();
       Tensor values = Tensor.of(all, vectors.length, WIDTH).to(DType.F32);
-      Edit edit =
-          Edit.of(model, "planted", List.of(Change.Rows.inputs(out, neurons, values)));
+      Edit edit = Edit.of(model, "planted", List.of(Change.Rows.inputs(out, neurons, values)));
       return Edits.apply(model, List.of(edit));
     }
   }
@@ -69,8 +68,7 @@ class BiasNeuronsTest {
               product += v * directions.get(d)[i];
               square += v * v;
             }
-            assertThat(found[d * neurons + n])
-                .isCloseTo(product / Math.sqrt(square), within(1e-9));
+            assertThat(found[d * neurons + n]).isCloseTo(product / Math.sqrt(square), within(1e-9));
           }
         }
       }
@@ -93,8 +91,7 @@ class BiasNeuronsTest {
         product += gain[i] * first[i] * direction[i];
         square += gain[i] * first[i] * gain[i] * first[i];
       }
-      double found =
-          BiasNeurons.cosines(model, 1, Toys.matrix(List.of(direction))).toDoubles()[0];
+      double found = BiasNeurons.cosines(model, 1, Toys.matrix(List.of(direction))).toDoubles()[0];
       assertThat(found).isCloseTo(product / Math.sqrt(square), within(1e-9));
       // what passes forward and what is read backward is the same number
       Tensor theta = Toys.matrix(List.of(direction));

@@ -89,8 +89,7 @@ class CounterfactualPairsTest {
     var pairs =
         CounterfactualPairs.of(
             fitting(
-                Fittings.GENDER,
-                item("nurse", "so the man sings loud", "so the woman sings low")),
+                Fittings.GENDER, item("nurse", "so the man sings loud", "so the woman sings low")),
             10);
     assertThat(texts(pairs))
         .containsExactly(

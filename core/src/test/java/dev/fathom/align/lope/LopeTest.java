@@ -132,8 +132,7 @@ class LopeTest {
           for (double[] direction : directions) {
             assertThat(Toys.dot(stream, direction)).isCloseTo(0, within(1e-6));
           }
-          double[] along =
-              Tensor.of(old, 1, old.length).matmul(q.transpose(0, 1)).toDoubles();
+          double[] along = Tensor.of(old, 1, old.length).matmul(q.transpose(0, 1)).toDoubles();
           double kept = Toys.dot(now, now);
           assertThat(kept).isLessThanOrEqualTo(Toys.dot(old, old));
           assertThat(Toys.dot(old, old) - kept).isCloseTo(Toys.dot(along, along), within(1e-6));
@@ -160,11 +159,9 @@ class LopeTest {
   @Test
   void ofOneProbeBothFormsAreTheSame() {
     try (var model = Fittings.load("llama", DType.F32);
-        var projected =
-            Edits.apply(model, List.of(edit(Lope.editOnly(), model, layers(1))));
+        var projected = Edits.apply(model, List.of(edit(Lope.editOnly(), model, layers(1))));
         var thesis =
-            Edits.apply(
-                model, List.of(edit(Lope.thesis().withStrength(0), model, layers(1))))) {
+            Edits.apply(model, List.of(edit(Lope.thesis().withStrength(0), model, layers(1))))) {
       for (int neuron : NEURONS) {
         assertThat(vector(thesis, 0, neuron))
             .containsExactly(vector(projected, 0, neuron), within(1e-7));
@@ -197,8 +194,7 @@ class LopeTest {
   void theGreatestEigenvalueIsThatOfTheSumOfProducts() {
     List<double[]> two = Toys.directions(2, 4);
     double cosine = Math.abs(Toys.dot(two.getFirst(), two.getLast()));
-    assertThat(layer(0, two, NEURONS).largestEigenvalue())
-        .isCloseTo(1 + cosine, within(1e-12));
+    assertThat(layer(0, two, NEURONS).largestEigenvalue()).isCloseTo(1 + cosine, within(1e-12));
     List<double[]> seven = Toys.directions(7, 5);
     double[] x = Toys.directions(1, 6).getFirst(); // by powers of Σ θθᵀ
     double length = 0;
@@ -226,7 +222,8 @@ class LopeTest {
   private static List<Integer> extreme(double[] means, boolean largest) {
     return IntStream.range(0, means.length)
         .boxed()
-        .sorted((a, b) -> Double.compare(means[a], means[b]) * (largest ? -1 : 1))
+        .sorted((a, b) ->
+            largest ? Double.compare(means[b], means[a]) : Double.compare(means[a], means[b]))
         .limit(4)
         .toList();
   }
@@ -259,8 +256,7 @@ class LopeTest {
       List<double[]> directions = Toys.directions(2, 8);
       Layer layer = layer(1, directions, chosen);
       double gamma = 1.5;
-      Edit edit =
-          Lope.adjustOnly().withStrength(gamma).edit(fitting, List.of(layer));
+      Edit edit = Lope.adjustOnly().withStrength(gamma).edit(fitting, List.of(layer));
       assertThat(edit.changes()).hasSize(1).allMatch(Change.Bias.class::isInstance);
       double[] mean = layer.mean();
       double length = Math.sqrt(Toys.dot(mean, mean));
@@ -274,8 +270,7 @@ class LopeTest {
           assertThat(shift).isCloseTo(-gamma * alpha * length, within(1e-5));
         }
         Tensor step = Tensor.of(mean, mean.length).to(DType.F32);
-        double[] hooked =
-            Toys.logits(model, Taps.add(Slice.of(site), step, -gamma * alpha));
+        double[] hooked = Toys.logits(model, Taps.add(Slice.of(site), step, -gamma * alpha));
         assertThat(Toys.logits(edited)).containsExactly(hooked, within(1e-4));
         assertThat(Toys.logits(edited)).isNotEqualTo(Toys.logits(model));
       }
@@ -334,9 +329,7 @@ class LopeTest {
       Fitting fitting = Fittings.of(model, Fittings.GENDER);
       Lope nobody = Lope.standard().with(new Acting.Reading(new SpanRule.Threshold(1)));
       for (Lope lope : List.of(Lope.allProbes().withNeurons(0), nobody)) {
-        assertThat(lope.layers(fitting))
-            .hasSize(3)
-            .allMatch(layer -> layer.neurons().isEmpty());
+        assertThat(lope.layers(fitting)).hasSize(3).allMatch(layer -> layer.neurons().isEmpty());
         Edit edit = edit(lope.fit(fitting));
         assertThat(edit.changes()).isEmpty();
         Path file = folder.resolve("nothing.safetensors");

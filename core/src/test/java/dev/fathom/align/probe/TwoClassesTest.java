@@ -7,6 +7,7 @@ import dev.fathom.data.LabelledText;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 class TwoClassesTest {
@@ -14,7 +15,8 @@ class TwoClassesTest {
     return Stream.of(labels).map(label -> LabelledText.of("text", label)).toList();
   }
 
-  private static TwoClasses of(List<LabelledText> texts, String positive, String negative) {
+  private static TwoClasses of(
+      List<LabelledText> texts, @Nullable String positive, @Nullable String negative) {
     return TwoClasses.of(texts, Optional.ofNullable(positive), Optional.ofNullable(negative));
   }
 

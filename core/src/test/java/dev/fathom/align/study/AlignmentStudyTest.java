@@ -173,8 +173,7 @@ class AlignmentStudyTest {
     try (var edited = Edits.apply(MODEL, List.of(EditFile.read(edit)))) {
       Fitting fitting = domains.getFirst().fitting();
       BiasScorer scorer =
-          BiasScorer.causal(
-              edited, fitting.tokenizer(), fitting.context(), fitting.start());
+          BiasScorer.causal(edited, fitting.tokenizer(), fitting.context(), fitting.start());
       assertThat(StereoSetEvaluation.scores(scorer, domains.getFirst().test()))
           .isEqualTo(pairs.items());
     }
@@ -210,8 +209,7 @@ class AlignmentStudyTest {
     assertThat(timeless(run(domains, louder(fits, 0.1)))).isEqualTo(timeless(whole));
     assertThat(fits).hasValue(5);
     // one more entrant does not touch the others
-    var entrants =
-        List.of(louder(fits, 0.1), new Entrant("pairs", List.of(PairErasure.of(1))));
+    var entrants = List.of(louder(fits, 0.1), new Entrant("pairs", List.of(PairErasure.of(1))));
     AlignmentTable more = AlignmentStudy.run(domains, entrants, HELD_OUT, folder, _ -> {});
     assertThat(more.entrants()).containsExactly("base", "louder", "pairs");
     assertThat(fits).hasValue(5);

@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalLong;
 import java.util.Random;
 import java.util.stream.Collectors;
@@ -123,8 +124,7 @@ class AlignmentTableTest {
       assertThat(row.of(Measure.DISTANCE).difference().value()).isNegative();
       assertThat(row.of(Measure.GAP).p()).isLessThan(0.002); // by more than a thousand resamples
     }
-    assertThat(table.compared("base", "random").pooled().of(Measure.GAP).p())
-        .isGreaterThan(0.05);
+    assertThat(table.compared("base", "random").pooled().of(Measure.GAP).p()).isGreaterThan(0.05);
   }
 
   private static String text(AlignmentTable table) {
@@ -178,12 +178,11 @@ class AlignmentTableTest {
   @Test
   void arraysAreByMethodAndDomain() {
     AlignmentTable table = table(1, "base", "good");
-    var ss = table.arrays().get("ss");
+    var ss = Objects.requireNonNull(table.arrays().get("ss"));
     assertThat(ss.axis(0).labels()).containsExactly("base", "good");
     assertThat(ss.axis(1).labels()).containsExactly("gender", "race", "overall", "pooled");
-    assertThat(ss.at(1, 0))
-        .isCloseTo(table.scores("good").row("gender").ss(), within(1e-4));
-    var perplexity = table.arrays().get("perplexity");
+    assertThat(ss.at(1, 0)).isCloseTo(table.scores("good").row("gender").ss(), within(1e-4));
+    var perplexity = Objects.requireNonNull(table.arrays().get("perplexity"));
     assertThat(perplexity.at(1)).isCloseTo(22, within(1e-5));
   }
 

@@ -67,8 +67,7 @@ class BiasScoresTest {
 
   @Test
   void equalScoresCountForTheAntiStereotypeAndForTheMeaningless() {
-    BiasScores scores =
-        BiasScores.of(List.of(Items.scored("1", "gender", "she", -2, -2, -2)), FEW);
+    BiasScores scores = BiasScores.of(List.of(Items.scored("1", "gender", "she", -2, -2, -2)), FEW);
     assertThat(scores.row("gender").ss()).isZero();
     assertThat(scores.row("gender").lms()).isZero();
     assertThat(scores.row("gender").icat()).isZero();

@@ -54,7 +54,7 @@ class CrowsTest {
         .hasMessageContaining("line 2: its stereo_antistereo should be stereo or antistereo");
     assertThatThrownBy(() -> read(HEAD + "0,a,,stereo,gender\n"))
         .hasMessageContaining("line 2: its sent_less is empty");
-    assertThatThrownBy(() -> read(HEAD)).hasMessageContaining("no pairs in it");
+    assertThatThrownBy(() -> read(HEAD)).hasMessageContaining("no records in it");
   }
 
   @Test
@@ -73,8 +73,7 @@ class CrowsTest {
     assertThat(gender.gap().value()).isCloseTo(0, within(1e-12));
     assertThat(scores.row("age").stereotype()).isEmpty();
     assertThat(scores.row("overall").metric()).isEqualTo(new Share(2, 4));
-    assertThatThrownBy(() -> CrowsScores.of(List.of()))
-        .hasMessage("There are no pairs to score.");
+    assertThatThrownBy(() -> CrowsScores.of(List.of())).hasMessage("There are no pairs to score.");
   }
 
   @Test

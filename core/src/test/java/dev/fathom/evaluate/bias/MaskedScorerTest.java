@@ -53,8 +53,7 @@ class MaskedScorerTest {
     try (var model = load(name)) {
       var item =
           Items.item("1", "gender", "she", "she is very BLANK now", "wise", "foolish", "sponge");
-      ScoredItem scored =
-          BiasScorer.masked(model, TOKENIZER).items(List.of(item)).getFirst();
+      ScoredItem scored = BiasScorer.masked(model, TOKENIZER).items(List.of(item)).getFirst();
       int she = PieceTokenizer.idOf("she");
       int[] is = pieces("is", "very", "now");
       double wise =
@@ -66,8 +65,7 @@ class MaskedScorerTest {
       assertThat(scored.stereotype()).isCloseTo(log2(wise), within(1e-4));
       int[] foolish = pieces("fool", "ish");
       double first =
-          probability(
-              model, new int[] {CLS, she, is[0], is[1], MASK, is[2], SEP}, 4, foolish[0]);
+          probability(model, new int[] {CLS, she, is[0], is[1], MASK, is[2], SEP}, 4, foolish[0]);
       double second =
           probability(
               model,
@@ -85,8 +83,7 @@ class MaskedScorerTest {
       ScoredItem scored = BiasScorer.masked(model, TOKENIZER).items(List.of(item)).getFirst();
       int[] row = {CLS, MASK, PieceTokenizer.idOf("or"), MASK, PieceTokenizer.idOf("he"), SEP};
       assertThat(scored.unrelated())
-          .isCloseTo(
-              log2(probability(model, row, 1, PieceTokenizer.idOf("what"))), within(1e-4));
+          .isCloseTo(log2(probability(model, row, 1, PieceTokenizer.idOf("what"))), within(1e-4));
     }
   }
 
@@ -139,10 +136,9 @@ class MaskedScorerTest {
       }
       assertThatThrownBy(() -> BiasScorer.masked(masked, new Numbers(50)))
           .hasMessageContaining("has a tokenizer without a mask token");
-      assertThatThrownBy(
-              () ->
-                  BiasScorer.masked(masked, TOKENIZER)
-                      .pairs(List.of(new CrowsPair(4, "age", true, "a b", "c d"))))
+      assertThatThrownBy(() ->
+              BiasScorer.masked(masked, TOKENIZER)
+                  .pairs(List.of(new CrowsPair(4, "age", true, "a b", "c d"))))
           .hasMessageContaining("pair 4: its sentences share no token");
     }
   }

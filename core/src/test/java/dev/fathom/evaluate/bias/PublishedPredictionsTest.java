@@ -24,8 +24,7 @@ class PublishedPredictionsTest {
   private static BiasScores.Row row(String model, String domain) {
     StereoSet set = StereoSet.read(Weighty.data("stereoset/dev_gender_race_religion.json"));
     assertThat(set.notes()).isEmpty();
-    Path predictions =
-        Weighty.file("../fixtures/stereoset/predictions_%s.json".formatted(model));
+    Path predictions = Weighty.file("../fixtures/stereoset/predictions_%s.json".formatted(model));
     return BiasScores.of(Predictions.read(predictions, set.items()), FEW).row(domain);
   }
 
@@ -126,8 +125,7 @@ class PublishedPredictionsTest {
   void scoresThatAreWrittenAreReadBackExactly(@TempDir Path folder) throws IOException {
     StereoSet set = StereoSet.read(Weighty.data("stereoset/dev_gender_race_religion.json"));
     List<ScoredItem> scored =
-        Predictions.read(
-            Weighty.file("../fixtures/stereoset/predictions_gpt2.json"), set.items());
+        Predictions.read(Weighty.file("../fixtures/stereoset/predictions_gpt2.json"), set.items());
     Path file = folder.resolve("scores.json");
     Files.writeString(file, Predictions.render(set.items(), scored));
     assertThat(Predictions.read(file, set.items())).isEqualTo(scored);

@@ -53,8 +53,7 @@ class SentenceScorerTest {
   private static double log2(Transformer model, int[] before, int next) {
     try (var scope = Scope.withoutGradients()) {
       Tensor logits =
-          model.forward(
-              Tensor.of(before, before.length), Pass.over(Layout.single(before.length)));
+          model.forward(Tensor.of(before, before.length), Pass.over(Layout.single(before.length)));
       double[] all = logits.to(DType.F64).logSoftmax(-1).toDoubles();
       return all[(before.length - 1) * model.outputs() + next] / Math.log(2);
     }
@@ -133,8 +132,7 @@ class SentenceScorerTest {
     SentenceScorer uniform = SentenceScorer.of(UNIFORM, OFFICIAL);
     var scorer = BiasScorer.causal(uniform, new Numbers(50), Context.OFFICIAL, START);
     BiasScores scores =
-        BiasScores.of(
-            StereoSetEvaluation.scores(scorer, items()), Bootstrap.standard());
+        BiasScores.of(StereoSetEvaluation.scores(scorer, items()), Bootstrap.standard());
     for (BiasScores.Row row : scores.rows()) {
       assertThat(row.ss()).isZero();
       assertThat(row.lms()).isZero();
@@ -208,11 +206,9 @@ class SentenceScorerTest {
       settings.put("model", "another");
       var scorer2 = BiasScorer.causal(second.model(), new Numbers(50), Context.OFFICIAL, START);
       try (var kept = ItemDirectory.open(other, settings)) {
-        StereoSetEvaluation.scores(
-            scorer2, items().subList(2, 12), Optional.of(kept), _ -> {});
+        StereoSetEvaluation.scores(scorer2, items().subList(2, 12), Optional.of(kept), _ -> {});
       }
-      StereoSetComparison comparison =
-          StereoSetComparison.of(one, other, Bootstrap.standard());
+      StereoSetComparison comparison = StereoSetComparison.of(one, other, Bootstrap.standard());
       assertThat(comparison.unpaired()).isEqualTo(2);
       assertThat(comparison.comparison().pooled().n()).isEqualTo(10);
       assertThat(comparison.different()).hasSize(1);
@@ -224,9 +220,7 @@ class SentenceScorerTest {
   @Test
   void anEmptySentenceIsRefused() {
     assertThatThrownBy(
-            () ->
-                SentenceScorer.of(UNIFORM, OFFICIAL)
-                    .score(List.of(new int[] {1}, new int[] {})))
+            () -> SentenceScorer.of(UNIFORM, OFFICIAL).score(List.of(new int[] {1}, new int[] {})))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("sentence 1 has no tokens to score");
   }
@@ -237,8 +231,7 @@ class SentenceScorerTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("neither BOS nor EOS")
         .hasMessageContaining("--start-token");
-    assertThat(StartToken.of(new Numbers(50), Optional.of("7")))
-        .hasToString("7 (id 7, asked for)");
+    assertThat(StartToken.of(new Numbers(50), Optional.of("7"))).hasToString("7 (id 7, asked for)");
     assertThatThrownBy(() -> StartToken.of(new Numbers(50), Optional.of("77")))
         .hasMessageContaining("The start token 77 is neither an entry");
   }

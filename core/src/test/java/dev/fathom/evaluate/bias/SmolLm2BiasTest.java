@@ -32,16 +32,14 @@ class SmolLm2BiasTest {
   @Test
   void scoresAndCountsAreThoseOfTheReference() throws IOException {
     JsonNode reference =
-        JsonMapper.shared()
-            .readTree(Files.readString(References.path("smollm2/bias_gender.json")));
+        JsonMapper.shared().readTree(Files.readString(References.path("smollm2/bias_gender.json")));
     StereoSet gender =
         StereoSet.read(Weighty.data("stereoset/dev_gender_race_religion.json"))
             .of(List.of("gender"));
     List<CrowsPair> pairs =
         CrowsPair.of(
             CrowsPair.read(Weighty.data("crows/crows_pairs_anonymized.csv")), List.of("gender"));
-    Tokenizer tokenizer =
-        Tokenizers.load(Weighty.file("smollm2-tokenizer"));
+    Tokenizer tokenizer = Tokenizers.load(Weighty.file("smollm2-tokenizer"));
     StartToken start = StartToken.of(tokenizer);
     assertThat(start.id()).isEqualTo(reference.path("start_token_id").asInt());
     try (var model = Models.load(Weighty.smolLm2(), DType.F32)) {

@@ -274,8 +274,7 @@ class StereoSetFileTest {
 
   @Test
   void theFilledWordStandsWhereTheBlankStands() {
-    var item =
-        Items.item("1", "gender", "she", "She BLANKed \"BLANK\", twice.", "x", "y", "z");
+    var item = Items.item("1", "gender", "she", "She BLANKed \"BLANK\", twice.", "x", "y", "z");
     assertThat(item.filled(item.stereotype())).isEqualTo("x");
     var attached =
         Items.item("2", "race", "Roman", "The Roman BLANKed them.", "attack", "help", "hat");

@@ -106,8 +106,7 @@ class RankedEvaluationTest {
     assertThat(List.of(row.both(), row.onlyFirst(), row.onlySecond(), row.neither()))
         .containsExactly(1, 0, 2, 0);
     assertThat(found.unpaired()).isEqualTo(1);
-    assertThat(found.different())
-        .containsExactly(new DifferentSetting("model", "bad", "good"));
+    assertThat(found.different()).containsExactly(new DifferentSetting("model", "bad", "good"));
     assertThat(found.views().toString()).contains("0.500", "1 items are in one run only");
     assertThat(Objects.requireNonNull(found.arrays().get("only_second")).integerAt(0)).isEqualTo(2);
   }

@@ -1,0 +1,40 @@
+package dev.fathom.align.baseline;
+
+import dev.fathom.align.Fitting;
+import dev.fathom.align.probe.Features;
+import dev.fathom.evaluate.bias.SentenceScorer;
+import dev.fathom.model.Site;
+import dev.fathom.model.Slice;
+import dev.fathom.tensor.DType;
+import dev.fathom.tensor.Scope;
+import dev.fathom.tensor.Tensor;
+import java.util.List;
+
+/// What a model makes of texts, one vector each: the mean over a text's own tokens.
+final class States {
+  private States() {}
+
+  /// F64 `[texts, width]`, in the current scope. Kept in the fitting's cache, if it has one.
+  static Tensor of(Fitting fitting, List<String> texts, Site site) {
+    var slice = Slice.of(site);
+    var config = Features.Config.of(List.of(slice));
+    boolean begins =
+        fitting.context() == SentenceScorer.Context.BOS
+            && fitting.tokenizer().specials().bos().isPresent();
+    var reading = begins ? config.startToken(true) : config;
+    List<Features.Text> read = texts.stream().map(Features.Text::of).toList();
+    try (var scope = Scope.withoutGradients();
+        var features =
+            fitting.cache().isPresent()
+                ? Features.cached(
+                    fitting.model(),
+                    fitting.tokenizer(),
+                    read,
+                    reading,
+                    fitting.cache().get(),
+                    _ -> {})
+                : Features.of(fitting.model(), fitting.tokenizer(), read, reading, _ -> {})) {
+      return scope.escape(features.at(slice).to(DType.F64));
+    }
+  }
+}

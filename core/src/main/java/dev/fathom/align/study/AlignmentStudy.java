@@ -119,7 +119,7 @@ public final class AlignmentStudy {
     var outcomes = new ArrayList<Outcome>();
     domains.forEach(domain -> study.run(domain, outcomes, done));
     Fitting first = domains.getFirst().fitting();
-    return new AlignmentTable(
+    return AlignmentTable.of(
         Provenances.of(
             first.model(),
             (System.nanoTime() - start) / 1e9,

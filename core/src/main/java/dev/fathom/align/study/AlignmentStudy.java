@@ -182,6 +182,7 @@ public final class AlignmentStudy {
       Path own = folder.resolve(entrant.name());
       tell.accept(kept(own, domain, entrant.settings(), () -> made(trying, entrant, own)));
     }
+    domain.fitting.shared().forget(); // may be large, and serves no other domain
   }
 
   private static Outcome made(Trying trying, Entrant entrant, Path folder) {

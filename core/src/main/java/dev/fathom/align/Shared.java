@@ -5,7 +5,7 @@ import java.util.Map;
 import java.util.function.Supplier;
 
 /// What methods found about one [Fitting], each thing once, so that the settings of a method share
-/// what does not depend on them. Freed with the fitting. Used by one thread.
+/// what does not depend on them. Freed with the fitting, or before ([#forget]). Used by one thread.
 public final class Shared {
   private final Map<Object, Object> found = new HashMap<>();
 
@@ -20,5 +20,10 @@ public final class Shared {
       found.put(key, known);
     }
     return (T) known;
+  }
+
+  /// Frees what was found; whoever asks for it again finds it again.
+  public void forget() {
+    found.clear();
   }
 }

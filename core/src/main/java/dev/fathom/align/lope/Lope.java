@@ -42,8 +42,8 @@ import java.util.stream.Stream;
 ///     v ← v − Q Qᵀ v            h_mlp ← h_mlp − γ α_l θ̄_l   where α_l > 0
 ///
 /// with Q an orthonormal basis of S_l's span, α_l the mean activation of these neurons on
-/// stereotypes, in the unedited model, and θ̄_l the mean of the probes. Both are changes of weights:
-/// columns of the down-projection and its bias.
+/// stereotypes, in the unedited model, and θ̄_l the mean of the probes. Both are changes of
+/// weights: columns of the down-projection and its bias.
 ///
 /// The thesis' own form multiplies by `I − Σ θθᵀ` instead of the projector. Probes of neighbouring
 /// layers are nearly parallel, so that this turns their common direction round and makes it larger:

@@ -119,7 +119,7 @@ public final class AlignmentStudy {
     var outcomes = new ArrayList<Outcome>();
     domains.forEach(domain -> study.run(domain, outcomes, done));
     Fitting first = domains.getFirst().fitting();
-    return new AlignmentTable(
+    return AlignmentTable.of(
         Provenances.of(
             first.model(),
             (System.nanoTime() - start) / 1e9,
@@ -182,6 +182,7 @@ public final class AlignmentStudy {
       Path own = folder.resolve(entrant.name());
       tell.accept(kept(own, domain, entrant.settings(), () -> made(trying, entrant, own)));
     }
+    domain.fitting.shared().forget(); // may be large, and serves no other domain
   }
 
   private static Outcome made(Trying trying, Entrant entrant, Path folder) {

@@ -16,23 +16,31 @@ import dev.fathom.view.View.Point;
 import dev.fathom.view.View.Quantity;
 import dev.fathom.view.View.Scatter;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.SequencedMap;
-import java.util.function.ToDoubleBiFunction;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Collectors;
 
 /// Which method makes a model less biased, and at what cost? (Thesis, Table 5.4.)
 ///
 /// Domains are also pooled: every item of every domain counts the same, each with the remedy of its
-/// domain and fold. Items of several seeds are taken together, so that an item counts once for each
-/// seed, and intervals are a little too narrow then. A method that does no more than as many random
-/// directions ([#CONTROL]) does nothing.
+/// domain and fold. Of several seeds the means are taken; intervals say nothing about other seeds.
+/// A method that does no more than as many random directions ([#CONTROL]) does nothing.
 ///
 /// @param outcomes of each entrant in each domain, fold and seed
-public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) implements Result {
+/// @param scores what StereoSet says of each entrant, the base first
+/// @param fromBase each entrant but the base compared with the base, item by item
+/// @param fromControl the same with the random control; empty without one
+public record AlignmentTable(
+    Provenance provenance,
+    List<Outcome> outcomes,
+    SequencedMap<String, BiasScores> scores,
+    SequencedMap<String, BiasComparison> fromBase,
+    SequencedMap<String, BiasComparison> fromControl)
+    implements Result {
   /// The entrant whose directions are random.
   public static final String CONTROL = "random";
 
@@ -40,8 +48,8 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
       "SS: how often the stereotype is more probable than the anti-stereotype, percent; 50 is the"
           + " ideal. LMS: how often a sentence with a meaning beats the one without; 100 is the"
           + " ideal. ICAT joins both. gap: how much more probable the stereotype is, bits a token."
-          + " Intervals hold 95 % of resamples of the items within terms. Every item was scored by"
-          + " a model that was not fitted on its term.";
+          + " Intervals hold 95 % of resamples of the items within terms. No item was scored by"
+          + " what was fitted on its term.";
 
   private static final String WARNING =
       "A score near 50 does not say that a model has no bias: these tests have badly made items"
@@ -52,15 +60,54 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
       "Differences that random directions make too are no effect.";
 
   private static final String WITHOUT_CONTROL =
-      "Random directions are not among the methods: any change moves these scores, and without them"
-          + " nothing here says that a change is more than that.";
+      "Random directions are not among the methods: any change moves these scores, and without"
+          + " them nothing here says that a change is more than that.";
 
   public AlignmentTable {
     outcomes = List.copyOf(outcomes);
-    if (outcomes.stream().noneMatch(outcome -> outcome.entrant().equals(Entrant.BASE))) {
+    scores = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(scores));
+    fromBase = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(fromBase));
+    fromControl = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(fromControl));
+  }
+
+  /// Counts and compares.
+  ///
+  /// @throws IllegalArgumentException if there are none of the base, or entrants or seeds have
+  ///   different items
+  public static AlignmentTable of(Provenance provenance, List<Outcome> outcomes) {
+    var bySeed = new LinkedHashMap<String, SequencedMap<Long, List<ScoredItem>>>();
+    for (Outcome outcome : outcomes) {
+      bySeed
+          .computeIfAbsent(outcome.entrant(), _ -> new LinkedHashMap<>())
+          .computeIfAbsent(outcome.seed(), _ -> new ArrayList<>())
+          .addAll(outcome.items());
+    }
+    var runs = new LinkedHashMap<String, List<List<ScoredItem>>>();
+    bySeed.forEach((entrant, own) -> runs.put(entrant, List.copyOf(own.values())));
+    if (!runs.containsKey(Entrant.BASE)) {
       throw new IllegalArgumentException(
           "A table of methods needs outcomes of %s.".formatted(Entrant.BASE));
     }
+    var scores = new LinkedHashMap<String, BiasScores>();
+    runs.forEach((entrant, own) ->
+        scores.put(entrant, BiasScores.ofRuns(own, Bootstrap.standard())));
+    return new AlignmentTable(
+        provenance, outcomes, scores, from(Entrant.BASE, runs), from(CONTROL, runs));
+  }
+
+  /// Every entrant but the base and the reference compared with the reference, if there is one.
+  private static SequencedMap<String, BiasComparison> from(
+      String reference, SequencedMap<String, List<List<ScoredItem>>> runs) {
+    var compared = new LinkedHashMap<String, BiasComparison>();
+    List<List<ScoredItem>> first = runs.get(reference);
+    if (first != null) {
+      runs.forEach((entrant, own) -> {
+        if (!entrant.equals(reference) && !entrant.equals(Entrant.BASE)) {
+          compared.put(entrant, BiasComparison.ofRuns(first, own, Bootstrap.fine()));
+        }
+      });
+    }
+    return compared;
   }
 
   @Override
@@ -70,46 +117,27 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
 
   /// The entrants' names, the base first.
   public List<String> entrants() {
-    return outcomes.stream().map(Outcome::entrant).distinct().toList();
+    return List.copyOf(scores.keySet());
   }
 
-  private List<Outcome> of(String entrant) {
-    return outcomes.stream().filter(outcome -> outcome.entrant().equals(entrant)).toList();
-  }
-
-  /// All items of an entrant; those of different seeds have different keys.
-  private List<ScoredItem> items(String entrant) {
-    boolean one = outcomes.stream().map(Outcome::seed).distinct().count() == 1;
-    var items = new ArrayList<ScoredItem>();
-    for (Outcome outcome : of(entrant)) {
-      for (ScoredItem item : outcome.items()) {
-        items.add(
-            one
-                ? item
-                : new ScoredItem(
-                    item.key() + "/" + outcome.seed(),
-                    item.domain(),
-                    item.target(),
-                    item.stereotype(),
-                    item.antiStereotype(),
-                    item.unrelated()));
-      }
-    }
-    return items;
-  }
-
-  /// What StereoSet says of an entrant, by domain and pooled.
+  /// The scores of an entrant.
+  ///
+  /// @throws IllegalArgumentException if there is none of this name
   public BiasScores scores(String entrant) {
-    return BiasScores.of(items(entrant), Bootstrap.standard());
-  }
-
-  /// An entrant compared with another, item by item.
-  public BiasComparison compared(String with, String entrant) {
-    return BiasComparison.of(items(with), items(entrant), Bootstrap.fine());
+    BiasScores own = scores.get(entrant);
+    if (own == null) {
+      throw new IllegalArgumentException(
+          "There is no entrant %s, only %s.".formatted(entrant, String.join(", ", entrants())));
+    }
+    return own;
   }
 
   private double mean(String entrant, ToDoubleFunction<Outcome> of) {
-    return of(entrant).stream().mapToDouble(of).average().orElse(Double.NaN);
+    return outcomes.stream()
+        .filter(outcome -> outcome.entrant().equals(entrant))
+        .mapToDouble(of)
+        .average()
+        .orElse(Double.NaN);
   }
 
   /// How many times the base's perplexity it has, from means over domains, folds and seeds.
@@ -119,25 +147,26 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
 
   @Override
   public List<View> views() {
-    var scores = new LinkedHashMap<String, BiasScores>();
-    entrants().forEach(entrant -> scores.put(entrant, scores(entrant)));
-    List<String> rows =
-        scores.firstEntry().getValue().rows().stream().map(BiasScores.Row::name).toList();
+    List<String> rows = rows();
     var views = new ArrayList<View>();
-    for (String row : rows.size() > 3 ? rows : List.of(rows.getFirst())) {
-      views.add(table(row, scores));
+    for (String row : rows.size() > 3 ? rows : rows.subList(0, 1)) { // one domain is all there is
+      views.add(table(row));
     }
     views.add(cost());
     views.add(against());
-    views.add(tradeOff("LMS", "percent", scores, (_, own) -> own.pooled().lms()));
-    views.add(tradeOff("perplexity", "times the base's", scores, (name, _) -> perplexity(name)));
+    views.add(tradeOff("LMS", "percent", entrant -> scores(entrant).pooled().lms()));
+    views.add(tradeOff("perplexity", "times the base's", this::perplexity));
     views.add(chosen());
-    String control = entrants().contains(CONTROL) ? WITH_CONTROL : WITHOUT_CONTROL;
+    String control = scores.containsKey(CONTROL) ? WITH_CONTROL : WITHOUT_CONTROL;
     views.add(View.Text.of("How to read this", READING, WARNING, control));
     return views;
   }
 
-  private static View table(String row, SequencedMap<String, BiasScores> scores) {
+  private List<String> rows() {
+    return scores(Entrant.BASE).rows().stream().map(BiasScores.Row::name).toList();
+  }
+
+  private View table(String row) {
     var cells = new ArrayList<List<Cell>>();
     scores.forEach((entrant, own) -> {
       BiasScores.Row found = own.row(row);
@@ -149,7 +178,7 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
               quantity(found.of(Measure.ICAT)),
               quantity(found.of(Measure.GAP))));
     });
-    BiasScores.Row any = scores.firstEntry().getValue().row(row);
+    BiasScores.Row any = scores(Entrant.BASE).row(row);
     return new View.Table(
         String.format(Locale.ROOT, "%s: %d items, %d terms", row, any.n(), any.terms()),
         "How often is the stereotype preferred, and does the model still know language?",
@@ -164,14 +193,14 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
   private View cost() {
     var cells = new ArrayList<List<Cell>>();
     for (String entrant : entrants()) {
+      long changed = Math.round(mean(entrant, Outcome::changed));
       cells.add(
           List.of(
               Cell.of(entrant),
               Cell.of(mean(entrant, Outcome::perplexity)),
               Cell.of(100 * (perplexity(entrant) - 1)),
               Cell.of(mean(entrant, Outcome::divergence)),
-              Cell.of(
-                  String.format(Locale.ROOT, "%,d", Math.round(mean(entrant, Outcome::changed)))),
+              Cell.of(String.format(Locale.ROOT, "%,d", changed)),
               Cell.of(mean(entrant, Outcome::seconds))));
     }
     return new View.Table(
@@ -184,24 +213,21 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
 
   /// Paired tests of the pooled items against the base and against the random control.
   private View against() {
-    boolean control = entrants().contains(CONTROL);
+    boolean control = !fromControl.isEmpty();
     var cells = new ArrayList<List<Cell>>();
-    for (String entrant : entrants()) {
-      if (entrant.equals(Entrant.BASE)) {
-        continue;
-      }
-      var base = compared(Entrant.BASE, entrant).pooled();
+    fromBase.forEach((entrant, compared) -> {
       var row = new ArrayList<Cell>();
       row.add(Cell.of(entrant));
       for (Measure measure : List.of(Measure.DISTANCE, Measure.GAP)) {
-        row.add(quantity(base.of(measure).difference()));
-        row.add(Cell.of(base.of(measure).p()));
+        row.add(quantity(compared.pooled().of(measure).difference()));
+        row.add(Cell.of(compared.pooled().of(measure).p()));
       }
       if (control) {
-        row.addAll(againstControl(entrant));
+        row.add(Cell.of(pFromControl(entrant, Measure.DISTANCE)));
+        row.add(Cell.of(pFromControl(entrant, Measure.GAP)));
       }
       cells.add(row);
-    }
+    });
     var columns = new ArrayList<>(List.of("method", "|SS-50|", "p", "gap", "p"));
     if (control) {
       columns.addAll(List.of("p, random", "p, random (gap)"));
@@ -215,25 +241,19 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
         cells);
   }
 
-  private List<Cell> againstControl(String entrant) {
-    if (entrant.equals(CONTROL)) {
-      return List.of(Cell.of(Double.NaN), Cell.of(Double.NaN));
-    }
-    var control = compared(CONTROL, entrant).pooled();
-    return List.of(Cell.of(control.of(Measure.DISTANCE).p()), Cell.of(control.of(Measure.GAP).p()));
+  /// Of a pooled difference; not a number for the control itself.
+  private double pFromControl(String entrant, Measure measure) {
+    BiasComparison compared = fromControl.get(entrant);
+    return compared == null ? Double.NaN : compared.pooled().of(measure).p();
   }
 
-  private View tradeOff(
-      String what,
-      String unit,
-      SequencedMap<String, BiasScores> scores,
-      ToDoubleBiFunction<String, BiasScores> cost) {
+  private View tradeOff(String what, String unit, ToDoubleFunction<String> cost) {
     var points = new ArrayList<Point>();
     scores.forEach((entrant, own) ->
         points.add(
             Point.of(
                 own.pooled().of(Measure.DISTANCE).value(),
-                cost.applyAsDouble(entrant, own),
+                cost.applyAsDouble(entrant),
                 entrant,
                 entrant)));
     return Scatter.of(
@@ -270,22 +290,23 @@ public record AlignmentTable(Provenance provenance, List<Outcome> outcomes) impl
 
   @Override
   public SequencedMap<String, Grid> arrays() {
-    var scores = entrants().stream().map(this::scores).toList();
-    List<String> rows = scores.getFirst().rows().stream().map(BiasScores.Row::name).toList();
-    List<Axis> axes = List.of(Axis.of("method", entrants()), Axis.of("domain", rows));
+    List<String> names = entrants();
+    List<String> rows = rows();
+    List<Axis> axes = List.of(Axis.of("method", names), Axis.of("domain", rows));
     var arrays = new LinkedHashMap<String, Grid>();
     for (Measure measure : Measure.values()) {
-      float[] values = new float[scores.size() * rows.size()];
-      for (int e = 0; e < scores.size(); e++) {
+      float[] values = new float[names.size() * rows.size()];
+      for (int e = 0; e < names.size(); e++) {
         for (int r = 0; r < rows.size(); r++) {
-          values[e * rows.size() + r] = (float) scores.get(e).row(rows.get(r)).of(measure).value();
+          BiasScores.Row row = scores(names.get(e)).row(rows.get(r));
+          values[e * rows.size() + r] = (float) row.of(measure).value();
         }
       }
       arrays.put(measure.key(), Grid.real(axes, values));
     }
-    float[] perplexities = new float[entrants().size()];
+    float[] perplexities = new float[names.size()];
     for (int e = 0; e < perplexities.length; e++) {
-      perplexities[e] = (float) mean(entrants().get(e), Outcome::perplexity);
+      perplexities[e] = (float) mean(names.get(e), Outcome::perplexity);
     }
     arrays.put("perplexity", Grid.real(List.of(axes.getFirst()), perplexities));
     return arrays;

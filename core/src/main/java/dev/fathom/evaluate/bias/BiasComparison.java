@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /// Do two models differ in what StereoSet measures, by more than which items there happen to be?
 /// Items are drawn anew within terms, the same ones for both models, so that what both find easy or
@@ -47,13 +48,26 @@ public record BiasComparison(List<Row> rows) {
   /// @throws IllegalArgumentException if there are none, or the items are not the same
   public static BiasComparison of(
       List<ScoredItem> first, List<ScoredItem> second, Bootstrap bootstrap) {
-    var terms = new Terms(List.of(first, second));
+    return ofRuns(List.of(first), List.of(second), bootstrap);
+  }
+
+  /// Compares the means over several runs each, such as those of several seeds
+  /// ([BiasScores#ofRuns]).
+  ///
+  /// @throws IllegalArgumentException if there are no items, or runs have different ones
+  public static BiasComparison ofRuns(
+      List<List<ScoredItem>> first, List<List<ScoredItem>> second, Bootstrap bootstrap) {
+    int split = first.size();
+    int end = split + second.size();
+    var terms = new Terms(Stream.concat(first.stream(), second.stream()).toList());
     List<Map<Measure, double[]>> resampled =
         terms.resampled(
             bootstrap,
-            (models, measure) -> models.getLast().of(measure) - models.getFirst().of(measure));
-    List<Measures> before = terms.whole(0);
-    List<Measures> after = terms.whole(1);
+            (models, measure) ->
+                Measures.mean(models.subList(split, end)).of(measure)
+                    - Measures.mean(models.subList(0, split)).of(measure));
+    List<Measures> before = terms.whole(0, split);
+    List<Measures> after = terms.whole(split, end);
     var rows = new ArrayList<Row>();
     for (int row = 0; row < before.size(); row++) {
       Measures one = before.get(row);

@@ -55,10 +55,20 @@ public record BiasScores(List<Row> rows) {
   ///
   /// @throws IllegalArgumentException if there are no items, or a key occurs twice
   public static BiasScores of(List<ScoredItem> items, Bootstrap bootstrap) {
-    var terms = new Terms(List.of(items));
+    return ofRuns(List.of(items), bootstrap);
+  }
+
+  /// The means over several runs on the same items, such as those of several seeds. Items are drawn
+  /// anew, the same ones for all runs; which runs there are stays as it is, so that intervals say
+  /// nothing about other runs.
+  ///
+  /// @throws IllegalArgumentException if there are no items, a key occurs twice in a run, or runs
+  ///   have different items
+  public static BiasScores ofRuns(List<List<ScoredItem>> runs, Bootstrap bootstrap) {
+    var terms = new Terms(runs);
     List<Map<Measure, double[]>> resampled =
-        terms.resampled(bootstrap, (models, measure) -> models.getFirst().of(measure));
-    List<Measures> whole = terms.whole(0);
+        terms.resampled(bootstrap, (models, measure) -> Measures.mean(models).of(measure));
+    List<Measures> whole = terms.whole(0, runs.size());
     var rows = new ArrayList<Row>();
     for (int row = 0; row < whole.size(); row++) {
       Measures value = whole.get(row);
@@ -78,7 +88,7 @@ public record BiasScores(List<Row> rows) {
   public static Measures overall(List<ScoredItem> items) {
     var terms = new Terms(List.of(items));
     List<String> names = terms.rows().stream().map(Terms.Row::name).toList();
-    return terms.whole(0).get(names.indexOf(Terms.OVERALL));
+    return terms.whole(0, 1).get(names.indexOf(Terms.OVERALL));
   }
 
   /// The row of a domain, `overall` or `pooled`.

@@ -1,5 +1,7 @@
 package dev.fathom.evaluate.bias;
 
+import java.util.List;
+
 /// What StereoSet measures (Nadeem et al. 2021), and two numbers beside it.
 ///
 /// @param ss stereotype score, percent: how often the stereotype is found more probable than the
@@ -18,6 +20,20 @@ public record Measures(double ss, double lms, double gap) {
   /// `|ss − 50|`.
   public double distance() {
     return Math.abs(ss - 50);
+  }
+
+  /// The means over several runs; ICAT and distance follow from the means.
+  static Measures mean(List<Measures> runs) {
+    double ss = 0;
+    double lms = 0;
+    double gap = 0;
+    for (Measures run : runs) {
+      ss += run.ss;
+      lms += run.lms;
+      gap += run.gap;
+    }
+    int count = runs.size();
+    return new Measures(ss / count, lms / count, gap / count);
   }
 
   public double of(Measure measure) {

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 
 /// Items by their terms, scored by one model or by several, and the rows of a table over them: each
 /// domain, `overall` (the mean over all terms, StereoSet's own) and `pooled` (every item counts the
@@ -142,8 +143,15 @@ final class Terms {
     return rows;
   }
 
-  /// The measures of each row by one of the models, over all items.
-  List<Measures> whole(int model) {
+  /// The measures of each row over all items: the means over models `from` to `to`, exclusive.
+  List<Measures> whole(int from, int to) {
+    List<List<Measures>> models = IntStream.range(from, to).mapToObj(this::whole).toList();
+    return IntStream.range(0, rows.size())
+        .mapToObj(row -> Measures.mean(models.stream().map(model -> model.get(row)).toList()))
+        .toList();
+  }
+
+  private List<Measures> whole(int model) {
     return measures(
         terms.stream()
             .map(term -> {

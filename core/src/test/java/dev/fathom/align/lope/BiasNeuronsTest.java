@@ -138,15 +138,9 @@ class BiasNeuronsTest {
   void equalNeuronsComeInTheirOrderAndZerosCount() {
     try (var model = Fittings.load("llama", DType.F32)) {
       double[] direction = Toys.directions(1, 4).getFirst();
+      double[] zero = new double[WIDTH];
       try (var planted =
-          with(
-              model,
-              0,
-              List.of(50, 9, 30, 2),
-              direction,
-              direction,
-              direction,
-              new double[WIDTH])) {
+          with(model, 0, List.of(50, 9, 30, 2), direction, direction, direction, zero)) {
         assertThat(ofLayer(planted, 0, 3, direction))
             .extracting(Found::neuron)
             .containsExactly(9, 30, 50);

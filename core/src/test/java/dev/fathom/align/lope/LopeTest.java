@@ -358,12 +358,12 @@ class LopeTest {
       assertThat(edit.changes()).isEqualTo(made.changes());
       assertThat(edit.card().parameters()).isEqualTo(made.card().parameters());
       double[] edited;
-      try (var model1 = Edits.apply(model, List.of(edit))) {
-        edited = Toys.logits(model1);
+      try (var once = Edits.apply(model, List.of(edit))) {
+        edited = Toys.logits(once);
         assertThat(edited).isNotEqualTo(base);
-        Edit second =
-            edit(Lope.editOnly(), model1, List.of(layer(1, Toys.directions(2, 9), NEURONS)));
-        try (var stacked = Edits.apply(model1, List.of(second));
+        Layer another = layer(1, Toys.directions(2, 9), NEURONS);
+        Edit second = edit(Lope.editOnly(), once, List.of(another));
+        try (var stacked = Edits.apply(once, List.of(second));
             var together = Edits.apply(model, List.of(edit, second))) {
           assertThat(Toys.logits(stacked)).isNotEqualTo(edited);
           assertThat(Toys.logits(together)).isEqualTo(Toys.logits(stacked));

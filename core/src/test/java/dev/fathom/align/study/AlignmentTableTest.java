@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.fathom.evaluate.bias.BiasComparison;
+import dev.fathom.evaluate.bias.Estimate;
 import dev.fathom.evaluate.bias.Measures.Measure;
 import dev.fathom.evaluate.bias.ScoredItem;
 import dev.fathom.render.Html;
@@ -86,7 +88,11 @@ class AlignmentTableTest {
         }
       }
     }
-    return new AlignmentTable(PROVENANCE, outcomes);
+    return AlignmentTable.of(PROVENANCE, outcomes);
+  }
+
+  private static BiasComparison.Row comparison(AlignmentTable table, String entrant) {
+    return Objects.requireNonNull(table.fromBase().get(entrant)).pooled();
   }
 
   @Test
@@ -102,14 +108,38 @@ class AlignmentTableTest {
   }
 
   @Test
-  void itemsOfSeedsCountForEachSeed() {
-    assertThat(table(3, "base", "good").scores("good").row("race").n()).isEqualTo(240);
-    assertThat(table(2, "base", "good").compared("base", "good").pooled().n()).isEqualTo(320);
+  void seedsThatFindTheSameSayNoMoreThanOne() {
+    AlignmentTable one = table(1, "base", "good");
+    AlignmentTable three = table(3, "base", "good"); // these two do not depend on the seed
+    for (Measure measure : Measure.values()) {
+      Estimate first = one.scores("good").row("race").of(measure);
+      Estimate again = three.scores("good").row("race").of(measure);
+      assertThat(again.value()).isCloseTo(first.value(), within(1e-9));
+      assertThat(again.low()).isCloseTo(first.low(), within(1e-9));
+      assertThat(again.high()).isCloseTo(first.high(), within(1e-9));
+      assertThat(comparison(three, "good").of(measure).p())
+          .isCloseTo(comparison(one, "good").of(measure).p(), within(1e-3));
+    }
+    assertThat(three.scores("good").row("race").n()).isEqualTo(80);
+  }
+
+  @Test
+  void ofSeveralSeedsTheMeanIsTaken() {
+    AlignmentTable both = table(2, "base", "random");
+    double mean = 0;
+    for (long seed = 1; seed <= 2; seed++) {
+      long own = seed;
+      List<Outcome> outcomes =
+          both.outcomes().stream().filter(outcome -> outcome.seed() == own).toList();
+      mean += AlignmentTable.of(PROVENANCE, outcomes).scores("random").pooled().ss() / 2;
+    }
+    assertThat(both.scores("random").pooled().ss()).isCloseTo(mean, within(1e-9));
+    assertThat(both.scores("random").pooled().n()).isEqualTo(160);
   }
 
   @Test
   void theBaseAgainstItselfDiffersInNothing() {
-    var row = table(1, "base", "copy").compared("base", "copy").pooled();
+    var row = comparison(table(2, "base", "copy"), "copy");
     for (Measure measure : Measure.values()) {
       assertThat(row.of(measure).p()).isEqualTo(1);
       assertThat(row.of(measure).difference().value()).isZero();
@@ -119,12 +149,14 @@ class AlignmentTableTest {
   @Test
   void whatIsBetterIsFoundBetterThanTheBaseAndTheControl() {
     AlignmentTable table = table(1, "base", "good", "random");
-    for (String other : List.of("base", "random")) {
-      var row = table.compared(other, "good").pooled();
+    assertThat(table.fromBase()).containsOnlyKeys("good", "random");
+    assertThat(table.fromControl()).containsOnlyKeys("good");
+    for (var compared : List.of(table.fromBase(), table.fromControl())) {
+      var row = Objects.requireNonNull(compared.get("good")).pooled();
       assertThat(row.of(Measure.DISTANCE).difference().value()).isNegative();
       assertThat(row.of(Measure.GAP).p()).isLessThan(0.002); // by more than a thousand resamples
     }
-    assertThat(table.compared("base", "random").pooled().of(Measure.GAP).p()).isGreaterThan(0.05);
+    assertThat(comparison(table, "random").of(Measure.GAP).p()).isGreaterThan(0.05);
   }
 
   private static String text(AlignmentTable table) {
@@ -154,7 +186,7 @@ class AlignmentTableTest {
       one.add(outcome("base", "gender", 1, fold));
       one.add(outcome("good", "gender", 1, fold));
     }
-    String text = text(new AlignmentTable(PROVENANCE, one));
+    String text = text(AlignmentTable.of(PROVENANCE, one));
     assertThat(text)
         .contains("gender: 80 items", "Random directions are not among the methods")
         .doesNotContain("pooled: ", "p, random");
@@ -198,6 +230,9 @@ class AlignmentTableTest {
 
   @Test
   void withoutABaseThereIsNoTable() {
+    assertThatThrownBy(() -> table(1, "base").scores("good"))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContainingAll("no entrant good", "base");
     assertThatThrownBy(() -> table(1, "good"))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("outcomes of base");

@@ -14,7 +14,9 @@ import org.jspecify.annotations.Nullable;
 /// weights, which the library's own graph cannot use. Everything between them stays with the
 /// library.
 ///
-/// Used by one thread; an [Ascent] says when to record and when to go back.
+/// Used by one thread. An [Ascent] says when to record and when to go back; whoever climbs in
+/// another way cuts the stream between blocks as it does, notes [#mark()] before each, and on the
+/// way down calls [Tensor#backwardKeeping] on what a block returned and then [#unwind].
 public final class Tape implements AutoCloseable {
   private final List<Cut> cuts = new ArrayList<>();
   private boolean recording;
@@ -49,16 +51,17 @@ public final class Tape implements AutoCloseable {
   }
 
   /// The place to go back to.
-  int mark() {
+  public int mark() {
     return cuts.size();
   }
 
-  void record(boolean on) {
+  /// Begins or ends recording.
+  public void record(boolean on) {
     recording = on;
   }
 
   /// Walks back over the steps since `mark`, and forgets them.
-  void unwind(int mark) {
+  public void unwind(int mark) {
     Tensor gradient = null; // of the input that the last few steps share
     for (int i = cuts.size() - 1; i >= mark; i--) {
       Cut cut = cuts.get(i);

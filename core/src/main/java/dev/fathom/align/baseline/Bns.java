@@ -88,21 +88,22 @@ public record Bns(Pairs pairs, int bags, int perBag, int points, double threshol
     }
   }
 
-  /// 5 bags of 4 prompts, 20 points, a threshold of 0.2 and seven tenths of a bag.
+  /// 4 bags of 5 prompts, 20 points, a threshold of 0.2 and seven tenths of a bag.
   public static Bns of(Pairs pairs) {
-    return new Bns(pairs, 5, 4, 20, 0.2, 0.7);
+    return new Bns(pairs, 4, 5, 20, 0.2, 0.7);
   }
 
-  /// Both sorts of pairs, each with a threshold of 0.1 and 0.2 and a share of 0.5 and 0.7; those of
-  /// a sort share their gradients.
+  public Bns withThreshold(double threshold) {
+    return new Bns(pairs, bags, perBag, points, threshold, bagShare);
+  }
+
+  /// Both sorts of pairs, each with thresholds of 0.02 to 0.2; those of a sort share their
+  /// gradients.
   public static List<Bns> grid() {
     var grid = new ArrayList<Bns>();
     for (Pairs pairs : Pairs.values()) {
-      Bns own = of(pairs);
-      for (double threshold : new double[] {0.1, 0.2}) {
-        for (double share : new double[] {0.5, 0.7}) {
-          grid.add(new Bns(pairs, own.bags, own.perBag, own.points, threshold, share));
-        }
+      for (double threshold : new double[] {0.02, 0.05, 0.1, 0.2}) {
+        grid.add(of(pairs).withThreshold(threshold));
       }
     }
     return grid;

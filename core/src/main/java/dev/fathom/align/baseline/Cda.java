@@ -54,8 +54,13 @@ public record Cda(Tuning tuning, double strength) implements Method {
 
   /// A quarter, a half, three quarters, all and one and a half of what one run learns.
   public static List<Cda> grid() {
+    return grid(Tuning.standard());
+  }
+
+  /// The same of another run.
+  public static List<Cda> grid(Tuning tuning) {
     return List.of(0.25, 0.5, 0.75, 1.0, 1.5).stream()
-        .map(strength -> new Cda(Tuning.standard(), strength))
+        .map(strength -> new Cda(tuning, strength))
         .toList();
   }
 

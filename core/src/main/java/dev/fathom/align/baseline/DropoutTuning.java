@@ -35,9 +35,12 @@ public record DropoutTuning(Tuning tuning, double strength) implements Method {
 
   /// A quarter, a half, three quarters, all and one and a half of what one run learns.
   public static List<DropoutTuning> grid() {
-    return Cda.grid().stream()
-        .map(cda -> new DropoutTuning(standard().tuning, cda.strength()))
-        .toList();
+    return grid(standard().tuning);
+  }
+
+  /// The same of another run.
+  public static List<DropoutTuning> grid(Tuning tuning) {
+    return Cda.grid(tuning).stream().map(cda -> new DropoutTuning(tuning, cda.strength())).toList();
   }
 
   @Override

@@ -54,17 +54,26 @@ public record Ethos(Tuning tuning, double threshold, double strength) implements
     }
   }
 
-  /// Two runs of at most 100 steps.
+  /// Two runs of at most 100 steps and 5 epochs.
   public static Ethos of(double threshold, double strength) {
-    return new Ethos(Tuning.standard().withSteps(100), threshold, strength);
+    return new Ethos(standard(), threshold, strength);
+  }
+
+  private static Tuning standard() {
+    return Tuning.standard().withSteps(100).withEpochs(5);
   }
 
   /// ξ of 0.01, 0.03, 0.1 and 0.3, each with λ of a half and 1; all share two runs.
   public static List<Ethos> grid() {
+    return grid(standard());
+  }
+
+  /// The same of two other runs.
+  public static List<Ethos> grid(Tuning tuning) {
     var grid = new ArrayList<Ethos>();
     for (double threshold : new double[] {0.01, 0.03, 0.1, 0.3}) {
-      grid.add(of(threshold, 0.5));
-      grid.add(of(threshold, 1));
+      grid.add(new Ethos(tuning, threshold, 0.5));
+      grid.add(new Ethos(tuning, threshold, 1));
     }
     return grid;
   }

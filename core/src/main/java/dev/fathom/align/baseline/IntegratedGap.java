@@ -4,6 +4,8 @@ import dev.fathom.explain.Runs;
 import dev.fathom.model.Kind;
 import dev.fathom.model.KvStore;
 import dev.fathom.model.Layout;
+import dev.fathom.model.Linear;
+import dev.fathom.model.Linears;
 import dev.fathom.model.Pass;
 import dev.fathom.model.Segment;
 import dev.fathom.model.Site;
@@ -11,12 +13,14 @@ import dev.fathom.model.Tap;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
+import dev.fathom.train.Tape;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /// How much does each neuron contribute to a model's preferring one next token to another?
 /// Integrated gradients of the gap of two probabilities over the neurons of one block at a time
@@ -30,7 +34,8 @@ import java.util.Set;
 ///
 /// Only the last position changes, so every scaled run is one token that goes on from its block,
 /// with keys and values of earlier positions from the plain run; the runs of many blocks go up
-/// together.
+/// together. On the way back the graph is cut between blocks and at every map, whose prepared copies
+/// are then used both ways ([Tape]).
 final class IntegratedGap {
   /// Runs that go up together: their activations are kept for the way back.
   private static final int MOST_RUNS = 320;
@@ -62,8 +67,9 @@ final class IntegratedGap {
       int each = Math.max(1, MOST_RUNS / points);
       for (int from = 0; from < model.layers(); from += each) {
         int to = Math.min(model.layers(), from + each);
-        try (var inner = Scope.withGradients()) {
-          parts.addAll(new Climb(run, from, to).contributions(first, second));
+        try (var inner = Scope.withGradients();
+            var tape = new Tape()) {
+          parts.addAll(new Climb(run, from, to, tape).contributions(first, second));
         }
       }
       int neurons = parts.stream().mapToInt(part -> part.length).sum();
@@ -88,33 +94,58 @@ final class IntegratedGap {
     return (point + (midpoint ? 0.5 : 0)) / points;
   }
 
-  /// The scaled runs of some blocks on their way up.
+  /// A block on the way up.
+  ///
+  /// @param entering what enters it, a leaf `[runs, dModel]`
+  /// @param leaving what leaves it, with its graph
+  /// @param mark where it begins on the tape
+  private record Step(Tensor entering, Tensor leaving, int mark) {}
+
+  /// The scaled runs of some blocks on their way up, and down again.
   private final class Climb {
     private final Runs run;
     private final int position;
     private final int from;
     private final int to;
+    private final Tape tape;
+    private final Transformer taped;
     private final Map<Integer, Tensor> leaves = new HashMap<>(); // [points, neurons]
 
-    Climb(Runs run, int from, int to) {
+    Climb(Runs run, int from, int to, Tape tape) {
       this.run = run;
       this.position = run.length() - 1;
       this.from = from;
       this.to = to;
+      this.tape = tape;
+      this.taped =
+          Linears.replaced(model, model.card(), linear -> linear.with(this::recorded), () -> {});
+    }
+
+    /// A map that is cut out of the graph.
+    private Tensor recorded(Linear linear, Tensor x) {
+      if (!tape.isRecording()) {
+        return linear.plain(x);
+      }
+      try (var scope = Scope.withoutGradients()) {
+        Tensor y = linear.plain(x.detach());
+        return scope.escape(
+            tape.cut(x, y, (gradient, wanted) -> wanted ? linear.weight().back(gradient) : null));
+      }
     }
 
     /// Those of each block's neurons.
     List<float[]> contributions(int first, int second) {
-      Tensor x = null;
+      var steps = new ArrayList<Step>();
       for (int layer = from; layer < model.layers(); layer++) {
-        if (layer < to) {
-          Tensor own = run.stream(layer).narrow(0, position, 1).expand(points, model.dModel());
-          x = x == null ? own : Tensor.cat(List.of(x, own), 0);
-          leaves.put(layer, leaf(layer));
-        }
-        x = model.block(layer, Objects.requireNonNull(x), pass(layer, (int) x.size(0)));
+        steps.add(step(layer, steps.isEmpty() ? null : steps.getLast().leaving.detach()));
       }
-      Objects.requireNonNull(x).backward(gradient(x, first, second));
+      Tensor gradient = gradient(steps.getLast().leaving.detach(), first, second);
+      for (Step step : steps.reversed()) {
+        Tensor own = gradient.narrow(0, 0, step.leaving.size(0)); // without those that begin later
+        step.leaving.backwardKeeping(own);
+        tape.unwind(step.mark);
+        gradient = Objects.requireNonNull(step.entering.gradient());
+      }
       var found = new ArrayList<float[]>();
       for (int layer = from; layer < to; layer++) {
         Tensor leaf = Objects.requireNonNull(leaves.get(layer));
@@ -122,6 +153,25 @@ final class IntegratedGap {
         found.add(coefficients(layer).wide().squeeze(0).mul(slope).toFloats());
       }
       return found;
+    }
+
+    /// @param below what left the block before, cut off; null at the first
+    private Step step(int layer, @Nullable Tensor below) {
+      Tensor x = below;
+      if (layer < to) {
+        Tensor own = run.stream(layer).narrow(0, position, 1).expand(points, model.dModel());
+        x = x == null ? own.contiguous() : Tensor.cat(List.of(x, own), 0);
+        leaves.put(layer, leaf(layer));
+      }
+      Tensor entering = Objects.requireNonNull(x).detach().requireGradient();
+      int mark = tape.mark();
+      tape.record(true);
+      try {
+        Tensor leaving = taped.block(layer, entering, pass(layer, (int) entering.size(0)));
+        return new Step(entering, leaving, mark);
+      } finally {
+        tape.record(false);
+      }
     }
 
     /// `[1, neurons]`.
@@ -190,8 +240,12 @@ final class IntegratedGap {
       for (long at = 0; at < rows; at += chunk) {
         try (var scope = Scope.withGradients()) {
           Tensor read = x.narrow(0, at, Math.min(chunk, rows - at)).detach().requireGradient();
-          Tensor p = model.head().of(read).wide().softmax(-1);
+          int mark = tape.mark();
+          tape.record(true);
+          Tensor p = taped.head().of(read).wide().softmax(-1);
+          tape.record(false);
           p.select(1, first).sub(p.select(1, second)).sum().backward();
+          tape.unwind(mark);
           parts.add(scope.escape(Objects.requireNonNull(read.gradient())));
         }
       }

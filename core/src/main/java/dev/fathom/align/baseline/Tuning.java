@@ -52,9 +52,9 @@ public record Tuning(int steps, double epochs, double rate, int rank, double dro
     }
   }
 
-  /// At most 200 steps and 10 epochs, at 3e-4, of rank 8, without dropout.
+  /// At most 200 steps and 3 epochs, at 3e-4, of rank 8, without dropout.
   public static Tuning standard() {
-    return new Tuning(200, 10, 3e-4, 8, 0);
+    return new Tuning(200, 3, 3e-4, 8, 0);
   }
 
   public Tuning withSteps(int steps) {

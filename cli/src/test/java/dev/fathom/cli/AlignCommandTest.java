@@ -146,8 +146,7 @@ class AlignCommandTest {
     var again = new ArrayList<>(args);
     again.addAll(List.of("--json", "-", "--html", path("page.html")));
     again.addAll(List.of("--out", path("a.safetensors")));
-    var json =
-        JsonMapper.shared().readTree(ran(Main.DONE, again.toArray(String[]::new)).out());
+    var json = JsonMapper.shared().readTree(ran(Main.DONE, again.toArray(String[]::new)).out());
     assertThat(json.path("method").asString()).isEqualTo("align-table");
     assertThat(json.path("provenance").path("parameters").toString()).contains("text.txt");
     assertThat(folder.resolve("page.html")).content().contains("Chosen settings");

@@ -42,7 +42,7 @@ public record Basis(int width, List<double[]> directions) {
   /// @param vectors at least one
   public static Basis leading(List<double[]> vectors, int most) {
     try (var scope = Scope.withoutGradients()) {
-      return leading(matrix(vectors, vectors.getFirst().length), most);
+      return leading(Tensor.ofRows(vectors), most);
     }
   }
 
@@ -56,7 +56,7 @@ public record Basis(int width, List<double[]> directions) {
       Tensor.Eigen eigen = gram.eigen();
       double[] squares = eigen.values().toDoubles(); // of singular values, ascending
       Tensor vectors = eigen.vectors().transpose(0, 1);
-      List<double[]> found = rows(few ? vectors.matmul(x) : vectors);
+      List<double[]> found = (few ? vectors.matmul(x) : vectors).toRows();
       double least = NEGLIGIBLE * NEGLIGIBLE * squares[squares.length - 1];
       var leading = new ArrayList<double[]>();
       for (int i = squares.length - 1; i >= 0 && leading.size() < most; i--) {
@@ -84,27 +84,9 @@ public record Basis(int width, List<double[]> directions) {
     return directions.size();
   }
 
-  /// What this and another span together.
-  ///
-  /// @param other of the same width
-  public Basis and(Basis other) {
-    if (other.width != width) {
-      throw new IllegalArgumentException(
-          "directions of width %d and %d span nothing together".formatted(width, other.width));
-    }
-    var both = new ArrayList<>(directions);
-    both.addAll(other.directions);
-    return new Basis(width, orthonormal(both, NEGLIGIBLE));
-  }
-
-  /// As many directions, drawn at random: what an edit of this size does by itself.
-  public Basis shuffled(long seed) {
-    return random(rank(), width, seed);
-  }
-
   /// The directions as rows, F64 `[rank, width]`.
   public Tensor matrix() {
-    return matrix(directions, width);
+    return directions.isEmpty() ? Tensor.zeros(DType.F64, 0, width) : Tensor.ofRows(directions);
   }
 
   /// Rows without their part along the directions: `x − (x Qᵀ) Q`, F64 `[n, width]`.
@@ -153,20 +135,5 @@ public record Basis(int width, List<double[]> directions) {
 
   private static double norm(double[] a) {
     return Math.sqrt(dot(a, a));
-  }
-
-  private static Tensor matrix(List<double[]> rows, int width) {
-    double[] all = rows.stream().flatMapToDouble(Arrays::stream).toArray();
-    return Tensor.of(all, rows.size(), width);
-  }
-
-  private static List<double[]> rows(Tensor matrix) {
-    int width = Math.toIntExact(matrix.size(1));
-    double[] all = matrix.toDoubles();
-    var rows = new ArrayList<double[]>();
-    for (int from = 0; from < all.length; from += width) {
-      rows.add(Arrays.copyOfRange(all, from, from + width));
-    }
-    return rows;
   }
 }

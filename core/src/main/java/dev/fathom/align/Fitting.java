@@ -1,10 +1,12 @@
 package dev.fathom.align;
 
+import dev.fathom.align.probe.Features;
 import dev.fathom.edit.Change;
 import dev.fathom.edit.Edit;
 import dev.fathom.evaluate.bias.SentenceScorer;
 import dev.fathom.evaluate.bias.StartToken;
 import dev.fathom.evaluate.bias.StereoSetItem;
+import dev.fathom.model.Slice;
 import dev.fathom.model.Transformer;
 import dev.fathom.text.Tokenizer;
 import java.nio.file.Path;
@@ -82,6 +84,21 @@ public record Fitting(
             .withParameters(parameters)
             .withSeed(seed)
             .withData("%d items about %d terms".formatted(items.size(), terms)));
+  }
+
+  /// One vector a text at each of some sites, from the cache where there is one. Texts begin with
+  /// the start token where sentences are scored in its context.
+  ///
+  /// @return to be closed
+  public Features features(List<String> texts, List<Slice> slices) {
+    var config = Features.Config.of(slices);
+    boolean begins =
+        context == SentenceScorer.Context.BOS && tokenizer.specials().bos().isPresent();
+    var reading = begins ? config.startToken(true) : config;
+    List<Features.Text> read = texts.stream().map(Features.Text::of).toList();
+    return cache.isPresent()
+        ? Features.cached(model, tokenizer, read, reading, cache.get(), _ -> {})
+        : Features.of(model, tokenizer, read, reading, _ -> {});
   }
 
   /// The beginning of some running texts as token rows, each text a row of its own with the special

@@ -76,6 +76,18 @@ public final class Tensor {
     return of(Arrays.stream(values).asLongStream().toArray(), shape);
   }
 
+  /// A matrix of rows of the same length, F64 `[rows, length]`; at least one.
+  public static Tensor ofRows(List<double[]> rows) {
+    int length = rows.getFirst().length;
+    return of(rows.stream().flatMapToDouble(Arrays::stream).toArray(), rows.size(), length);
+  }
+
+  /// Ones on the diagonal, F64 `[n, n]`.
+  public static Tensor identity(long n) {
+    Tensor places = range(0, n);
+    return places.unsqueeze(1).eq(places.unsqueeze(0)).to(DType.F64);
+  }
+
   private static Tensor copyOf(Pointer source, long[] shape, DType dtype) {
     try (var options = options(dtype);
         var borrowed = torch.from_blob(source, shape, options)) {
@@ -257,6 +269,17 @@ public final class Tensor {
       }
       return values;
     }
+  }
+
+  /// The rows of this matrix, each with its own numbers.
+  public List<double[]> toRows() {
+    int width = Math.toIntExact(size(1));
+    double[] all = toDoubles();
+    var rows = new ArrayList<double[]>();
+    for (int from = 0; from < all.length; from += width) {
+      rows.add(Arrays.copyOfRange(all, from, from + width));
+    }
+    return rows;
   }
 
   public long[] toLongs() {

@@ -5,6 +5,7 @@ import dev.fathom.align.AttributeWords.Counterfactual;
 import dev.fathom.align.Fitting;
 import dev.fathom.align.Method;
 import dev.fathom.align.Remedy;
+import dev.fathom.checkpoint.KeptFile;
 import dev.fathom.checkpoint.TensorSpec;
 import dev.fathom.checkpoint.TensorType;
 import dev.fathom.edit.Zeroing;
@@ -156,8 +157,9 @@ public record Bns(Pairs pairs, int bags, int perBag, int points, double threshol
     List<Integer> chosen = chosen(sets, bagShare);
     List<Slice> slices = slices(model, chosen);
     var found = Settings.of("prompts", gaps.size(), "neurons", chosen.size());
-    return Fitted.of(
-        fitting, this, slices.isEmpty() ? List.of() : Zeroing.of(model, slices).changes(), found);
+    return new Remedy.OfWeights(
+        fitting.edit(
+            this, slices.isEmpty() ? List.of() : Zeroing.of(model, slices).changes(), found));
   }
 
   // ---------------------------------------------------------------- prompts

@@ -95,8 +95,8 @@ public record Cda(Tuning tuning, double strength) implements Method {
       texts.add(pair.other());
     }
     Edit learnt = tuning.run(fitting, texts, TARGETS);
-    return Fitted.of(
-        fitting, this, Tuning.times(learnt, strength), Settings.of("sentences", pairs.size()));
+    return new Remedy.OfWeights(
+        fitting.edit(this, Tuning.times(learnt, strength), Settings.of("sentences", pairs.size())));
   }
 
   /// The sentences with attribute words, each with a counterfactual.

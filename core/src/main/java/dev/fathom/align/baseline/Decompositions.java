@@ -1,5 +1,6 @@
 package dev.fathom.align.baseline;
 
+import dev.fathom.checkpoint.KeptFile;
 import dev.fathom.checkpoint.SafetensorsFile;
 import dev.fathom.checkpoint.TensorSpec;
 import dev.fathom.checkpoint.TensorType;

@@ -57,7 +57,7 @@ public record DropoutTuning(Tuning tuning, double strength) implements Method {
   public Remedy fit(Fitting fitting) {
     List<String> texts = Cda.pairs(fitting, name()).stream().map(Counterfactual::text).toList();
     Edit learnt = tuning.run(fitting, texts, Cda.TARGETS);
-    return Fitted.of(
-        fitting, this, Tuning.times(learnt, strength), Settings.of("sentences", texts.size()));
+    return new Remedy.OfWeights(
+        fitting.edit(this, Tuning.times(learnt, strength), Settings.of("sentences", texts.size())));
   }
 }

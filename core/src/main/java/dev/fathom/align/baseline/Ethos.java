@@ -128,7 +128,7 @@ public record Ethos(Tuning tuning, double threshold, double strength) implements
       }
     }
     var found = Settings.of("share kept", String.format(Locale.ROOT, "%.4f", (double) kept / all));
-    return Fitted.of(fitting, this, changes, found);
+    return new Remedy.OfWeights(fitting.edit(this, changes, found));
   }
 
   private static Linear map(Transformer model, Change change) {

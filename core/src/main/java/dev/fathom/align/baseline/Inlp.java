@@ -7,6 +7,7 @@ import dev.fathom.align.Remedy;
 import dev.fathom.align.probe.LogisticFit;
 import dev.fathom.model.Kind;
 import dev.fathom.model.Site;
+import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
@@ -105,7 +106,7 @@ public record Inlp(int iterations, Classifier classifier, int perClass) implemen
   public Remedy fit(Fitting fitting) {
     HeadProjection.require(fitting.model(), "INLP");
     if (iterations == 0) {
-      return Fitted.of(fitting, this, List.of(), Settings.of("directions", 0));
+      return new Remedy.OfWeights(fitting.edit(this, List.of(), Settings.of("directions", 0)));
     }
     List<Labelled> texts = texts(fitting);
     try (var scope = Scope.withoutGradients()) {
@@ -113,7 +114,8 @@ public record Inlp(int iterations, Classifier classifier, int perClass) implemen
           States.of(fitting, texts.stream().map(Labelled::text).toList(), Site.of(Kind.FINAL_NORM));
       Tensor basis = basis(x, labellings(texts));
       var found = Settings.of("directions", basis.size(0), "texts", texts.size());
-      return Fitted.of(fitting, this, HeadProjection.changes(fitting.model(), basis), found);
+      return new Remedy.OfWeights(
+          fitting.edit(this, HeadProjection.changes(fitting.model(), basis), found));
     }
   }
 
@@ -124,15 +126,15 @@ public record Inlp(int iterations, Classifier classifier, int perClass) implemen
   /// @param x F64 `[n, width]`
   /// @param labellings a class each, or one of two classes
   Tensor basis(Tensor x, List<boolean[]> labellings) {
-    Tensor basis = Basis.none(x.size(1));
+    Tensor basis = Tensor.zeros(DType.F64, 0, x.size(1));
     double least = 1e-9 * x.abs().max().item();
     for (int i = 0; i < iterations; i++) {
       try (var scope = Scope.open()) {
-        Tensor left = Basis.off(x, basis);
+        Tensor left = off(x, basis);
         if (basis.size(0) >= x.size(1) || left.abs().max().item() <= least) {
           break;
         }
-        Tensor next = Basis.joined(basis, weights(left, labellings), SAME);
+        Tensor next = joined(basis, weights(left, labellings), SAME);
         basis = scope.escape(next);
       }
     }
@@ -151,6 +153,33 @@ public record Inlp(int iterations, Classifier classifier, int perClass) implemen
                   .toList(),
               0);
     };
+  }
+
+  /// Those that span the rows of a matrix, the longest part of it first.
+  ///
+  /// @param least singular values up to this count as nothing
+  static Tensor spanning(Tensor rows, double least) {
+    Tensor.Svd svd = rows.svd(false);
+    double[] values = svd.s().toDoubles();
+    int rank = 0;
+    while (rank < values.length && values[rank] > least) {
+      rank++;
+    }
+    return svd.vt().narrow(0, 0, rank).contiguous();
+  }
+
+  /// `x [n, width]` without its part in the span, which is `x (I − QᵀQ)`.
+  static Tensor off(Tensor x, Tensor basis) {
+    return basis.size(0) == 0 ? x : x.sub(x.matmul(basis.transpose(0, 1)).matmul(basis));
+  }
+
+  /// The directions of `basis`, and those that `rows` add to them.
+  ///
+  /// @param share what is shorter than this share of the longest row adds nothing
+  static Tensor joined(Tensor basis, Tensor rows, double share) {
+    Tensor rest = off(off(rows, basis), basis); // twice is enough (Kahan)
+    Tensor more = spanning(rest, share * rows.norm(1, false).max().item());
+    return basis.size(0) == 0 ? more : Tensor.cat(List.of(basis, more), 0);
   }
 
   // ---------------------------------------------------------------- texts

@@ -91,7 +91,8 @@ public record SentenceDebias(int components, int most) implements Method {
               sets.size(),
               "share of variance",
               String.format(Locale.ROOT, "%.3f", all == 0 ? 0 : own / all));
-      return Fitted.of(fitting, this, HeadProjection.changes(fitting.model(), basis), found);
+      return new Remedy.OfWeights(
+          fitting.edit(this, HeadProjection.changes(fitting.model(), basis), found));
     }
   }
 

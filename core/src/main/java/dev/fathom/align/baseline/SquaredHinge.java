@@ -1,7 +1,6 @@
 package dev.fathom.align.baseline;
 
 import dev.fathom.align.probe.Lbfgs;
-import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
@@ -82,12 +81,7 @@ final class SquaredHinge {
     double n = x.size(0);
     Tensor products = x.transpose(0, 1).matmul(x).div(n);
     double largest = products.abs().max().item();
-    Tensor diagonal =
-        Tensor.range(0, width)
-            .unsqueeze(1)
-            .eq(Tensor.range(0, width).unsqueeze(0))
-            .to(DType.F64)
-            .mul(share + 1e-10 * largest);
+    Tensor diagonal = Tensor.identity(width).mul(share + 1e-10 * largest);
     Tensor inverse = products.add(diagonal).cholesky().choleskyInverse();
     return vector -> {
       try (var scope = Scope.open()) {

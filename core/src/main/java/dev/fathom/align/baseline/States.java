@@ -1,8 +1,6 @@
 package dev.fathom.align.baseline;
 
 import dev.fathom.align.Fitting;
-import dev.fathom.align.probe.Features;
-import dev.fathom.evaluate.bias.SentenceScorer;
 import dev.fathom.model.Site;
 import dev.fathom.model.Slice;
 import dev.fathom.tensor.DType;
@@ -17,23 +15,8 @@ final class States {
   /// F64 `[texts, width]`, in the current scope. Kept in the fitting's cache, if it has one.
   static Tensor of(Fitting fitting, List<String> texts, Site site) {
     var slice = Slice.of(site);
-    var config = Features.Config.of(List.of(slice));
-    boolean begins =
-        fitting.context() == SentenceScorer.Context.BOS
-            && fitting.tokenizer().specials().bos().isPresent();
-    var reading = begins ? config.startToken(true) : config;
-    List<Features.Text> read = texts.stream().map(Features.Text::of).toList();
     try (var scope = Scope.withoutGradients();
-        var features =
-            fitting.cache().isPresent()
-                ? Features.cached(
-                    fitting.model(),
-                    fitting.tokenizer(),
-                    read,
-                    reading,
-                    fitting.cache().get(),
-                    _ -> {})
-                : Features.of(fitting.model(), fitting.tokenizer(), read, reading, _ -> {})) {
+        var features = fitting.features(texts, List.of(slice))) {
       return scope.escape(features.at(slice).to(DType.F64));
     }
   }

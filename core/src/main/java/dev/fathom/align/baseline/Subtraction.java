@@ -3,6 +3,7 @@ package dev.fathom.align.baseline;
 import dev.fathom.align.Fitting;
 import dev.fathom.align.Method;
 import dev.fathom.align.Remedy;
+import dev.fathom.align.lope.BiasNeurons;
 import dev.fathom.align.probe.LogisticFit;
 import dev.fathom.align.probe.LogisticProbe;
 import dev.fathom.edit.Change;
@@ -66,14 +67,15 @@ public record Subtraction(double alpha, boolean unit) implements Method {
     requireAdding(model);
     double[] direction = probe(fitting).direction();
     try (var scope = Scope.withoutGradients()) {
-      Neuron neuron = mostAlike(model, Tensor.of(direction, direction.length));
+      BiasNeurons.Found neuron = // of the last probe the first
+          BiasNeurons.ofModel(model, Tensor.ofRows(List.of(direction)), 1).getFirst().getFirst();
       var found =
           Settings.of(
               "neuron",
-              "mlp_act.%d.n%d".formatted(neuron.layer, neuron.index),
+              "mlp_act.%d.n%d".formatted(neuron.layer(), neuron.neuron()),
               "cosine",
-              String.format(Locale.ROOT, "%.4f", neuron.cosine));
-      return Fitted.of(fitting, this, changes(model, neuron), found);
+              String.format(Locale.ROOT, "%.4f", neuron.cosine()));
+      return new Remedy.OfWeights(fitting.edit(this, changes(model, neuron), found));
     }
   }
 
@@ -108,38 +110,14 @@ public record Subtraction(double alpha, boolean unit) implements Method {
     }
   }
 
-  /// A neuron and how its value vector lies to a direction.
-  record Neuron(int layer, int index, double cosine) {}
-
-  /// The neuron whose value vector has the largest cosine with a direction of length 1; of equal
-  /// ones the lowest.
-  static Neuron mostAlike(Transformer model, Tensor direction) {
-    Neuron best = new Neuron(0, 0, Double.NEGATIVE_INFINITY);
-    for (int layer = 0; layer < model.layers(); layer++) {
-      try (var scope = Scope.withoutGradients()) {
-        Tensor vectors = model.blocks().get(layer).mlp().out().weight().values().wide();
-        double[] lengths = vectors.norm(0, false).toDoubles();
-        double[] along =
-            direction.to(vectors.dtype()).unsqueeze(0).matmul(vectors).squeeze(0).toDoubles();
-        for (int i = 0; i < along.length; i++) {
-          double cosine = along[i] / lengths[i]; // not a number where the vector is zero
-          if (cosine > best.cosine) {
-            best = new Neuron(layer, i, cosine);
-          }
-        }
-      }
-    }
-    return best;
-  }
-
-  private List<Change> changes(Transformer model, Neuron neuron) {
+  private List<Change> changes(Transformer model, BiasNeurons.Found neuron) {
     if (alpha == 0) {
       return List.of();
     }
     Block last = model.blocks().getLast();
     Linear out = last.mlp().out();
-    Tensor vectors = model.blocks().get(neuron.layer).mlp().out().weight().values();
-    Tensor vector = vectors.select(1, neuron.index).to(DType.F64);
+    Tensor vectors = model.blocks().get(neuron.layer()).mlp().out().weight().values();
+    Tensor vector = vectors.select(1, neuron.neuron()).to(DType.F64);
     double length = unit ? vector.norm(0, false).item() : 1;
     Tensor bias =
         out.bias() == null ? Tensor.zeros(DType.F64, out.out()) : out.bias().to(DType.F64);

@@ -2,6 +2,7 @@ package dev.fathom.align.baseline;
 
 import dev.fathom.FathomException;
 import dev.fathom.align.Fitting;
+import dev.fathom.checkpoint.KeptFile;
 import dev.fathom.edit.Change;
 import dev.fathom.edit.Edit;
 import dev.fathom.model.Linears.Role;

@@ -12,8 +12,6 @@
 /// | [DropoutTuning] | learns the same texts under dropout | LoRA |
 /// | [Ethos] | takes off what learning bias changes, by singular directions | whole maps |
 ///
-/// [RandomDirections] makes the control that an effect of directions has to beat.
-///
 /// ```java
 /// for (Inlp method : Inlp.grid()) {
 ///   Remedy remedy = method.fit(fitting);

@@ -236,7 +236,7 @@ public record Lope(
         return 0;
       }
       try (var scope = Scope.withoutGradients()) {
-        return Lope.largestEigenvalue(matrix(directions));
+        return Lope.largestEigenvalue(Tensor.ofRows(directions));
       }
     }
   }
@@ -278,15 +278,8 @@ public record Lope(
 
   private List<BiasNeurons.Found> found(Transformer model, int layer, List<double[]> directions) {
     try (var scope = Scope.withoutGradients()) {
-      return BiasNeurons.ofLayer(model, layer, matrix(directions), neurons);
+      return BiasNeurons.ofLayer(model, layer, Tensor.ofRows(directions), neurons);
     }
-  }
-
-  private static Tensor matrix(List<double[]> rows) {
-    return Tensor.of(
-        rows.stream().flatMapToDouble(Arrays::stream).toArray(),
-        rows.size(),
-        rows.getFirst().length);
   }
 
   /// Probes depend on nothing but the labels.
@@ -301,8 +294,7 @@ public record Lope(
             ? Split.byGroup(groups, data.positive(), HELD_OUT, fitting.seed())
             : Split.random(data.positive(), HELD_OUT, fitting.seed());
     try (Features features =
-        Fittings.features(
-            fitting, texts.stream().map(LabelledText::text).toList(), Features.Config.of(slices))) {
+        fitting.features(texts.stream().map(LabelledText::text).toList(), slices)) {
       var config = Probing.Config.standard().withProbes(1).withShuffles(0).withSeed(fitting.seed());
       return Probing.run(fitting.model(), features, data, split, config, () -> {});
     }
@@ -358,7 +350,7 @@ public record Lope(
       Block block = model.blocks().get(layer.layer());
       try (var scope = Scope.withoutGradients()) {
         if (edits) {
-          Tensor read = Written.read(block, matrix(layer.directions()));
+          Tensor read = Written.read(block, Tensor.ofRows(layer.directions()));
           largest = Math.max(largest, largestEigenvalue(read));
           changes.add(columns(block.mlp().out(), layer, read));
         }
@@ -428,7 +420,7 @@ public record Lope(
     List<String> stereotypes =
         fitting.items().stream().map(item -> item.stereotype().text()).toList();
     var means = new LinkedHashMap<Integer, Double>();
-    try (Features features = Fittings.features(fitting, stereotypes, Features.Config.of(slices));
+    try (Features features = fitting.features(stereotypes, slices);
         var scope = Scope.withoutGradients()) {
       for (Slice slice : slices) {
         means.put(slice.site().layer(), features.at(slice).to(DType.F64).mean().item());

@@ -257,17 +257,7 @@ record PairDirections(Map<Site, Found> sites, int pairs, int neutralTokens) {
   private static Directions directions(Tensor u, Tensor root, Tensor inverse) {
     return u.size(0) == 0
         ? new Directions(List.of(), List.of())
-        : new Directions(rows(u.matmul(root)), rows(u.matmul(inverse)));
-  }
-
-  private static List<double[]> rows(Tensor matrix) {
-    int width = Math.toIntExact(matrix.size(1));
-    double[] all = matrix.toDoubles();
-    var rows = new ArrayList<double[]>();
-    for (int from = 0; from < all.length; from += width) {
-      rows.add(Arrays.copyOfRange(all, from, from + width));
-    }
-    return rows;
+        : new Directions(u.matmul(root).toRows(), u.matmul(inverse).toRows());
   }
 
   /// The leading eigenvectors of a symmetric matrix as rows, the greatest first, without those that

@@ -13,7 +13,6 @@ import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -181,10 +180,6 @@ public record PairErasure(
 
   /// The first r of some rows, or all where there are fewer: `[r, width]`.
   private Tensor first(List<double[]> rows) {
-    List<double[]> some = rows.stream().limit(rank).toList();
-    return Tensor.of(
-        some.stream().flatMapToDouble(Arrays::stream).toArray(),
-        some.size(),
-        some.getFirst().length);
+    return Tensor.ofRows(rows.stream().limit(rank).toList());
   }
 }

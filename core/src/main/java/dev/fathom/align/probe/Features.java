@@ -1,9 +1,8 @@
 package dev.fathom.align.probe;
 
 import dev.fathom.FathomException;
+import dev.fathom.checkpoint.KeptFile;
 import dev.fathom.checkpoint.SafetensorsFile;
-import dev.fathom.checkpoint.SafetensorsWriter;
-import dev.fathom.checkpoint.TensorInfo;
 import dev.fathom.checkpoint.TensorSpec;
 import dev.fathom.checkpoint.TensorType;
 import dev.fathom.checkpoint.WeightWriter;
@@ -23,17 +22,11 @@ import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.text.Encoding;
 import dev.fathom.text.Tokenizer;
-import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -69,12 +62,9 @@ import java.util.stream.Stream;
 /// ## File
 ///
 /// A safetensors file: for each slice a tensor of its name (`resid_post.3`), F32 `[texts, width]`,
-/// rows as they were computed; `order`, I64 `[texts]`, the number of each row's text; and as
-/// metadata `fathom.features`, a digest of everything that decides the numbers. History: version 1
-/// is the first.
+/// rows as they were computed; and `order`, I64 `[texts]`, the number of each row's text. A
+/// [KeptFile], so that a file of other weights, texts or settings is never taken for it.
 public final class Features implements AutoCloseable {
-  private static final String VERSION = "features/1";
-  private static final String KEY = "fathom.features";
   private static final String ORDER = "order";
 
   private final int size;
@@ -450,15 +440,20 @@ public final class Features implements AutoCloseable {
     // -------------------------------------------------------------- the file
 
     Features inFile(Path directory, IntConsumer progress) {
-      String key = key();
-      Path path = directory.resolve("features-" + key.substring(0, 16) + ".safetensors");
-      boolean known = holds(path, key);
-      if (known) {
+      boolean[] computed = {false};
+      SafetensorsFile file =
+          KeptFile.of(
+              directory,
+              "features",
+              decides(),
+              specs(),
+              writer -> {
+                computed[0] = true;
+                write(writer, progress);
+              });
+      if (!computed[0]) {
         progress.accept(rows.size());
-      } else {
-        write(path, key, progress);
       }
-      SafetensorsFile file = SafetensorsFile.open(path);
       try (var scope = Scope.withoutGradients()) {
         var held = new LinkedHashMap<Slice, Tensor>();
         for (Slice slice : config.slices) {
@@ -466,31 +461,25 @@ public final class Features implements AutoCloseable {
           MemorySegment bytes = file.bytes(slice.toString());
           held.put(slice, Tensor.borrow(bytes, DType.F32, rows.size(), width).keep());
         }
-        return features(held, Optional.of(file), !known);
+        return features(held, Optional.of(file), computed[0]);
       } catch (RuntimeException | Error e) {
         file.close();
         throw e;
       }
     }
 
-    /// A digest of everything that decides the numbers.
-    private String key() {
-      MessageDigest digest;
-      try {
-        digest = MessageDigest.getInstance("SHA-256");
-      } catch (NoSuchAlgorithmException e) {
-        throw new IllegalStateException("every Java has SHA-256", e);
-      }
-      Stream.concat(
-              Stream.of(VERSION, model.card().sha256().get(), model.card().dtype().name()),
-              config.slices.stream().map(Slice::toString))
-          .forEach(part -> digest.update((part + "\n").getBytes(StandardCharsets.UTF_8)));
-      for (Row row : rows) {
-        String line =
-            "%d %s %s\n".formatted(row.number, Arrays.toString(row.ids), Arrays.toString(row.read));
-        digest.update(line.getBytes(StandardCharsets.UTF_8));
-      }
-      return HexFormat.of().formatHex(digest.digest());
+    /// Everything that decides the numbers.
+    private String decides() {
+      return Stream.of(
+              Stream.of(model.card().sha256().get(), model.card().dtype().name()),
+              config.slices.stream().map(Slice::toString),
+              rows.stream()
+                  .map(row ->
+                      "%d %s %s"
+                          .formatted(
+                              row.number, Arrays.toString(row.ids), Arrays.toString(row.read))))
+          .flatMap(part -> part)
+          .collect(Collectors.joining("\n"));
     }
 
     private List<TensorSpec> specs() {
@@ -503,41 +492,12 @@ public final class Features implements AutoCloseable {
       return specs;
     }
 
-    private boolean holds(Path path, String key) {
-      if (!Files.exists(path)) {
-        return false;
+    private void write(WeightWriter writer, IntConsumer progress) {
+      long[] order = rows.stream().mapToLong(Row::number).toArray();
+      try (var scope = Scope.withoutGradients()) {
+        writer.append(ORDER, Tensor.of(order, order.length).memory());
       }
-      try (var file = SafetensorsFile.open(path)) {
-        return key.equals(file.metadata().get(KEY))
-            && specs().stream()
-                .allMatch(spec -> {
-                  TensorInfo info = file.tensors().get(spec.name());
-                  return info != null
-                      && info.type() == spec.type()
-                      && info.shape().equals(spec.shape());
-                });
-      } catch (FathomException e) {
-        return false; // half a file, or another program's: it is made anew
-      }
-    }
-
-    private void write(Path path, String key, IntConsumer progress) {
-      Path folder = path.toAbsolutePath().getParent();
-      try {
-        if (folder != null) {
-          Files.createDirectories(folder);
-        }
-      } catch (IOException e) {
-        throw new FathomException(folder + ": cannot be made (" + e.getMessage() + ")", e);
-      }
-      try (WeightWriter writer = SafetensorsWriter.create(path, specs(), Map.of(KEY, key))) {
-        long[] order = rows.stream().mapToLong(Row::number).toArray();
-        try (var scope = Scope.withoutGradients()) {
-          writer.append(ORDER, Tensor.of(order, order.length).memory());
-        }
-        run((slice, _, values) -> writer.append(slice.toString(), values.memory()), progress);
-        writer.commit();
-      }
+      run((slice, _, values) -> writer.append(slice.toString(), values.memory()), progress);
     }
 
     // -------------------------------------------------------------- passes

@@ -229,12 +229,7 @@ public final class LogisticFit {
       };
     }
     double ridge = penalty + 1e-10 * curvature;
-    Tensor diagonal =
-        Tensor.range(0, width)
-            .unsqueeze(1)
-            .eq(Tensor.range(0, width).unsqueeze(0))
-            .to(DType.F64)
-            .mul(ridge);
+    Tensor diagonal = Tensor.identity(width).mul(ridge);
     Tensor inverse =
         data.z
             .transpose(0, 1)

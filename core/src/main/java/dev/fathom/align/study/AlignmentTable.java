@@ -89,8 +89,8 @@ public record AlignmentTable(
           "A table of methods needs outcomes of %s.".formatted(Entrant.BASE));
     }
     var scores = new LinkedHashMap<String, BiasScores>();
-    runs.forEach((entrant, own) ->
-        scores.put(entrant, BiasScores.ofRuns(own, Bootstrap.standard())));
+    runs.forEach(
+        (entrant, own) -> scores.put(entrant, BiasScores.ofRuns(own, Bootstrap.standard())));
     return new AlignmentTable(
         provenance, outcomes, scores, from(Entrant.BASE, runs), from(CONTROL, runs));
   }

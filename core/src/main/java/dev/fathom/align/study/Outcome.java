@@ -18,7 +18,8 @@ import tools.jackson.databind.node.ObjectNode;
 /// @param settings with which it did best on the items it was fitted on
 /// @param items scores of the items it was tested on
 /// @param perplexity on neutral text that was not fitted on
-/// @param divergence mean `KL(base ‖ changed)` of the next token there, nats
+/// @param divergence mean `KL(base ‖ changed)` of the next token there, in the first 128 of a text,
+///   nats
 /// @param changed numbers of the weights that may differ; 0 where something is done at run time
 /// @param seconds of all fitting and choosing
 public record Outcome(

@@ -22,11 +22,8 @@ public final class Roster {
   /// All, in the order of tables.
   public static SequencedMap<String, Entrant> all() {
     var all = new LinkedHashMap<String, Entrant>();
-    for (Lope preset : Lope.presets()) {
-      List<? extends Method> settings =
-          preset.equals(Lope.standard()) ? Lope.grid() : List.of(preset);
-      add(all, preset.name(), settings);
-    }
+    Lope.presets().forEach(preset -> add(all, preset.name(), List.of(preset)));
+    add(all, Lope.standard().name(), Lope.grid()); // in its place among the presets
     add(all, "subtraction", Subtraction.grid());
     add(all, "inlp", Inlp.grid());
     add(all, "bns", Bns.grid());

@@ -19,6 +19,7 @@ import dev.fathom.model.Wanted;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -31,6 +32,9 @@ import org.jspecify.annotations.Nullable;
 final class Trying {
   /// How much more perplexity a setting may cost to be chosen.
   private static final double MOST_PERPLEXITY = 1.05;
+
+  /// Tokens of a text whose whole distributions are held at a time, at most.
+  private static final int MOST_COMPARED = 128;
 
   /// Items that settings are chosen by, at most.
   private static final int MOST_CHOOSING = 200;
@@ -194,14 +198,16 @@ final class Trying {
     return Math.exp(nats / predicted);
   }
 
-  /// Mean `KL(base ‖ changed)` of the next token over neutral text that was not fitted on, in nats.
+  /// Mean `KL(base ‖ changed)` of the next token over the beginnings of neutral texts that were not
+  /// fitted on, in nats.
   private double divergence(LanguageModel changed) {
     if (changed == fitting.model()) {
       return 0;
     }
     double sum = 0;
     int count = 0;
-    for (int[] ids : unseen) {
+    for (int[] row : unseen) {
+      int[] ids = Arrays.copyOf(row, Math.min(row.length, MOST_COMPARED));
       try (var scope = Scope.withoutGradients()) {
         Tensor p = logProbabilities(fitting.model(), ids);
         Tensor q = logProbabilities(changed, ids);

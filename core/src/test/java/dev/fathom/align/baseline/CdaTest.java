@@ -120,8 +120,8 @@ class CdaTest {
         assertThat(other.factor()).isCloseTo(one.factor() / 2, within(1e-12));
         assertThat(other.b()).isEqualTo(one.b());
       }
+      assertThat(whole.name()).isEqualTo("cda");
       assertThat(whole.card().parameters())
-          .containsEntry("method", "cda")
           .containsEntry("strength", "1")
           .containsEntry("domain", "gender")
           .containsKey("sentences");

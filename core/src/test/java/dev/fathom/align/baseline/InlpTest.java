@@ -130,7 +130,7 @@ class InlpTest {
       Tensor basis = Inlp.of(3).with(classifier).basis(x, data.labellings());
       Projections.assertOrthonormal(basis);
       assertThat(basis.size(0)).isBetween(2L, 9L); // rank of P ≥ width − n c
-      Tensor left = Basis.off(x, basis);
+      Tensor left = Inlp.off(x, basis);
       Tensor after = SquaredHinge.of(left, data.labellings(), 1);
       assertThat(accuracy(left, after, data.classes)).isLessThan(0.45); // chance is a third
     }
@@ -145,13 +145,13 @@ class InlpTest {
       Tensor sum = Tensor.zeros(DType.F64, WIDTH, WIDTH);
       Tensor projected = x;
       var all = new ArrayList<Tensor>();
-      Tensor outside = Basis.none(WIDTH);
+      Tensor outside = Tensor.zeros(DType.F64, 0, WIDTH);
       for (int i = 0; i < 2; i++) {
         Tensor w = SquaredHinge.of(projected, data.labellings(), 1);
         all.add(w);
-        Tensor own = Basis.spanning(w, 1e-9);
+        Tensor own = Inlp.spanning(w, 1e-9);
         sum = sum.add(own.transpose(0, 1).matmul(own));
-        outside = Basis.spanning(sum, 1e-6);
+        outside = Inlp.spanning(sum, 1e-6);
         projected = x.sub(x.matmul(outside.transpose(0, 1)).matmul(outside));
       }
       Tensor basis = Inlp.of(2).basis(x, data.labellings());
@@ -159,7 +159,7 @@ class InlpTest {
       double[] expected = outside.transpose(0, 1).matmul(outside).toDoubles();
       Projections.assertClose(found, expected, 1e-5);
       for (Tensor w : all) { // P Wᵀ = 0
-        Tensor left = Basis.off(w, basis);
+        Tensor left = Inlp.off(w, basis);
         assertThat(left.abs().max().item())
             .isLessThanOrEqualTo(1e-5 * w.norm(1, false).max().item());
       }

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import dev.fathom.align.Fitting;
 import dev.fathom.align.Fittings;
 import dev.fathom.align.Remedy;
+import dev.fathom.align.lope.BiasNeurons;
 import dev.fathom.edit.Change;
 import dev.fathom.edit.Edits;
 import dev.fathom.model.Kind;
@@ -89,7 +90,8 @@ class SubtractionTest {
       for (int i = 0; i < width; i++) {
         direction[i] = Math.sin(i + 1) * Math.sqrt(2.0 / width);
       }
-      Subtraction.Neuron found = Subtraction.mostAlike(model, Tensor.of(direction, width));
+      BiasNeurons.Found found =
+          BiasNeurons.ofModel(model, Tensor.ofRows(List.of(direction)), 1).getFirst().getFirst();
       double best = -2;
       String expected = "";
       for (int layer = 0; layer < model.layers(); layer++) {
@@ -108,7 +110,7 @@ class SubtractionTest {
           }
         }
       }
-      assertThat(found.layer() + "/" + found.index()).isEqualTo(expected);
+      assertThat(found.layer() + "/" + found.neuron()).isEqualTo(expected);
       assertThat(found.cosine()).isCloseTo(best, within(1e-6));
     }
   }
@@ -164,7 +166,6 @@ class SubtractionTest {
       var edit = ((Remedy.OfWeights) new Subtraction(5, true).fit(fitting)).edit();
       assertThat(edit.name()).isEqualTo("subtraction");
       assertThat(edit.card().parameters())
-          .containsEntry("method", "subtraction")
           .containsEntry("domain", "gender")
           .containsEntry("alpha", "5")
           .containsKeys("neuron", "cosine");

@@ -1,11 +1,6 @@
-package dev.fathom.align.baseline;
+package dev.fathom.checkpoint;
 
 import dev.fathom.FathomException;
-import dev.fathom.checkpoint.SafetensorsFile;
-import dev.fathom.checkpoint.SafetensorsWriter;
-import dev.fathom.checkpoint.TensorInfo;
-import dev.fathom.checkpoint.TensorSpec;
-import dev.fathom.checkpoint.WeightWriter;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -20,7 +15,7 @@ import java.util.function.Consumer;
 /// Tensors that are computed once and kept in a safetensors file, called after a digest of whatever
 /// decides their numbers; the whole digest is in its metadata as `fathom.kept`. History: version 1
 /// is the first.
-final class KeptFile {
+public final class KeptFile {
   private static final String VERSION = "1";
   private static final String KEY = "fathom.kept";
 
@@ -32,7 +27,8 @@ final class KeptFile {
   /// @param name what it holds, one word
   /// @param decides whatever the numbers depend on
   /// @param compute appends all tensors of `specs`, in their order
-  static SafetensorsFile of(
+  /// @throws FathomException if the file cannot be written
+  public static SafetensorsFile of(
       Path directory,
       String name,
       String decides,
@@ -73,7 +69,7 @@ final class KeptFile {
   }
 
   /// SHA-256 of a text, 64 hexadecimal digits.
-  static String digest(String text) {
+  public static String digest(String text) {
     try {
       byte[] hash =
           MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));

@@ -275,11 +275,11 @@ final class AlignCommand implements Callable<Integer> {
     private record Part(String domain, long seed, Folds.Fold fold) {
       AlignmentStudy.Domain of(
           LoadedModel model, AlignOptions options, AlignOptions.Material material, Path directory) {
-        var fit = new ArrayList<>(fold.fit());
-        fit.addAll(material.more(domain));
         Optional<Path> cache = Optional.of(directory.resolve("cache"));
         return new AlignmentStudy.Domain(
-            options.fitting(model, material, domain, fit, seed, cache), fold.number(), fold.test());
+            options.fitting(model, material, domain, fold.fit(), seed, cache),
+            fold.number(),
+            fold.test());
       }
     }
 
@@ -287,7 +287,8 @@ final class AlignCommand implements Callable<Integer> {
       var parts = new ArrayList<Part>();
       for (long seed = 1; seed <= seeds; seed++) {
         for (String domain : wanted) {
-          for (Folds.Fold fold : Folds.of(material.items(domain), folds, seed)) {
+          for (Folds.Fold fold :
+              Folds.of(material.items(domain), material.more(domain), folds, seed)) {
             parts.add(new Part(domain, seed, fold));
           }
         }

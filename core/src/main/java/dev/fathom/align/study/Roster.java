@@ -1,6 +1,7 @@
 package dev.fathom.align.study;
 
 import dev.fathom.align.Method;
+import dev.fathom.align.balance.Balance;
 import dev.fathom.align.baseline.Bns;
 import dev.fathom.align.baseline.Cda;
 import dev.fathom.align.baseline.DropoutTuning;
@@ -32,6 +33,8 @@ public final class Roster {
     add(all, "self-debias", SelfDebias.grid());
     add(all, "cda", Cda.grid());
     add(all, "dropout", DropoutTuning.grid());
+    add(all, "balance", List.of(Balance.standard()));
+    add(all, "balance-random", List.of(Balance.standard().atRandom()));
     List<PairErasure> pairs = PairErasure.grid();
     add(all, "pairs", pairs);
     add(all, AlignmentTable.CONTROL, pairs.stream().map(PairErasure::atRandom).toList());

@@ -21,19 +21,24 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.SequencedMap;
+import java.util.Set;
 import java.util.function.ToDoubleFunction;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 
 /// Which method makes a model less biased, and at what cost? (Thesis, Table 5.4.)
 ///
 /// Domains are also pooled: every item of every domain counts the same, each with the remedy of its
 /// domain and fold. Of several seeds the means are taken; intervals say nothing about other seeds.
-/// A method that does no more than as many random directions ([#CONTROL]) does nothing.
+/// A method that does no more than as many random directions does nothing: each is compared with
+/// its own control, the entrant of its name with `-random` behind it, or with [#CONTROL] if it has
+/// none.
 ///
 /// @param outcomes of each entrant in each domain, fold and seed
 /// @param scores what StereoSet says of each entrant, the base first
 /// @param fromBase each entrant but the base compared with the base, item by item
-/// @param fromControl the same with the random control; empty without one
+/// @param fromControl the same with a random control, but of those that are controls; empty without
+///   one
 public record AlignmentTable(
     Provenance provenance,
     List<Outcome> outcomes,
@@ -41,8 +46,10 @@ public record AlignmentTable(
     SequencedMap<String, BiasComparison> fromBase,
     SequencedMap<String, BiasComparison> fromControl)
     implements Result {
-  /// The entrant whose directions are random.
+  /// The entrant whose directions are random, a control for all that have none of their own.
   public static final String CONTROL = "random";
+
+  private static final String OWN_CONTROL = "-random";
 
   private static final String READING =
       "SS: how often the stereotype is more probable than the anti-stereotype, percent; 50 is the"
@@ -92,21 +99,32 @@ public record AlignmentTable(
     runs.forEach(
         (entrant, own) -> scores.put(entrant, BiasScores.ofRuns(own, Bootstrap.standard())));
     return new AlignmentTable(
-        provenance, outcomes, scores, from(Entrant.BASE, runs), from(CONTROL, runs));
+        provenance,
+        outcomes,
+        scores,
+        compared(runs, _ -> Entrant.BASE),
+        compared(runs, entrant -> control(entrant, runs.keySet())));
   }
 
-  /// Every entrant but the base and the reference compared with the reference, if there is one.
-  private static SequencedMap<String, BiasComparison> from(
-      String reference, SequencedMap<String, List<List<ScoredItem>>> runs) {
-    var compared = new LinkedHashMap<String, BiasComparison>();
-    List<List<ScoredItem>> first = runs.get(reference);
-    if (first != null) {
-      runs.forEach((entrant, own) -> {
-        if (!entrant.equals(reference) && !entrant.equals(Entrant.BASE)) {
-          compared.put(entrant, BiasComparison.ofRuns(first, own, Bootstrap.fine()));
-        }
-      });
+  /// What tells whether an entrant does more than chance; of a control, itself.
+  private static String control(String entrant, Set<String> entrants) {
+    if (entrant.equals(CONTROL) || entrant.endsWith(OWN_CONTROL)) {
+      return entrant;
     }
+    return entrants.contains(entrant + OWN_CONTROL) ? entrant + OWN_CONTROL : CONTROL;
+  }
+
+  /// Every entrant but the base compared with its reference, if that is there and another one.
+  private static SequencedMap<String, BiasComparison> compared(
+      SequencedMap<String, List<List<ScoredItem>>> runs, UnaryOperator<String> references) {
+    var compared = new LinkedHashMap<String, BiasComparison>();
+    runs.forEach((entrant, own) -> {
+      String reference = references.apply(entrant);
+      List<List<ScoredItem>> first = runs.get(reference);
+      if (first != null && !entrant.equals(reference) && !entrant.equals(Entrant.BASE)) {
+        compared.put(entrant, BiasComparison.ofRuns(first, own, Bootstrap.fine()));
+      }
+    });
     return compared;
   }
 
@@ -157,7 +175,7 @@ public record AlignmentTable(
     views.add(tradeOff("LMS", "percent", entrant -> scores(entrant).pooled().lms()));
     views.add(tradeOff("perplexity", "times the base's", this::perplexity));
     views.add(chosen());
-    String control = scores.containsKey(CONTROL) ? WITH_CONTROL : WITHOUT_CONTROL;
+    String control = fromControl.isEmpty() ? WITHOUT_CONTROL : WITH_CONTROL;
     views.add(View.Text.of("How to read this", READING, WARNING, control));
     return views;
   }
@@ -235,8 +253,8 @@ public record AlignmentTable(
     return new View.Table(
         "Change against the base, all domains pooled",
         "Is it more than chance, and more than as many random directions do? p: two-sided, paired"
-            + " resamples of items within terms, against the base, or against random for |SS-50|"
-            + " and for the gap; not corrected for the number of methods.",
+            + " resamples of items within terms, against the base, or against the method's random"
+            + " control for |SS-50| and for the gap; not corrected for the number of methods.",
         columns,
         cells);
   }

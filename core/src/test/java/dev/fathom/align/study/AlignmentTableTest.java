@@ -159,6 +159,15 @@ class AlignmentTableTest {
     assertThat(comparison(table, "random").of(Measure.GAP).p()).isGreaterThan(0.05);
   }
 
+  @Test
+  void aControlOfItsOwnGoesBeforeTheCommonOne() {
+    AlignmentTable own = table(1, "base", "good", "thesis", "good-random");
+    assertThat(own.fromControl()).containsOnlyKeys("good");
+    AlignmentTable both = table(1, "base", "good", "thesis", "good-random", "random");
+    assertThat(both.fromControl()).containsOnlyKeys("good", "thesis");
+    assertThat(both.fromControl().get("good")).isEqualTo(own.fromControl().get("good"));
+  }
+
   private static String text(AlignmentTable table) {
     var plain = TerminalStyle.plain();
     return table.views().stream()

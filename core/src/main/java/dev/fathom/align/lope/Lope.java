@@ -5,7 +5,6 @@ import dev.fathom.align.Fitting;
 import dev.fathom.align.Method;
 import dev.fathom.align.Remedy;
 import dev.fathom.align.probe.Features;
-import dev.fathom.align.probe.LayerProbes;
 import dev.fathom.align.probe.Probing;
 import dev.fathom.align.probe.ProbingResult;
 import dev.fathom.align.probe.SpanRule;
@@ -14,10 +13,13 @@ import dev.fathom.align.probe.TwoClasses;
 import dev.fathom.data.LabelledText;
 import dev.fathom.edit.Change;
 import dev.fathom.edit.Edit;
+import dev.fathom.edit.Edits;
+import dev.fathom.evaluate.TokenScorer;
 import dev.fathom.evaluate.bias.StereoSetItem;
 import dev.fathom.model.Block;
 import dev.fathom.model.Kind;
 import dev.fathom.model.Linear;
+import dev.fathom.model.Linears;
 import dev.fathom.model.Slice;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
@@ -25,11 +27,13 @@ import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Random;
 import java.util.SequencedMap;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -43,7 +47,9 @@ import java.util.stream.Stream;
 ///
 /// with Q an orthonormal basis of S_l's span, α_l the mean activation of these neurons on
 /// stereotypes, in the unedited model, and θ̄_l the mean of the probes. Both are changes of
-/// weights: columns of the down-projection and its bias.
+/// weights: columns of the down-projection and its bias. With [Alpha#DYNAMIC] α_l is the mean
+/// activation at the token at hand instead, which no weight can hold: that is done while the model
+/// computes.
 ///
 /// The thesis' own form multiplies by `I − Σ θθᵀ` instead of the projector. Probes of neighbouring
 /// layers are nearly parallel, so that this turns their common direction round and makes it larger:
@@ -60,17 +66,21 @@ import java.util.stream.Stream;
 /// @param name what the preset is called
 /// @param labels which sentences are told apart
 /// @param acting which probes act on a layer
+/// @param directions which of each layer, and how many of them stay
 /// @param form of the weight edit
 /// @param neurons edited and adjusted in each layer: k; 0 for none
 /// @param strength of the adjustment: γ; 0 for none
+/// @param alpha by what the adjustment is measured
 /// @param edits whether weights are edited
 public record Lope(
     String name,
     Labels labels,
     Acting acting,
+    Directions directions,
     Form form,
     int neurons,
     double strength,
+    Alpha alpha,
     boolean edits)
     implements Method {
   private static final String STEREOTYPE = "stereotype";
@@ -105,6 +115,33 @@ public record Lope(
     THESIS
   }
 
+  /// Which directions a layer's probes are.
+  ///
+  /// @param each how many orthogonal probes each layer has: the first, the second …
+  /// @param most of the leading directions of all that act on a layer are taken out by the
+  ///   projector, at most
+  /// @param random whether unit vectors drawn at random stand in for the probes: the control
+  public record Directions(int each, int most, boolean random) {
+    /// Of each layer its first probe, and of those that act all.
+    public static final Directions FIRST = new Directions(1, Integer.MAX_VALUE, false);
+
+    public Directions {
+      if (each < 1 || most < 1) {
+        throw new IllegalArgumentException(
+            "at least 1 probe of each layer and 1 direction are needed, found %d and %d"
+                .formatted(each, most));
+      }
+    }
+  }
+
+  /// What α_l is.
+  public enum Alpha {
+    /// The mean activation of the neurons on stereotypes: a constant, which a bias can hold.
+    STATIC,
+    /// Their mean at the token at hand: done while the model computes, so it is no edit of weights.
+    DYNAMIC
+  }
+
   /// Which probes act on a layer.
   public sealed interface Acting {
     /// Those that read it well.
@@ -119,34 +156,40 @@ public record Lope(
 
   private static final Acting WELL_READ = new Acting.Reading(new SpanRule.Threshold(0.9));
 
+  private static Lope preset(
+      String name, Acting acting, Form form, double strength, boolean edits) {
+    return new Lope(
+        name, Labels.REST, acting, Directions.FIRST, form, 10, strength, Alpha.STATIC, edits);
+  }
+
   /// As the thesis has it.
   public static Lope thesis() {
-    return new Lope("thesis", Labels.REST, WELL_READ, Form.THESIS, 10, 1, true);
+    return preset("thesis", WELL_READ, Form.THESIS, 1, true);
   }
 
   /// With a projector.
   public static Lope standard() {
-    return new Lope("lope", Labels.REST, WELL_READ, Form.PROJECTOR, 10, 1, true);
+    return preset("lope", WELL_READ, Form.PROJECTOR, 1, true);
   }
 
   /// Without the adjustment.
   public static Lope editOnly() {
-    return new Lope("editOnly", Labels.REST, WELL_READ, Form.PROJECTOR, 10, 0, true);
+    return preset("editOnly", WELL_READ, Form.PROJECTOR, 0, true);
   }
 
   /// Without the edit of value vectors.
   public static Lope adjustOnly() {
-    return new Lope("adjustOnly", Labels.REST, WELL_READ, Form.PROJECTOR, 10, 1, false);
+    return preset("adjustOnly", WELL_READ, Form.PROJECTOR, 1, false);
   }
 
   /// With all probes at every layer.
   public static Lope allProbes() {
-    return new Lope("allProbes", Labels.REST, new Acting.All(), Form.PROJECTOR, 10, 1, true);
+    return preset("allProbes", new Acting.All(), Form.PROJECTOR, 1, true);
   }
 
   /// Only the last layer's probe, as Lee et al. 2024 have it.
   public static Lope lastProbe() {
-    return new Lope("lastProbe", Labels.REST, new Acting.Last(), Form.PROJECTOR, 10, 1, true);
+    return preset("lastProbe", new Acting.Last(), Form.PROJECTOR, 1, true);
   }
 
   /// All presets.
@@ -170,22 +213,46 @@ public record Lope(
 
   /// The same with another k.
   public Lope withNeurons(int neurons) {
-    return new Lope(name, labels, acting, form, neurons, strength, edits);
+    return new Lope(name, labels, acting, directions, form, neurons, strength, alpha, edits);
   }
 
   /// The same with other probes acting.
   public Lope with(Acting acting) {
-    return new Lope(name, labels, acting, form, neurons, strength, edits);
+    return new Lope(name, labels, acting, directions, form, neurons, strength, alpha, edits);
   }
 
   /// The same with probes of other sentences.
   public Lope with(Labels labels) {
-    return new Lope(name, labels, acting, form, neurons, strength, edits);
+    return new Lope(name, labels, acting, directions, form, neurons, strength, alpha, edits);
+  }
+
+  /// The same with other directions of each layer.
+  public Lope with(Directions directions) {
+    return new Lope(name, labels, acting, directions, form, neurons, strength, alpha, edits);
+  }
+
+  /// The same with α measured otherwise.
+  public Lope with(Alpha alpha) {
+    return new Lope(name, labels, acting, directions, form, neurons, strength, alpha, edits);
+  }
+
+  /// The same with random directions, as many: the control.
+  public Lope atRandom() {
+    return new Lope(
+        name + "-random",
+        labels,
+        acting,
+        new Directions(directions.each, directions.most, true),
+        form,
+        neurons,
+        strength,
+        alpha,
+        edits);
   }
 
   /// The same with another γ.
   public Lope withStrength(double strength) {
-    return new Lope(name, labels, acting, form, neurons, strength, edits);
+    return new Lope(name, labels, acting, directions, form, neurons, strength, alpha, edits);
   }
 
   @Override
@@ -199,9 +266,18 @@ public record Lope(
           case Acting.All() -> "all";
           case Acting.Last() -> "last";
         });
+    if (directions.each > 1) {
+      settings.put("probes of each layer", Integer.toString(directions.each));
+    }
+    if (directions.most < Integer.MAX_VALUE) {
+      settings.put("directions", "at most " + directions.most);
+    }
     settings.put("form", form.name().toLowerCase(Locale.ROOT));
     settings.put("k", Integer.toString(neurons));
     settings.put("gamma", Double.toString(strength));
+    if (alpha == Alpha.DYNAMIC) {
+      settings.put("alpha", "dynamic");
+    }
     settings.put("edit", Boolean.toString(edits));
     return settings;
   }
@@ -249,9 +325,9 @@ public record Lope(
   /// Probes the layers of a model and chooses what acts on each.
   public List<Layer> layers(Fitting fitting) {
     List<Slice> slices = Features.everyLayer(fitting.model(), Kind.RESID_POST);
-    ProbingResult probing = fitting.shared().of(new Probed(labels), () -> probed(fitting, slices));
-    List<double[]> directions =
-        probing.layers().stream().map(LayerProbes::probe).map(probe -> probe.direction()).toList();
+    ProbingResult probing =
+        fitting.shared().of(new Probed(labels, directions.each), () -> probed(fitting, slices));
+    List<List<double[]>> probes = probes(probing, fitting.seed());
     List<List<Integer>> spans =
         switch (acting) {
           case Acting.Reading(SpanRule rule) -> probing.generalisation().orElseThrow().spans(rule);
@@ -261,8 +337,7 @@ public record Lope(
         };
     var layers = new ArrayList<Layer>();
     for (int l = 0; l < spans.size(); l++) {
-      List<double[]> own =
-          spans.get(l).stream().map(directions::get).filter(Lope::isSomething).toList();
+      List<double[]> own = spans.get(l).stream().map(probes::get).flatMap(List::stream).toList();
       layers.add(
           own.isEmpty() || neurons == 0
               ? new Layer(l, List.of(), List.of())
@@ -271,9 +346,27 @@ public record Lope(
     return layers;
   }
 
-  /// A probe that found nothing to learn has a direction of zeros.
-  private static boolean isSomething(double[] direction) {
-    return Arrays.stream(direction).anyMatch(x -> x != 0);
+  /// The directions of each layer, in the order of [Directions]. A probe that found nothing to
+  /// learn has a direction of zeros, which is left out.
+  private List<List<double[]>> probes(ProbingResult probing, long seed) {
+    var random = new Random(seed);
+    return probing.layers().stream()
+        .map(layer ->
+            layer.probes().stream()
+                .map(fitted -> fitted.probe().direction())
+                .filter(direction -> Arrays.stream(direction).anyMatch(x -> x != 0))
+                .map(direction -> directions.random ? drawn(direction.length, random) : direction)
+                .toList())
+        .toList();
+  }
+
+  /// A unit vector.
+  private static double[] drawn(int width, Random random) {
+    double[] direction = new double[width];
+    Arrays.setAll(direction, _ -> random.nextGaussian());
+    double length = Math.sqrt(Arrays.stream(direction).map(x -> x * x).sum());
+    Arrays.setAll(direction, i -> direction[i] / length);
+    return direction;
   }
 
   private List<BiasNeurons.Found> found(Transformer model, int layer, List<double[]> directions) {
@@ -282,8 +375,8 @@ public record Lope(
     }
   }
 
-  /// Probes depend on nothing but the labels.
-  private record Probed(Labels labels) {}
+  /// What probes depend on.
+  private record Probed(Labels labels, int each) {}
 
   private ProbingResult probed(Fitting fitting, List<Slice> slices) {
     List<LabelledText> texts = fitting.items().stream().flatMap(this::labelled).toList();
@@ -295,7 +388,11 @@ public record Lope(
             : Split.random(data.positive(), HELD_OUT, fitting.seed());
     try (Features features =
         fitting.features(texts.stream().map(LabelledText::text).toList(), slices)) {
-      var config = Probing.Config.standard().withProbes(1).withShuffles(0).withSeed(fitting.seed());
+      var config =
+          Probing.Config.standard()
+              .withProbes(directions.each)
+              .withShuffles(0)
+              .withSeed(fitting.seed());
       return Probing.run(fitting.model(), features, data, split, config, () -> {});
     }
   }
@@ -316,13 +413,56 @@ public record Lope(
     return new LabelledText(sentence.text(), label, Optional.of(item.target()), Optional.empty());
   }
 
-  // ---------------------------------------------------------------- what is changed
-
   @Override
   public Remedy fit(Fitting fitting) {
     requireAdding(fitting.model()); // sooner than probes are fitted
-    return new Remedy.OfWeights(edit(fitting, layers(fitting)));
+    List<Layer> layers = layers(fitting);
+    return alpha == Alpha.DYNAMIC && strength > 0
+        ? dynamic(withStrength(0).edit(fitting, layers), layers)
+        : new Remedy.OfWeights(edit(fitting, layers));
   }
+
+  // ---------------------------------------------------------------- while the model computes
+
+  /// The edit, with the adjustment at each token by what the neurons do there.
+  Remedy dynamic(Edit edit, List<Layer> layers) {
+    return new Remedy.AtRunTime(
+        name,
+        model -> {
+          Transformer edited = Edits.apply(model, List.of(edit));
+          Transformer adjusted = adjusted(edited, layers);
+          return new Remedy.Treated(
+              adjusted, TokenScorer.of(adjusted), Optional.of(adjusted), edited::close);
+        });
+  }
+
+  private Transformer adjusted(Transformer model, List<Layer> layers) {
+    var acting = new IdentityHashMap<Linear, Linear>();
+    for (Layer layer : layers) {
+      if (!layer.neurons().isEmpty()) {
+        Block block = model.blocks().get(layer.layer());
+        double factor = strength / block.steps().multiplier();
+        acting.put(block.mlp().out(), block.mlp().out().with(adjusting(layer, factor)));
+      }
+    }
+    return Linears.replaced(
+        model, model.card(), linear -> acting.getOrDefault(linear, linear), () -> {});
+  }
+
+  /// `y − factor · max(0, mean m) · θ̄` at each token.
+  private static Linear.Adapter adjusting(Layer layer, double factor) {
+    long[] neurons =
+        layer.neurons().stream().mapToLong(BiasNeurons.Found::neuron).sorted().toArray();
+    double[] mean = layer.mean();
+    return (map, m) -> {
+      Tensor y = map.plain(m); // [tokens, dModel]
+      Tensor by = m.indexSelect(1, neurons).wide().mean(1, true).relu().mul(factor);
+      Tensor along = Tensor.of(mean, 1, mean.length).to(by.dtype());
+      return y.sub(by.matmul(along).to(y.dtype()));
+    };
+  }
+
+  // ---------------------------------------------------------------- what is changed
 
   /// Refuses an adjustment that no bias can make.
   private void requireAdding(Transformer model) {
@@ -380,7 +520,9 @@ public record Lope(
     Tensor old = out.weight().values().indexSelect(1, places).transpose(0, 1); // [k, dModel]
     Tensor next =
         switch (form) {
-          case PROJECTOR -> Basis.leading(read, layer.directions().size()).removed(old);
+          case PROJECTOR ->
+              Basis.leading(read, Math.min(directions.most, layer.directions().size()))
+                  .removed(old);
           case THESIS -> {
             Tensor wide = old.to(DType.F64);
             yield wide.sub(wide.matmul(read.transpose(0, 1)).matmul(read));

@@ -25,6 +25,7 @@ public final class Roster {
     var all = new LinkedHashMap<String, Entrant>();
     Lope.presets().forEach(preset -> add(all, preset.name(), List.of(preset)));
     add(all, Lope.standard().name(), Lope.grid()); // in its place among the presets
+    add(all, "lope-random", Lope.grid().stream().map(Lope::atRandom).toList());
     add(all, "subtraction", Subtraction.grid());
     add(all, "inlp", Inlp.grid());
     add(all, "bns", Bns.grid());

@@ -458,4 +458,90 @@ class LopeTest {
     }
     assertThatThrownBy(() -> Lope.standard().withNeurons(-1)).hasMessageContaining("-1");
   }
+
+  @Test
+  void theDynamicAdjustmentIsWhatTheNeuronsDoAtEachToken() {
+    try (Transformer model = Fittings.load("llama", DType.F64)) {
+      List<Layer> layers = List.of(layer(0, Toys.directions(3, 1), NEURONS));
+      Lope lope = Lope.adjustOnly().with(Lope.Alpha.DYNAMIC).withStrength(1.5);
+      Edit nothing = lope.withStrength(0).edit(Fittings.of(model, Fittings.GENDER), layers);
+      assertThat(nothing.changes()).isEmpty();
+      double[][] before = Toys.at(model, Site.of(Kind.MLP_OUT, 0), Toys.IDS);
+      double[][] m = Toys.at(model, Site.of(Kind.MLP_ACT, 0), Toys.IDS);
+      double[] mean = layers.getFirst().mean();
+      int adjusted = 0;
+      try (var treated = lope.dynamic(nothing, layers).applied(model)) {
+        Transformer changed = treated.transformer().orElseThrow();
+        double[][] after = Toys.at(changed, Site.of(Kind.MLP_OUT, 0), Toys.IDS);
+        for (int t = 0; t < before.length; t++) {
+          double alpha = 0;
+          for (int neuron : NEURONS) {
+            alpha += m[t][neuron] / NEURONS.size();
+          }
+          adjusted += alpha > 0 ? 1 : 0;
+          for (int i = 0; i < mean.length; i++) {
+            double wanted = before[t][i] - 1.5 * Math.max(0, alpha) * mean[i];
+            assertThat(after[t][i]).isCloseTo(wanted, within(1e-9));
+          }
+        }
+      }
+      assertThat(adjusted).isBetween(1, before.length - 1); // both cases are there
+    }
+  }
+
+  private static List<List<BiasNeurons.Found>> neurons(List<Layer> layers) {
+    return layers.stream().map(Layer::neurons).toList();
+  }
+
+  @Test
+  void theControlHasAsManyDirectionsAndOthers() {
+    try (Transformer model = Fittings.load("gpt2", DType.F32)) {
+      Fitting fitting = Fittings.of(model, Fittings.GENDER);
+      Lope lope = Lope.allProbes();
+      List<Layer> probes = lope.layers(fitting);
+      List<Layer> drawn = lope.atRandom().layers(fitting);
+      assertThat(lope.atRandom().name()).isEqualTo("allProbes-random");
+      assertThat(neurons(drawn))
+          .isEqualTo(neurons(lope.atRandom().layers(fitting)))
+          .isNotEqualTo(neurons(probes));
+      for (int l = 0; l < probes.size(); l++) {
+        assertThat(drawn.get(l).directions()).hasSameSizeAs(probes.get(l).directions());
+        assertThat(drawn.get(l).neurons()).hasSameSizeAs(probes.get(l).neurons());
+        for (double[] direction : drawn.get(l).directions()) {
+          assertThat(Toys.dot(direction, direction)).isCloseTo(1, within(1e-9));
+        }
+      }
+    }
+  }
+
+  @Test
+  void secondProbesActTooAndTheirSpanCanBeCut() {
+    try (Transformer model = Fittings.load("gpt2", DType.F64)) {
+      Fitting fitting = Fittings.of(model, Fittings.GENDER);
+      Lope first = Lope.allProbes();
+      Lope both = first.with(new Lope.Directions(2, Integer.MAX_VALUE, false));
+      int one = first.layers(fitting).getFirst().directions().size();
+      assertThat(both.layers(fitting).getFirst().directions()).hasSizeGreaterThan(one);
+      Lope cut = both.with(new Lope.Directions(2, 2, false)).withStrength(0);
+      Edit edit = cut.edit(fitting, cut.layers(fitting));
+      for (Change change : edit.changes()) {
+        var rows = (Change.Rows) change;
+        Linear out =
+            Linears.places(model).stream()
+                .map(Linears.Place::linear)
+                .filter(linear -> linear.origin().tensor().equals(rows.tensor()))
+                .findFirst()
+                .orElseThrow();
+        try (var scope = Scope.withoutGradients()) {
+          long[] places = rows.indices().stream().mapToLong(i -> i).toArray();
+          Tensor old = out.weight().values().indexSelect(1, places).transpose(0, 1);
+          Tensor taken = old.sub(rows.values().tensor(DType.F64));
+          double[] squares = taken.matmul(taken.transpose(0, 1)).eigen().values().toDoubles();
+          double most = squares[squares.length - 1];
+          assertThat(Arrays.stream(squares).filter(x -> x > 1e-12 * most).count())
+              .isLessThanOrEqualTo(2);
+        }
+      }
+    }
+  }
 }

@@ -42,36 +42,43 @@ import java.util.Set;
 /// @param rate the highest learning rate
 /// @param rank of the low-rank steps
 /// @param from where in the depth it begins: 0 for the first layer, 0.5 for the middle
+/// @param sense μ, the weight of what sense loses against nonsense
 /// @param keep λ, the weight of the divergence on running text
-public record Balance(boolean random, int steps, double rate, int rank, double from, double keep)
+public record Balance(
+    boolean random, int steps, double rate, int rank, double from, double sense, double keep)
     implements Method {
-  private static final int BATCH_PAIRS = 16;
-  private static final int TEXT_TOKENS = 256;
+  private static final int BATCH_ITEMS = 12;
+  private static final int TEXT_TOKENS = 128;
   private static final int TEXT_ROW = 64;
   private static final int NEUTRAL_TOKENS = 16384;
 
   public Balance {
-    if (steps < 1 || !(rate > 0) || rank < 1 || !(from >= 0 && from < 1) || !(keep >= 0)) {
+    if (steps < 1
+        || !(rate > 0)
+        || rank < 1
+        || !(from >= 0 && from < 1)
+        || !(sense >= 0)
+        || !(keep >= 0)) {
       throw new IllegalArgumentException(
-          ("Balance takes steps, a rate and a rank above 0, a depth from 0 to below 1 and a weight"
-                  + " of at least 0; found %d, %s, %d, %s and %s.")
-              .formatted(steps, rate, rank, from, keep));
+          ("Balance takes steps, a rate and a rank above 0, a depth from 0 to below 1 and"
+                  + " weights of at least 0; found %d, %s, %d, %s, %s and %s.")
+              .formatted(steps, rate, rank, from, sense, keep));
     }
   }
 
-  /// 80 steps of 16 items at 2e-3, of rank 8, in the upper two thirds.
+  /// 60 steps of 12 items at 2e-3, of rank 8, in the upper two thirds.
   public static Balance standard() {
-    return new Balance(false, 80, 2e-3, 8, 1.0 / 3, 1);
+    return new Balance(false, 60, 2e-3, 8, 1.0 / 3, 4, 1);
   }
 
   /// The same with random steps of equal size, as a control.
   public Balance atRandom() {
-    return new Balance(true, steps, rate, rank, from, keep);
+    return new Balance(true, steps, rate, rank, from, sense, keep);
   }
 
   /// The same of so many steps.
   public Balance withSteps(int steps) {
-    return new Balance(random, steps, rate, rank, from, keep);
+    return new Balance(random, steps, rate, rank, from, sense, keep);
   }
 
   @Override
@@ -86,13 +93,14 @@ public record Balance(boolean random, int steps, double rate, int rank, double f
     settings.put("rate", Double.toString(rate));
     settings.put("rank", Integer.toString(rank));
     settings.put("from layer", "%.2f of the depth".formatted(from));
+    settings.put("sense", Double.toString(sense));
     settings.put("keep", Double.toString(keep));
     return settings;
   }
 
   @Override
   public Remedy fit(Fitting fitting) {
-    Balance learning = new Balance(false, steps, rate, rank, from, keep);
+    Balance learning = new Balance(false, steps, rate, rank, from, sense, keep);
     List<Change> learnt = fitting.shared().of(learning, () -> learning.learnt(fitting));
     DType dtype = fitting.model().card().dtype() == DType.F64 ? DType.F64 : DType.F32;
     List<Change> changes = random ? drawn(learnt, fitting.seed(), dtype) : learnt;
@@ -106,28 +114,30 @@ public record Balance(boolean random, int steps, double rate, int rank, double f
           "scores of whole sentences are learnt by causal models, but %s is an encoder"
               .formatted(model.card().name()));
     }
-    List<Lesson.Pair> pairs =
+    List<Lesson.Item> items =
         fitting.items().stream()
-            .map(item -> Lesson.Pair.of(fitting, item))
-            .filter(pair -> pair.fits(model.card().context()))
+            .map(item -> Lesson.Item.of(fitting, item))
+            .filter(item -> item.fits(model.card().context()))
             .toList();
     List<int[]> text =
         fitting.rows(fitting.neutral(), NEUTRAL_TOKENS).stream()
             .map(row -> Arrays.copyOf(row, Math.min(row.length, TEXT_ROW)))
             .toList();
-    if (pairs.isEmpty() || text.isEmpty()) {
+    if (items.isEmpty() || text.isEmpty()) {
       throw new IllegalArgumentException(
           "learning takes items that fit into the model's context and running text; found %d and %d"
-              .formatted(pairs.size(), text.size()));
+              .formatted(items.size(), text.size()));
     }
     float[] first = afterStart(fitting);
-    var lessons = new Turns<>(pairs, fitting.seed());
+    var lessons = new Turns<>(items, fitting.seed());
     var texts = new Turns<>(text, fitting.seed() + 1);
+    var weights = new Lesson.Weights(sense, keep);
     var schedule = new Schedule(rate, steps / 10, steps, Schedule.Shape.LINEAR, 0);
     try (var learner = LoraLearner.of(model, lora(model), fitting.seed())) {
       for (int step = 1; step <= steps; step++) {
         var lesson =
-            new Lesson(model, lessons.next(Math.min(BATCH_PAIRS, pairs.size())), some(texts), keep);
+            new Lesson(
+                model, lessons.next(Math.min(BATCH_ITEMS, items.size())), some(texts), weights);
         learner.step(
             lesson.rows(), stream -> lesson.of(stream, first).gradient(), schedule.rate(step));
       }

@@ -6,6 +6,7 @@ import dev.fathom.evaluate.bias.StereoSetItem;
 import dev.fathom.model.Layout;
 import dev.fathom.model.Pass;
 import dev.fathom.model.Transformer;
+import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.text.SpecialTokens;
@@ -17,36 +18,53 @@ import java.util.stream.Stream;
 
 /// What one step of [Balance] learns from, and its loss:
 ///
-///     L = (1/n) Σ_i (s_i⁺ − s_i⁻)² + λ KL(p ‖ q)
+///     L = (1/n) Σ_i [ (s_i⁺ − s_i⁻)² + μ max(0, m°_i − m_i)² ] + λ KL(p ‖ q)
+///     m = ½ (s⁺ + s⁻) − s°
 ///
-/// with s⁺ and s⁻ the scores of an item's stereotype and anti-stereotype, in bits a token
-/// ([SentenceScorer]), and p and q what the unchanged and the changed model expect behind each
-/// token of running text, in nats a token.
+/// with s⁺, s⁻ and s° the scores of an item's stereotype, its opposite and the unrelated sentence, in
+/// bits a token ([SentenceScorer]), m° what the unchanged model has for m, and p and q what the
+/// unchanged and the changed model expect behind each token of running text, in nats a token.
 ///
 /// Heads go over few items or tokens at a time, so that no logits of all exist at once.
 final class Lesson {
   /// Logits held at a time; their softmax and gradients take as much again.
   private static final long CHUNK_ELEMENTS = 4 << 20;
 
-  private final Transformer model;
-  private final List<Pair> pairs;
-  private final List<int[]> neutral;
-  private final double keep;
+  /// Sentences of an item.
+  private static final int THREE = 3;
 
-  /// An item's stereotype and its opposite.
-  record Pair(Sentence stereotype, Sentence opposite) {
-    static Pair of(Fitting fitting, StereoSetItem item) {
-      return new Pair(
-          Sentence.of(fitting, item.stereotype().text()),
-          Sentence.of(fitting, item.antiStereotype().text()));
+  private final Transformer model;
+  private final List<Item> items;
+  private final List<int[]> neutral;
+  private final Weights weights;
+
+  /// What else counts, beside the gap.
+  ///
+  /// @param sense μ
+  /// @param keep λ
+  record Weights(double sense, double keep) {}
+
+  /// An item as it is read.
+  ///
+  /// @param sentences its stereotype, the opposite and the unrelated one
+  record Item(List<Sentence> sentences) {
+    static Item of(Fitting fitting, StereoSetItem item) {
+      return new Item(
+          Stream.of(item.stereotype(), item.antiStereotype(), item.unrelated())
+              .map(sentence -> Sentence.of(fitting, sentence.text()))
+              .toList());
     }
 
     boolean fits(int context) {
-      return stereotype.row.length <= context && opposite.row.length <= context;
+      return sentences.stream().allMatch(sentence -> sentence.row.length <= context);
+    }
+
+    Stream<int[]> rows() {
+      return sentences.stream().map(Sentence::row);
     }
 
     int tokens() {
-      return stereotype.row.length + opposite.row.length;
+      return rows().mapToInt(row -> row.length).sum();
     }
   }
 
@@ -67,28 +85,25 @@ final class Lesson {
       return new Sentence(row, -1);
     }
 
-    /// L, the tokens that are scored.
-    int length() {
-      return alone >= 0 ? row.length : row.length - 1;
+    /// How much a token's `ln p` adds to the score: `1 / (L ln 2)` for L tokens that are scored.
+    double share() {
+      int length = alone >= 0 ? row.length : row.length - 1;
+      return 1 / (length * Math.log(2));
     }
   }
 
   /// @param model as it was
   /// @param neutral rows of running text, at least one
-  /// @param keep λ
-  Lesson(Transformer model, List<Pair> pairs, List<int[]> neutral, double keep) {
+  Lesson(Transformer model, List<Item> items, List<int[]> neutral, Weights weights) {
     this.model = model;
-    this.pairs = pairs;
+    this.items = items;
     this.neutral = neutral;
-    this.keep = keep;
+    this.weights = weights;
   }
 
-  /// All rows: of each pair both sentences, then the text.
+  /// All rows: of each item its sentences, then the text.
   List<int[]> rows() {
-    return Stream.concat(
-            pairs.stream().flatMap(pair -> Stream.of(pair.stereotype.row, pair.opposite.row)),
-            neutral.stream())
-        .toList();
+    return Stream.concat(items.stream().flatMap(Item::rows), neutral.stream()).toList();
   }
 
   /// @param value L
@@ -100,22 +115,22 @@ final class Lesson {
   /// @param stream `[tokens, dModel]`, of all rows
   /// @param first `ln p` of every token behind the start token alone
   Loss of(Tensor stream, float[] first) {
-    int ofPairs = pairs.stream().mapToInt(Pair::tokens).sum();
-    int ofText = neutral.stream().mapToInt(row -> row.length).sum();
+    int tokens = Math.toIntExact(stream.size(0));
+    int text = neutral.stream().mapToInt(row -> row.length).sum();
     var parts = new ArrayList<Loss>();
     try (var scope = Scope.withoutGradients()) {
-      int at = 0;
-      for (List<Pair> some : chunks()) {
-        int tokens = some.stream().mapToInt(Pair::tokens).sum();
-        parts.add(gaps(stream.narrow(0, at, tokens), some, first));
-        at += tokens;
-      }
       Tensor before = unchanged();
+      int at = 0;
+      for (List<Item> some : chunks()) {
+        int own = some.stream().mapToInt(Item::tokens).sum();
+        parts.add(scores(stream.narrow(0, at, own), before.narrow(0, at, own), some, first));
+        at += own;
+      }
       int each = (int) Math.max(1, CHUNK_ELEMENTS / model.outputs());
-      for (int t = 0; t < ofText; t += each) {
-        int tokens = Math.min(each, ofText - t);
-        Tensor now = stream.narrow(0, ofPairs + t, tokens);
-        parts.add(drift(now, before.narrow(0, t, tokens), ofText));
+      while (at < tokens) {
+        int own = Math.min(each, tokens - at);
+        parts.add(drift(stream.narrow(0, at, own), before.narrow(0, at, own), text));
+        at += own;
       }
       double sum = parts.stream().mapToDouble(Loss::value).sum();
       return new Loss(
@@ -123,41 +138,63 @@ final class Lesson {
     }
   }
 
-  /// So many pairs together that their logits are not too many, at least one.
-  private List<List<Pair>> chunks() {
-    var chunks = new ArrayList<List<Pair>>();
+  /// The unchanged model's stream of all rows, `[tokens, dModel]`.
+  private Tensor unchanged() {
+    int[] ids = rows().stream().flatMapToInt(Arrays::stream).toArray();
+    int[] lengths = rows().stream().mapToInt(row -> row.length).toArray();
+    return model.stream(Tensor.of(ids, ids.length), Pass.over(Layout.rows(lengths)));
+  }
+
+  /// So many items together that their logits are not too many, at least one.
+  private List<List<Item>> chunks() {
+    var chunks = new ArrayList<List<Item>>();
     long logits = 0;
-    for (Pair pair : pairs) {
-      long own = (long) pair.tokens() * model.outputs();
+    for (Item item : items) {
+      long own = (long) item.tokens() * model.outputs();
       if (chunks.isEmpty() || logits + own > CHUNK_ELEMENTS) {
         chunks.add(new ArrayList<>());
         logits = 0;
       }
-      chunks.getLast().add(pair);
+      chunks.getLast().add(item);
       logits += own;
     }
     return chunks;
   }
 
-  /// Of the squared gaps.
-  private Loss gaps(Tensor stream, List<Pair> some, float[] first) {
+  /// Of gaps and of what sense has over nonsense.
+  private Loss scores(Tensor stream, Tensor before, List<Item> some, float[] first) {
     try (var scope = Scope.withGradients()) {
       Tensor read = stream.detach().requireGradient();
-      Tensor log = model.head().of(read).wide().logSoftmax(-1); // [tokens, vocab]
-      Tensor next = log.gather(1, targets(some)).squeeze(1); // [tokens]
-      Tensor gap = weights(some).to(next.dtype()).matmul(next.unsqueeze(1)).squeeze(1); // [pairs]
+      Tensor targets = targets(some);
+      Tensor share = shares(some).to(read.dtype() == DType.F64 ? DType.F64 : DType.F32);
+      Tensor alone = alone(some, first).to(share.dtype());
+      Tensor is = scores(read, targets, share, alone);
+      Tensor was = scores(before.detach(), targets, share, alone);
+      Tensor gap = is.select(1, 0).sub(is.select(1, 1));
+      Tensor lost = sense(was).sub(sense(is)).relu();
       Tensor loss =
-          gap.add(constants(some, first).to(next.dtype())).square().sum().div(pairs.size());
+          gap.square().sum().add(lost.square().sum().mul(weights.sense)).div(items.size());
       loss.backward();
       return new Loss(loss.item(), scope.escape(Objects.requireNonNull(read.gradient())));
     }
   }
 
+  /// `s`, `[items, 3]`.
+  private Tensor scores(Tensor stream, Tensor targets, Tensor share, Tensor alone) {
+    Tensor next = model.head().of(stream).wide().logSoftmax(-1).gather(1, targets); // [tokens, 1]
+    return share.matmul(next.to(share.dtype())).squeeze(1).add(alone).view(-1, THREE);
+  }
+
+  /// m, `[items]`.
+  private static Tensor sense(Tensor scores) {
+    return scores.select(1, 0).add(scores.select(1, 1)).mul(0.5).sub(scores.select(1, 2));
+  }
+
   /// What follows each token, I64 `[tokens, 1]`; 0 at the last of a row, where it is not used.
-  private static Tensor targets(List<Pair> some) {
+  private static Tensor targets(List<Item> some) {
     long[] targets =
         some.stream()
-            .flatMap(pair -> Stream.of(pair.stereotype.row, pair.opposite.row))
+            .flatMap(Item::rows)
             .flatMapToLong(row -> {
               long[] next = new long[row.length];
               for (int i = 1; i < row.length; i++) {
@@ -169,55 +206,39 @@ final class Lesson {
     return Tensor.of(targets, targets.length, 1);
   }
 
-  /// How much each token's `ln p` adds to each pair's gap, `[pairs, tokens]`.
-  private static Tensor weights(List<Pair> some) {
-    int tokens = some.stream().mapToInt(Pair::tokens).sum();
-    double[] weights = new double[some.size() * tokens];
+  /// How much each token's `ln p` adds to each score, `[sentences, tokens]`.
+  private static Tensor shares(List<Item> some) {
+    int tokens = some.stream().mapToInt(Item::tokens).sum();
+    double[] shares = new double[THREE * some.size() * tokens];
     int at = 0;
-    for (int p = 0; p < some.size(); p++) {
-      Pair pair = some.get(p);
-      int sign = 1;
-      for (Sentence sentence : List.of(pair.stereotype, pair.opposite)) {
-        int from = p * tokens + at;
-        Arrays.fill(weights, from, from + sentence.row.length - 1, bits(sign, sentence));
+    int row = 0;
+    for (Item item : some) {
+      for (Sentence sentence : item.sentences) {
+        int from = row++ * tokens + at;
+        Arrays.fill(shares, from, from + sentence.row.length - 1, sentence.share());
         at += sentence.row.length;
-        sign = -1;
       }
     }
-    return Tensor.of(weights, some.size(), tokens);
+    return Tensor.of(shares, row, tokens);
   }
 
-  /// What first tokens add to each gap, `[pairs]`: they are taken as the unchanged model has them.
-  private static Tensor constants(List<Pair> some, float[] first) {
-    double[] constants =
+  /// What first tokens add to each score, `[sentences]`: as the unchanged model has them.
+  private static Tensor alone(List<Item> some, float[] first) {
+    double[] alone =
         some.stream()
-            .mapToDouble(pair -> alone(1, pair.stereotype, first) + alone(-1, pair.opposite, first))
+            .flatMap(item -> item.sentences.stream())
+            .mapToDouble(each -> each.alone < 0 ? 0 : each.share() * first[each.alone])
             .toArray();
-    return Tensor.of(constants, constants.length);
-  }
-
-  private static double alone(int sign, Sentence sentence, float[] first) {
-    return sentence.alone < 0 ? 0 : bits(sign, sentence) * first[sentence.alone];
-  }
-
-  private static double bits(int sign, Sentence sentence) {
-    return sign / (sentence.length() * Math.log(2));
-  }
-
-  /// The unchanged model's stream of the text, `[tokens, dModel]`.
-  private Tensor unchanged() {
-    int[] ids = neutral.stream().flatMapToInt(Arrays::stream).toArray();
-    int[] lengths = neutral.stream().mapToInt(row -> row.length).toArray();
-    return model.stream(Tensor.of(ids, ids.length), Pass.over(Layout.rows(lengths)));
+    return Tensor.of(alone, alone.length);
   }
 
   /// Of the divergence.
-  private Loss drift(Tensor stream, Tensor before, int tokens) {
+  private Loss drift(Tensor stream, Tensor before, int text) {
     try (var scope = Scope.withGradients()) {
       Tensor read = stream.detach().requireGradient();
       Tensor was = model.head().of(before.detach()).wide().logSoftmax(-1);
       Tensor is = model.head().of(read).wide().logSoftmax(-1);
-      Tensor loss = was.exp().mul(was.sub(is)).sum().mul(keep / tokens);
+      Tensor loss = was.exp().mul(was.sub(is)).sum().mul(weights.keep / text);
       loss.backward();
       return new Loss(loss.item(), scope.escape(Objects.requireNonNull(read.gradient())));
     }

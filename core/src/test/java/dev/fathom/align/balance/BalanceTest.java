@@ -29,7 +29,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class BalanceTest {
-  private static final Balance SHORT = new Balance(false, 20, 2e-2, 4, 0, 1);
+  private static final Balance SHORT = new Balance(false, 20, 2e-2, 4, 0, 1, 1);
 
   static List<String> decoders() throws IOException {
     return Fittings.decoders();
@@ -79,9 +79,10 @@ class BalanceTest {
     try (Transformer model = Fittings.load("llama", DType.F64);
         var scope = Scope.withoutGradients()) {
       Fitting fitting = fitting(model, context);
-      List<Lesson.Pair> pairs =
-          fitting.items().stream().map(item -> Lesson.Pair.of(fitting, item)).toList();
-      var lesson = new Lesson(model, pairs, fitting.rows(fitting.neutral(), 100), 0.7);
+      List<Lesson.Item> items =
+          fitting.items().stream().map(item -> Lesson.Item.of(fitting, item)).toList();
+      var weights = new Lesson.Weights(3, 0.7);
+      var lesson = new Lesson(model, items, fitting.rows(fitting.neutral(), 100), weights);
       float[] first = Balance.afterStart(fitting);
       Tensor stream = stream(model, lesson.rows());
       Lesson.Loss loss = lesson.of(stream, first);
@@ -121,7 +122,7 @@ class BalanceTest {
   @Test
   void onlyDownProjectionsOfUpperLayersAreStepped() {
     try (Transformer model = Fittings.load("llama", DType.F32)) {
-      var upper = new Balance(false, 2, 1e-3, 4, 0.5, 1);
+      var upper = new Balance(false, 2, 1e-3, 4, 0.5, 1, 1);
       Edit edit = edit(upper, fitting(model, SentenceScorer.Context.OFFICIAL));
       assertThat(edit.changes()).hasSize(model.layers() - model.layers() / 2);
       for (Change change : edit.changes()) {
@@ -157,7 +158,7 @@ class BalanceTest {
 
   @Test
   void whatCannotBeLearntIsRefused() {
-    assertThatThrownBy(() -> new Balance(false, 0, 1e-3, 8, 0, 1))
+    assertThatThrownBy(() -> new Balance(false, 0, 1e-3, 8, 0, 1, 1))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("steps, a rate and a rank above 0");
     try (Transformer model = Fittings.load("llama", DType.F32)) {

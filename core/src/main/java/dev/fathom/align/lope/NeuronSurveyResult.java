@@ -42,6 +42,9 @@ public record NeuronSurveyResult(
   /// Neighbours of a probe's layer: so many layers to either side.
   private static final int NEAR = 3;
 
+  /// Cosines below so many times those of random directions are no more than they.
+  private static final double BEYOND_CHANCE = 1.1;
+
   private static final int MOST_ROWS = 20;
   private static final int WORDS = 3;
 
@@ -203,7 +206,10 @@ public record NeuronSurveyResult(
         100 * nearByChance(),
         100 * near(random),
         mean(found),
-        mean(random));
+        mean(random),
+        mean(found) < BEYOND_CHANCE * mean(random)
+            ? " That is chance: among so many neurons any direction has as good ones."
+            : "");
   }
 
   /// How they fire, in a few sentences.
@@ -239,31 +245,29 @@ public record NeuronSurveyResult(
     Map<String, Neuron> byName = new HashMap<>();
     neurons.forEach(neuron -> byName.put(neuron.name(), neuron));
     long[] counts = counts();
-    var labels = new ArrayList<List<String>>();
+    float[] shown = new float[counts.length]; // a cell without a neuron is empty
+    for (int c = 0; c < shown.length; c++) {
+      shown[c] = counts[c] == 0 ? Float.NaN : counts[c];
+    }
     var details = new ArrayList<List<List<String>>>();
-    for (int p = 0; p < probes.size(); p++) {
-      var row = new ArrayList<String>();
+    for (List<Found> own : found) {
       var tips = new ArrayList<List<String>>();
       for (int layer = 0; layer < layers; layer++) {
-        long count = counts[p * layers + layer];
-        row.add(count == 0 ? "" : Long.toString(count));
         int column = layer;
         tips.add(
-            found.get(p).stream()
+            own.stream()
                 .filter(one -> one.layer() == column)
                 .map(one -> detail(one, byName.get(one.layer() + "." + one.neuron())))
                 .toList());
       }
-      labels.add(row);
       details.add(tips);
     }
     return View.HeatMap.of(
             "Neurons along each probe",
             "In which layers (columns) are the neurons that write along the probe of a layer"
                 + " (rows)?",
-            Grid.integer(List.of(probeAxis(), Axis.index("layer", layers)), counts),
+            Grid.real(List.of(probeAxis(), Axis.index("layer", layers)), shown),
             Scale.sequential("neurons"))
-        .withLabels(labels)
         .withDetails(details)
         .bottomUp();
   }

@@ -308,13 +308,13 @@ class AlignCommandTest {
 
   /// Rows and biases, low-rank steps and biases, a step of the head.
   @ParameterizedTest
-  @ValueSource(strings = {"lastProbe", "pairs", "inlp"})
+  @ValueSource(strings = {"lastProbe", "pairs", "sentence-debias"})
   void anEditIsComparedAndMerged(String method) {
     fitted("--method", method);
     String edit = path("edit.safetensors");
     String prompt = "The miner said that";
     assertThat(text("compare", "--edit", edit, prompt, "--sections", "prediction"))
-        .contains(method);
+        .contains("B: tidepool + edit", "Next token", "B − A");
     text("merge", "--edit", edit, "--to", "F32", "--out", path("merged"));
     String edited = text("generate", "--edit", edit, prompt, "-n", "8");
     assertThat(text("generate", "-m", path("merged"), prompt, "-n", "8")).isEqualTo(edited);

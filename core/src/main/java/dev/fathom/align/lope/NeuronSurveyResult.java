@@ -321,7 +321,8 @@ public record NeuronSurveyResult(
             .limit(MOST_ROWS)
             .toList();
     var columns = new ArrayList<>(List.of("neuron", "cosine", "probe", "probes"));
-    groups.forEach(group -> columns.add("m, " + group.name));
+    List<Group> beside = groups.subList(0, Math.min(2, groups.size())); // arrays have all
+    beside.forEach(group -> columns.add("m, " + group.name));
     boolean readable = neurons.stream().anyMatch(neuron -> !neuron.promotes.isEmpty());
     if (readable) {
       columns.addAll(List.of("promotes", "suppresses"));
@@ -334,7 +335,7 @@ public record NeuronSurveyResult(
       row.add(Cell.of(neuron.cosine));
       row.add(Cell.of(Integer.toString(neuron.probe)));
       row.add(Cell.of(neuron.foundBy));
-      groups.forEach(group -> row.add(Cell.of(group.means.get(place))));
+      beside.forEach(group -> row.add(Cell.of(group.means.get(place))));
       if (readable) {
         row.add(Cell.of(words(neuron.promotes)));
         row.add(Cell.of(words(neuron.suppresses)));

@@ -249,17 +249,23 @@ public record NeuronSurveyResult(
     for (int c = 0; c < shown.length; c++) {
       shown[c] = counts[c] == 0 ? Float.NaN : counts[c];
     }
+    var labels = new ArrayList<List<String>>();
     var details = new ArrayList<List<List<String>>>();
-    for (List<Found> own : found) {
+    for (int p = 0; p < probes.size(); p++) {
+      List<Found> own = found.get(p);
+      var row = new ArrayList<String>();
       var tips = new ArrayList<List<String>>();
       for (int layer = 0; layer < layers; layer++) {
         int column = layer;
+        long count = counts[p * layers + layer];
+        row.add(count == 0 ? "" : Long.toString(count));
         tips.add(
             own.stream()
                 .filter(one -> one.layer() == column)
                 .map(one -> detail(one, byName.get(one.layer() + "." + one.neuron())))
                 .toList());
       }
+      labels.add(row);
       details.add(tips);
     }
     return View.HeatMap.of(
@@ -268,6 +274,7 @@ public record NeuronSurveyResult(
                 + " (rows)?",
             Grid.real(List.of(probeAxis(), Axis.index("layer", layers)), shown),
             Scale.sequential("neurons"))
+        .withLabels(labels)
         .withDetails(details)
         .bottomUp();
   }

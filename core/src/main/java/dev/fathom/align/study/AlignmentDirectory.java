@@ -79,6 +79,10 @@ final class AlignmentDirectory {
   private Outcome read(Path file) {
     ObjectNode json = JsonFiles.read(file, AlignmentStudy.LARGEST_OUTCOME);
     String own = json.path(AlignmentStudy.MODEL).asString("");
+    Path edit = file.resolveSibling(AlignmentStudy.EDIT);
+    if (own.isEmpty() && Files.exists(edit)) { // outcomes did not always name their model
+      own = EditFile.read(edit).card().baseSha256();
+    }
     if (!own.isEmpty() && !own.equals(model.card().sha256().get())) {
       throw new FathomException(
           "%s is of another model than %s: name the one that was aligned"

@@ -172,6 +172,15 @@ class AlignmentFiguresTest {
       assertThatThrownBy(() -> page(other, Optional.empty(), "table-5.4"))
           .isInstanceOf(FathomException.class)
           .hasMessageContaining("is of another model than");
+      for (int fold = 1; fold <= 2; fold++) { // as outcomes were before they named their model
+        for (String name : List.of("base", "pairs")) {
+          Path file = runs().resolve("seed1/gender%d/%s/outcome.json".formatted(fold, name));
+          Files.writeString(file, Files.readString(file).replace("\"model\"", "\"else\""));
+        }
+      }
+      assertThat(table().entrants()).containsExactly("base", "pairs");
+      assertThatThrownBy(() -> new AlignmentDirectory(runs(), other))
+          .hasMessageContaining("pairs/outcome.json is of another model");
     }
     assertThatThrownBy(() -> new AlignmentDirectory(folder.resolve("none"), MODEL))
         .hasMessageContaining("no such folder of alignments");

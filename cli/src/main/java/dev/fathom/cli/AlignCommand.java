@@ -33,12 +33,16 @@ import picocli.CommandLine.Option;
       "",
       "One method is fitted on all items of a domain and written as an edit, for",
       "--edit, compare and merge. Whether it helps, fathom align table says: it",
-      "measures every method on items about terms that it was not fitted on.",
+      "measures every method on items about terms that it was not fitted on. Where",
+      "neurons write along a bias, and what the model says before and after, neurons",
+      "and generations show.",
       "",
       "Examples:",
       "  fathom align -m DIR --data dev.json --words words.json --domain gender \\",
       "    --method pairs --save edit.safetensors",
       "  fathom align table -m DIR --data dev.json --words words.json --out-dir runs",
+      "  fathom align neurons -m DIR --data dev.json --html neurons.html",
+      "  fathom align generations -m DIR --edit edit.safetensors",
     })
 final class AlignCommand implements Callable<Integer> {
   private final Console console;
@@ -94,9 +98,12 @@ final class AlignCommand implements Callable<Integer> {
     this.console = console;
   }
 
-  /// The verb with its own verb.
+  /// The verb with its own verbs.
   static CommandLine tree(Console console) {
-    return new CommandLine(new AlignCommand(console)).addSubcommand(new TableOf(console));
+    return new CommandLine(new AlignCommand(console))
+        .addSubcommand(new TableOf(console))
+        .addSubcommand(new AlignNeuronsCommand(console))
+        .addSubcommand(new AlignGenerationsCommand(console));
   }
 
   @Override

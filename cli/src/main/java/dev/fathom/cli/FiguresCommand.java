@@ -1,8 +1,12 @@
 package dev.fathom.cli;
 
+import dev.fathom.align.lope.NeuronSurvey;
+import dev.fathom.align.study.AlignmentFigures;
+import dev.fathom.explain.report.Figure;
 import dev.fathom.explain.report.Figures;
 import dev.fathom.refine.study.StudyFigures;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -18,14 +22,18 @@ import picocli.CommandLine.Option;
     footer = {
       "",
       "Figures that are in DIR already stay; a run that was killed goes on where it was.",
-      "The prompts are the thesis' own. Figures about refinement (4.7, 4.8, 5.2 to 5.4,",
-      "C.1, C.2, table-5.1 to table-5.3) are drawn from what fathom study left, without",
-      "training anything; the page says which are missing, and what makes them.",
+      "The prompts are the thesis' own. Figures about bias (4.9, 4.10, 5.5 to 5.7) need",
+      "items of StereoSet. Those about refinement (4.7, 4.8, 5.2 to 5.4, C.1, C.2,",
+      "table-5.1 to table-5.3) are drawn from what fathom study left, table-5.4 and",
+      "table-5.5 from what fathom align table left, without training anything. The",
+      "page says which are missing, and what makes them.",
       "",
       "Examples:",
       "  fathom figures --out-dir figures",
       "  fathom figures -m model.gguf --out-dir figures --only 4.1,4.3",
       "  fathom figures -m DIR --out-dir figures --studies studies",
+      "  fathom figures -m DIR --out-dir figures --bias-data dev.json \\",
+      "    --alignments runs",
     })
 final class FiguresCommand implements Callable<Integer> {
   private final Console console;
@@ -45,6 +53,22 @@ final class FiguresCommand implements Callable<Integer> {
       paramLabel = "DIR",
       description = "The --out-dir of fathom study: draw the figures about refinement from it.")
   private @Nullable Path studies;
+
+  @Option(
+      names = "--bias-data",
+      paramLabel = "FILE",
+      description =
+          "Items of StereoSet: draw the figures about bias from probes of them. What the model"
+              + " computed is kept in the cache folder of --out-dir.")
+  private @Nullable Path biasData;
+
+  @Mixin private final StereotypeOptions stereotypes = new StereotypeOptions();
+
+  @Option(
+      names = "--alignments",
+      paramLabel = "DIR",
+      description = "The --out-dir of fathom align table: draw the tables about bias from it.")
+  private @Nullable Path alignments;
 
   @Option(
       names = "--only",
@@ -67,9 +91,11 @@ final class FiguresCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    var more = new ArrayList<Figure>(StudyFigures.of(Optional.ofNullable(studies)));
+    more.addAll(AlignmentFigures.of(items(), Optional.ofNullable(alignments)));
     var config =
         Figures.Config.standard()
-            .with(StudyFigures.of(Optional.ofNullable(studies)))
+            .with(more)
             .of(only.toArray(String[]::new))
             .within(sweep.budget())
             .telling(this::say);
@@ -82,6 +108,18 @@ final class FiguresCommand implements Callable<Integer> {
       }
     }
     return Main.DONE;
+  }
+
+  private Optional<AlignmentFigures.Items> items() {
+    return Optional.ofNullable(biasData)
+        .map(file -> {
+          var config =
+              stereotypes
+                  .config(NeuronSurvey.Config.standard())
+                  .withCache(directory.resolve("cache"));
+          return new AlignmentFigures.Items(
+              String.valueOf(file.getFileName()), stereotypes.items(file), config);
+        });
   }
 
   private void say(String line) {

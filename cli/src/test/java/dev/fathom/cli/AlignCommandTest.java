@@ -13,6 +13,8 @@ import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.json.JsonMapper;
 
 /// `align` through the real entry point, on the bundled model.
@@ -235,8 +237,123 @@ class AlignCommandTest {
   }
 
   @Test
+  void neuronsAlongProbesAreShown() throws IOException {
+    String[] args = {
+      "neurons", "--data", data, "--neurons", "3", "--most", "6", "--threads", "1",
+    };
+    String[] more =
+        with(with(with(args, "--text", text), "--html", path("n.html")), "--out", path("n.st"));
+    String out = ran(Main.DONE, more).out();
+    assertThat(out)
+        .contains("8 probes, 3 neurons each", "Neurons along each probe", "How often they fire")
+        .contains("stereotype (6 texts)", "neutral (6 texts)", "promotes");
+    assertThat(out.lines()).allSatisfy(line -> assertThat(line.length()).isLessThanOrEqualTo(80));
+    assertThat(folder.resolve("n.html")).content().contains("items.json", "Neurons along probes");
+    assertThat(folder.resolve("n.st")).exists();
+    var json =
+        JsonMapper.shared()
+            .readTree(ran(Main.DONE, with(with(args, "--labels", "anti"), "--json", "-")).out());
+    assertThat(json.path("method").asString()).isEqualTo("bias-neurons");
+    assertThat(json.path("provenance").path("parameters").path("k").asString()).isEqualTo("3");
+    refused(Main.MISUSED, "age", with(with(args, "--domains", "age"), "-m", "nowhere"));
+    refused(Main.FAILED, "no such file", "neurons", "--data", path("none.json"));
+  }
+
+  @Test
+  void figuresAboutBiasAreDrawnFromItems() throws IOException {
+    var terminal = FakeTerminal.piped();
+    int code =
+        terminal.run(
+            "figures",
+            "--out-dir",
+            path("figures"),
+            "--bias-data",
+            data,
+            "--only",
+            "4.10,5.6,table-5.4",
+            "--threads",
+            "1");
+    assertThat(code).as(terminal.err()).isZero();
+    assertThat(terminal.err())
+        .contains("figure 4.10: The ten neurons along each probe", "figure 5.6: ")
+        .contains("table 5.4 is missing: fathom align table");
+    assertThat(folder.resolve("figures/index.html")).content().contains("Figure 4.10", "Table 5.4");
+    assertThat(folder.resolve("figures/figure-4.10.svg")).content().contains("probe");
+  }
+
+  @Test
+  void textsBeforeAndAfterAnEditStandSideBySide() throws IOException {
+    fitted("--method", "pairs");
+    String edit = path("edit.safetensors");
+    String[] args = {"generations", "--edit", edit, "--threads", "1"};
+    String out = ran(Main.DONE, args).out();
+    assertThat(out)
+        .contains("What gender (men or women) are nurses? They are", "base: ", "edited: ")
+        .contains("distinct-2");
+    String prompts = write("prompts.txt", "The miner said\n\nThe baker\n");
+    String[] other = with(with(args, "--prompts", prompts), "--beside", "tidepool-fair");
+    String[] page = with(with(with(other, "-n", "5"), "--html", path("g.html")), "--json", "-");
+    var json = JsonMapper.shared().readTree(ran(Main.DONE, page).out());
+    assertThat(json.path("method").asString()).isEqualTo("generations");
+    assertThat(json.path("views").toString()).contains("The baker", "beside: ");
+    assertThat(json.path("arrays").path("prompt_kl").path("values")).hasSize(3);
+    assertThat(folder.resolve("g.html")).content().contains("The miner said");
+    refused(Main.MISUSED, "give --edit, or a further model", "generations");
+    var chat = new ArrayList<>(Arrays.asList(args));
+    chat.add("--chat");
+    refused(Main.MISUSED, "say with --beside", chat.toArray(String[]::new));
+    refused(Main.MISUSED, "--max-tokens 0", with(args, "-n", "0"));
+    refused(Main.FAILED, "no prompts", with(args, "--prompts", write("empty.txt", "\n")));
+  }
+
+  /// Rows and biases, low-rank steps and biases, a step of the head.
+  @ParameterizedTest
+  @ValueSource(strings = {"lastProbe", "pairs", "sentence-debias"})
+  void anEditIsComparedAndMerged(String method) {
+    fitted("--method", method);
+    String edit = path("edit.safetensors");
+    String prompt = "The miner said that";
+    assertThat(text("compare", "--edit", edit, prompt, "--sections", "prediction"))
+        .contains("B: tidepool + edit", "Next token", "B − A");
+    text("merge", "--edit", edit, "--to", "F32", "--out", path("merged"));
+    String edited = text("generate", "--edit", edit, prompt, "-n", "8");
+    assertThat(text("generate", "-m", path("merged"), prompt, "-n", "8")).isEqualTo(edited);
+  }
+
+  private static String text(String... args) {
+    var terminal = FakeTerminal.piped();
+    assertThat(terminal.run(args)).as(terminal.err()).isZero();
+    return terminal.out();
+  }
+
+  @Test
+  void whatIsDoneAtRunTimeIsRefusedByName() {
+    refused(
+        Main.MISUSED,
+        "self-debias is done while the model computes, so there is no edit to save",
+        "--data",
+        data,
+        "--words",
+        words,
+        "--text",
+        text,
+        "--domain",
+        "gender",
+        "--save",
+        path("edit.safetensors"),
+        "--method",
+        "self-debias",
+        "--threads",
+        "1");
+    assertThat(folder.resolve("edit.safetensors")).doesNotExist();
+  }
+
+  @Test
   void helpNamesEveryMethodInEightyColumns() {
-    for (String[] verb : new String[][] {{"--help"}, {"table", "--help"}}) {
+    String[][] verbs = {
+      {"--help"}, {"table", "--help"}, {"neurons", "--help"}, {"generations", "--help"},
+    };
+    for (String[] verb : verbs) {
       String help = ran(Main.DONE, verb).out();
       assertThat(help.lines()).allSatisfy(line -> assertThat(line).hasSizeLessThanOrEqualTo(80));
       assertThat(help).contains("Examples:");

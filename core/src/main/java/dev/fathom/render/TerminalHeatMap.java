@@ -26,6 +26,7 @@ final class TerminalHeatMap {
   private final Scale scale;
   private final int[] rows;
   private final List<int[]> columns;
+  private final boolean tells;
   private final int rowLabelWidth;
 
   private TerminalHeatMap(Pen pen, HeatMap map, Scale scale) {
@@ -34,6 +35,7 @@ final class TerminalHeatMap {
     this.scale = scale;
     this.rows = shownRows(map);
     this.columns = columnGroups(map.columns().size());
+    this.tells = tells(map);
     int widest =
         IntStream.of(rows)
             .map(r -> Legible.width(Legible.label(map.rows().label(r))))
@@ -105,7 +107,20 @@ final class TerminalHeatMap {
         pen.line(line.toString());
       }
     }
-    legend(labelled || pen.colored());
+    legend((labelled && !tells) || pen.colored());
+  }
+
+  /// Whether the labels are the numbers themselves, so that nothing else has to say them.
+  private static boolean tells(HeatMap map) {
+    for (int r = 0; r < map.rows().size(); r++) {
+      for (int c = 0; c < map.columns().size(); c++) {
+        double value = map.values().at(r, c);
+        if (!Double.isNaN(value) && !map.label(r, c).equals(Numbers.format(value))) {
+          return false;
+        }
+      }
+    }
+    return true;
   }
 
   /// As wide as each column's text, then the widest made narrower until all fit.
@@ -130,7 +145,7 @@ final class TerminalHeatMap {
       int text =
           labelled
               ? Legible.width(Legible.label(map.label(row, column)))
-                  + (pen.colored() ? 0 : mark(scale, 0).length())
+                  + (pen.colored() || tells ? 0 : mark(scale, 0).length())
               : number(row, column, WIDEST_CELL).length();
       widest = Math.max(widest, text);
     }
@@ -189,7 +204,7 @@ final class TerminalHeatMap {
     if (pen.colored()) {
       return pen.on(color(value), Legible.pad(Legible.cut(text, width - 1, "…"), width));
     }
-    String mark = mark(scale, value);
+    String mark = tells ? "" : mark(scale, value);
     return mark
         + Legible.pad(Legible.cut(text, width - 1 - mark.length(), "…"), width - mark.length());
   }

@@ -15,7 +15,6 @@ import dev.fathom.edit.Change;
 import dev.fathom.edit.Edit;
 import dev.fathom.edit.Edits;
 import dev.fathom.evaluate.TokenScorer;
-import dev.fathom.evaluate.bias.StereoSetItem;
 import dev.fathom.model.Block;
 import dev.fathom.model.Kind;
 import dev.fathom.model.Linear;
@@ -36,7 +35,6 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.SequencedMap;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 
 /// Layer-wise probing and editing (thesis section 5.2). A probe of each layer tells biased
 /// sentences from others; S_l are the probes that read layer l well. The k value vectors of the
@@ -83,13 +81,6 @@ public record Lope(
     Alpha alpha,
     boolean edits)
     implements Method {
-  private static final String STEREOTYPE = "stereotype";
-  private static final String OTHER = "other";
-  private static final double HELD_OUT = 0.2;
-
-  /// With fewer terms, whole terms cannot be held out.
-  private static final int FEWEST_GROUPS = 5;
-
   public Lope {
     if (neurons < 0 || !(strength >= 0)) {
       throw new IllegalArgumentException(
@@ -346,15 +337,14 @@ public record Lope(
     return layers;
   }
 
-  /// The directions of each layer, in the order of [Directions]. A probe that found nothing to
-  /// learn has a direction of zeros, which is left out.
+  /// The directions of each layer, in the order of [Directions].
   private List<List<double[]>> probes(ProbingResult probing, long seed) {
     var random = new Random(seed);
     return probing.layers().stream()
         .map(layer ->
             layer.probes().stream()
                 .map(fitted -> fitted.probe().direction())
-                .filter(direction -> Arrays.stream(direction).anyMatch(x -> x != 0))
+                .filter(Lope::isSomething)
                 .map(direction -> directions.random ? drawn(direction.length, random) : direction)
                 .toList())
         .toList();
@@ -369,6 +359,11 @@ public record Lope(
     return direction;
   }
 
+  /// A probe that found nothing to learn has a direction of zeros.
+  static boolean isSomething(double[] direction) {
+    return Arrays.stream(direction).anyMatch(x -> x != 0);
+  }
+
   private List<BiasNeurons.Found> found(Transformer model, int layer, List<double[]> directions) {
     try (var scope = Scope.withoutGradients()) {
       return BiasNeurons.ofLayer(model, layer, Tensor.ofRows(directions), neurons);
@@ -379,15 +374,10 @@ public record Lope(
   private record Probed(Labels labels, int each) {}
 
   private ProbingResult probed(Fitting fitting, List<Slice> slices) {
-    List<LabelledText> texts = fitting.items().stream().flatMap(this::labelled).toList();
-    var data = TwoClasses.of(texts, Optional.of(STEREOTYPE), Optional.empty());
-    List<String> groups = data.groups();
-    Split split =
-        groups.stream().distinct().count() >= FEWEST_GROUPS
-            ? Split.byGroup(groups, data.positive(), HELD_OUT, fitting.seed())
-            : Split.random(data.positive(), HELD_OUT, fitting.seed());
+    TwoClasses data = StereotypeTexts.classes(fitting.items(), labels);
+    Split split = StereotypeTexts.split(data, fitting.seed());
     try (Features features =
-        fitting.features(texts.stream().map(LabelledText::text).toList(), slices)) {
+        fitting.features(data.texts().stream().map(LabelledText::text).toList(), slices)) {
       var config =
           Probing.Config.standard()
               .withProbes(directions.each)
@@ -395,22 +385,6 @@ public record Lope(
               .withSeed(fitting.seed());
       return Probing.run(fitting.model(), features, data, split, config, () -> {});
     }
-  }
-
-  private Stream<LabelledText> labelled(StereoSetItem item) {
-    LabelledText stereotype = text(item, item.stereotype(), STEREOTYPE);
-    LabelledText anti = text(item, item.antiStereotype(), OTHER);
-    LabelledText unrelated = text(item, item.unrelated(), OTHER);
-    return switch (labels) {
-      case ANTI -> Stream.of(stereotype, anti);
-      case UNRELATED -> Stream.of(stereotype, unrelated);
-      case REST -> Stream.of(stereotype, anti, unrelated);
-    };
-  }
-
-  private static LabelledText text(
-      StereoSetItem item, StereoSetItem.Sentence sentence, String label) {
-    return new LabelledText(sentence.text(), label, Optional.of(item.target()), Optional.empty());
   }
 
   @Override

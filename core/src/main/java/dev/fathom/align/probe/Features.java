@@ -212,6 +212,13 @@ public final class Features implements AutoCloseable {
         : List.of(Slice.of(Site.of(kind)));
   }
 
+  /// The places of the tokens that stand for text: all but those that a tokenizer puts around it.
+  public static int[] content(Tokenizer tokenizer, Encoding tokens) {
+    return IntStream.range(0, tokens.size())
+        .filter(t -> tokens.end(t) > tokens.start(t) || !tokenizer.isSpecial(tokens.id(t)))
+        .toArray();
+  }
+
   /// Computes features and holds them in memory.
   ///
   /// @param progress is told how many texts more are done
@@ -368,10 +375,7 @@ public final class Features implements AutoCloseable {
                 .formatted(number + 1, cut(text), prompt.length(), model.card().context()));
       }
       Encoding tokens = prompt.tokens();
-      int[] content =
-          IntStream.range(0, tokens.size())
-              .filter(t -> tokens.end(t) > tokens.start(t) || !tokenizer.isSpecial(tokens.id(t)))
-              .toArray();
+      int[] content = content(tokenizer, tokens);
       int[] read =
           switch (config.reduction) {
             case MEAN -> config.special ? IntStream.range(0, tokens.size()).toArray() : content;

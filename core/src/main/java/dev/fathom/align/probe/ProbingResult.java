@@ -127,10 +127,7 @@ public record ProbingResult(
   @Override
   public List<View> views() {
     var views = new ArrayList<View>(List.of(summary(), curves(), table()));
-    generalisation.ifPresent(found -> {
-      views.add(map(found));
-      views.add(readers(found));
-    });
+    views.addAll(generalisations());
     for (int layer : pictured) {
       views.addAll(geometry(layer));
     }
@@ -339,7 +336,15 @@ public record ProbingResult(
             View.Series.of("layers that this probe reads", Grid.vector(axis(), reach))));
   }
 
-  private List<View> geometry(int place) {
+  /// Each layer's probe on the others (Fig 5.5); nothing where layers are not of one width.
+  public List<View> generalisations() {
+    return generalisation.map(found -> List.of(map(found), readers(found))).orElse(List.of());
+  }
+
+  /// How the classes lie along the first two probes of a layer, and their densities (Fig 4.9).
+  ///
+  /// @param place in [#layers()]
+  public List<View> geometry(int place) {
     LayerProbes layer = layers.get(place);
     Geometry geometry = layer.geometry();
     boolean plane = geometry.coordinates().axis(1).size() > 1;

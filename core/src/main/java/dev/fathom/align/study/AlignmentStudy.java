@@ -39,10 +39,12 @@ import tools.jackson.databind.node.ObjectNode;
 /// AlignmentTable table = AlignmentStudy.run(domains, entrants, heldOut, folder, _ -> {});
 /// ```
 public final class AlignmentStudy {
-  private static final String OUTCOME = "outcome.json";
-  private static final String EDIT = "edit.safetensors";
+  static final String OUTCOME = "outcome.json";
+  static final String EDIT = "edit.safetensors";
+  static final String MODEL = "model";
+  static final long LARGEST_OUTCOME = 64 << 20;
+
   private static final String ASKED = "asked";
-  private static final long LARGEST_OUTCOME = 64 << 20;
 
   private final List<Entrant> entrants;
   private final HeldOut heldOut;
@@ -211,7 +213,11 @@ public final class AlignmentStudy {
       return Outcome.read(known, file);
     }
     Outcome made = make.get();
-    ObjectNode json = JsonNodeFactory.instance.objectNode().put(ASKED, asked);
+    ObjectNode json =
+        JsonNodeFactory.instance
+            .objectNode()
+            .put(ASKED, asked)
+            .put(MODEL, domain.fitting.model().card().sha256().get());
     made.write(json);
     createFolder(folder);
     JsonFiles.write(file, json);

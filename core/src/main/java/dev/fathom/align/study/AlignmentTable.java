@@ -165,6 +165,17 @@ public record AlignmentTable(
 
   @Override
   public List<View> views() {
+    var views = new ArrayList<>(tables());
+    views.add(tradeOff("LMS", "percent", entrant -> scores(entrant).pooled().lms()));
+    views.add(tradeOff("perplexity", "times the base's", this::perplexity));
+    views.add(chosen());
+    String control = fromControl.isEmpty() ? WITHOUT_CONTROL : WITH_CONTROL;
+    views.add(View.Text.of("How to read this", READING, WARNING, control));
+    return views;
+  }
+
+  /// Bias, side effects and tests, without what was chosen and how to read it.
+  public List<View> tables() {
     List<String> rows = rows();
     var views = new ArrayList<View>();
     for (String row : rows.size() > 3 ? rows : rows.subList(0, 1)) { // one domain is all there is
@@ -172,11 +183,6 @@ public record AlignmentTable(
     }
     views.add(cost());
     views.add(against());
-    views.add(tradeOff("LMS", "percent", entrant -> scores(entrant).pooled().lms()));
-    views.add(tradeOff("perplexity", "times the base's", this::perplexity));
-    views.add(chosen());
-    String control = fromControl.isEmpty() ? WITHOUT_CONTROL : WITH_CONTROL;
-    views.add(View.Text.of("How to read this", READING, WARNING, control));
     return views;
   }
 

@@ -14,10 +14,6 @@ import dev.fathom.evaluate.bias.SentenceScorer;
 import dev.fathom.evaluate.bias.StereoSetEvaluation;
 import dev.fathom.evaluate.bias.StereoSetItem;
 import dev.fathom.model.LanguageModel;
-import dev.fathom.model.Layout;
-import dev.fathom.model.Wanted;
-import dev.fathom.tensor.Scope;
-import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -208,22 +204,10 @@ final class Trying {
     int count = 0;
     for (int[] row : unseen) {
       int[] ids = Arrays.copyOf(row, Math.min(row.length, MOST_COMPARED));
-      try (var scope = Scope.withoutGradients()) {
-        Tensor p = logProbabilities(fitting.model(), ids);
-        Tensor q = logProbabilities(changed, ids);
-        sum += p.exp().mul(p.sub(q)).sum().item();
-      }
+      sum += NextTokens.divergence(fitting.model(), changed, ids);
       count += ids.length;
     }
     return sum / count;
-  }
-
-  /// `[tokens, columns]`, in nats.
-  private static Tensor logProbabilities(LanguageModel model, int[] ids) {
-    return model
-        .logits(Tensor.of(ids, ids.length), Layout.single(ids.length), Wanted.ALL)
-        .wide()
-        .logSoftmax(-1);
   }
 
   /// How many numbers of the model's weights a remedy may change.

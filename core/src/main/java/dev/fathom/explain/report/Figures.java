@@ -27,7 +27,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -48,7 +47,7 @@ import tools.jackson.databind.node.ObjectNode;
 /// arrays as `figure-ID.safetensors`, and last `figure-ID.json`, without which it does not count as
 /// made; `index.html` shows all that are there.
 ///
-/// A figure more is a line in [#ALL]; [Config#with] adds those that are drawn from what other
+/// A figure more is a line in [#ALL]; [Config#with] adds those that need data, or what other
 /// commands left. The page says which of the wanted ones are missing, and what makes them.
 ///
 /// It misleads where a model does not know the answer: the picture is then of another question. The
@@ -88,20 +87,21 @@ public final class Figures {
               "Logit lens, knowledge prompt",
               "Knowledge prompt, "
                   + LENS
-                  + " It grows confident after layers 18 to 20 of 32, and what is once likely stays so.",
+                  + " It grows confident after layers 18 to 20 of 32, and what is once likely stays"
+                  + " so.",
               s -> s.lens(Asked.KNOWLEDGE)),
           figure(
               "4.2",
               "Probability and rank of the target by layer",
-              "The target of each of the three prompts, by layer: probability and rank go together, and"
-                  + " the rank often improves while the probability is still low.",
+              "The target of each of the three prompts, by layer: probability and rank go together,"
+                  + " and the rank often improves while the probability is still low.",
               Subject::targets),
           figure(
               "4.3",
               "Zero ablation, gender prompt",
-              "What the target's logit loses when attention, the MLP, both, or attention in what the"
-                  + " MLP reads is zeroed at one layer and position of LLaMA-7B. Early layers at the"
-                  + " subject matter, and attention of late layers at the last position.",
+              "What the target's logit loses when attention, the MLP, both, or attention in what"
+                  + " the MLP reads is zeroed at one layer and position of LLaMA-7B. Early layers"
+                  + " at the subject matter, and attention of late layers at the last position.",
               Subject::ablations),
           figure(
               "4.4",
@@ -113,7 +113,8 @@ public final class Figures {
               "Logit lens, indirect object",
               "Indirect-object prompt, "
                   + LENS
-                  + " At the last position layer 29 is confident of the right name, the two after it less.",
+                  + " At the last position layer 29 is confident of the right name, the two after"
+                  + " it less.",
               s -> s.lens(Asked.IOI)),
           figure(
               "B.2",
@@ -203,9 +204,7 @@ public final class Figures {
 
   /// In the order of the page: by number, figures before tables.
   private static List<Figure> all(List<Figure> more) {
-    return Stream.concat(ALL.stream(), more.stream())
-        .sorted(Comparator.comparing(Figure::name))
-        .toList();
+    return Stream.concat(ALL.stream(), more.stream()).sorted(Figure.ORDER).toList();
   }
 
   /// Makes the figures that are wanted and not there yet, and the page of all that are there.
@@ -231,8 +230,11 @@ public final class Figures {
         }
         if (Files.exists(file(directory, figure, "json"))) {
           plates.add(plate(figure, directory));
-        } else if (config.wants(figure) && figure.from() instanceof Figure.Source.Runs runs) {
-          missing.add(new Gallery.Missing(title(figure), runs.command()));
+        } else if (config.wants(figure)) {
+          figure
+              .from()
+              .madeBy()
+              .ifPresent(command -> missing.add(new Gallery.Missing(title(figure), command)));
         }
       }
       Path index = directory.resolve("index.html");
@@ -254,7 +256,7 @@ public final class Figures {
   private static void made(Figure figure, Subject subject, Path directory, Config config)
       throws IOException {
     boolean there = Files.exists(file(directory, figure, "json"));
-    if (there && !config.force && figure.from() instanceof Figure.Source.Model) {
+    if (there && !config.force && figure.from().stays()) {
       config.told.accept(named(figure) + " is there already");
       return;
     }
@@ -269,8 +271,12 @@ public final class Figures {
               named(figure),
               figure.title(),
               (System.nanoTime() - start) / 1e9));
-    } else if (!there && figure.from() instanceof Figure.Source.Runs(String command)) {
-      config.told.accept("%s is missing: %s makes it".formatted(named(figure), command));
+    } else if (!there) {
+      figure
+          .from()
+          .madeBy()
+          .ifPresent(command ->
+              config.told.accept("%s is missing: %s makes it".formatted(named(figure), command)));
     }
   }
 
@@ -388,6 +394,10 @@ public final class Figures {
 
     public Transformer model() {
       return model;
+    }
+
+    public Tokenizer tokenizer() {
+      return tokenizer;
     }
 
     private Prompt prompt(Asked asked) {
@@ -514,7 +524,8 @@ public final class Figures {
               said =
                   String.format(
                       Locale.ROOT,
-                      "Its logit is %.2f and loses most, %.2f, without %s of layer %d at '%s' (position %d).",
+                      "Its logit is %.2f and loses most, %.2f, without %s of layer %d at '%s'"
+                          + " (position %d).",
                       result.clean(),
                       most,
                       map.getKey().title(),

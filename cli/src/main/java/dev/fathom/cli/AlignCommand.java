@@ -216,6 +216,14 @@ final class AlignCommand implements Callable<Integer> {
     private int seeds = 1;
 
     @Option(
+        names = "--settings",
+        paramLabel = "N",
+        description =
+            "Settings of each method to choose from, at most; fewer are faster. Default:"
+                + " ${DEFAULT-VALUE}.")
+    private int settings = 8;
+
+    @Option(
         names = "--tokens",
         paramLabel = "N",
         description =
@@ -240,8 +248,14 @@ final class AlignCommand implements Callable<Integer> {
       if (seeds < 1) {
         throw new IllegalArgumentException("--seeds %d: at least 1 is needed.".formatted(seeds));
       }
+      if (settings < 1) {
+        throw new IllegalArgumentException(
+            "--settings %d: at least 1 is needed.".formatted(settings));
+      }
       List<Entrant> entrants =
-          Roster.named(methods.isEmpty() ? List.copyOf(Roster.all().keySet()) : methods);
+          Roster.named(methods.isEmpty() ? List.copyOf(Roster.all().keySet()) : methods).stream()
+              .map(entrant -> entrant.withAtMost(settings))
+              .toList();
       AlignOptions.Material material = options.read();
       var heldOut = new AlignmentStudy.HeldOut(material.textName(), material.text(1), tokens);
       List<Part> parts = parts(material, domains(material)); // fails sooner than a model loads

@@ -179,16 +179,17 @@ public final class AlignmentStudy {
           outcomes.add(outcome);
           done.accept(outcome);
         };
-    tell.accept(kept(folder.resolve(Entrant.BASE), domain, List.of(), trying::base));
+    Outcome base = kept(folder.resolve(Entrant.BASE), domain, List.of(), trying::base);
+    tell.accept(base);
     for (Entrant entrant : entrants) {
       Path own = folder.resolve(entrant.name());
-      tell.accept(kept(own, domain, entrant.settings(), () -> made(trying, entrant, own)));
+      tell.accept(kept(own, domain, entrant.settings(), () -> made(trying, entrant, base, own)));
     }
     domain.fitting.shared().forget(); // may be large, and serves no other domain
   }
 
-  private static Outcome made(Trying trying, Entrant entrant, Path folder) {
-    Trying.Made made = trying.run(entrant);
+  private static Outcome made(Trying trying, Entrant entrant, Outcome base, Path folder) {
+    Trying.Made made = trying.run(entrant, base);
     if (made.remedy() instanceof Remedy.OfWeights(var edit)) {
       createFolder(folder);
       EditFile.write(folder.resolve(EDIT), edit);

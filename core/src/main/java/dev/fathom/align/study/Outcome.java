@@ -18,8 +18,8 @@ import tools.jackson.databind.node.ObjectNode;
 /// @param settings with which it did best on the items it was fitted on
 /// @param items scores of the items it was tested on
 /// @param perplexity on neutral text that was not fitted on
-/// @param divergence mean `KL(base ‖ changed)` of the next token there, in the first 128 of a text,
-///   nats
+/// @param divergence mean `KL(base ‖ changed)` of the next token there, in the first 128 tokens of
+///   a text, over about 1,024 tokens, nats
 /// @param changed numbers of the weights that may differ; 0 where something is done at run time
 /// @param seconds of all fitting and choosing
 public record Outcome(
@@ -36,6 +36,11 @@ public record Outcome(
   public Outcome {
     settings = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(settings));
     items = List.copyOf(items);
+  }
+
+  /// The same of an entrant that changes nothing.
+  Outcome of(String entrant, SequencedMap<String, String> settings, double seconds) {
+    return new Outcome(entrant, domain, seed, fold, settings, items, perplexity, 0, 0, seconds);
   }
 
   void write(ObjectNode json) {

@@ -33,7 +33,13 @@ final class Trying {
   private static final int MOST_COMPARED = 128;
 
   /// Items that settings are chosen by, at most.
-  private static final int MOST_CHOOSING = 200;
+  private static final int MOST_CHOOSING = 64;
+
+  /// Tokens of neutral text that settings are chosen by, at most.
+  private static final int TOKENS_CHOOSING = 1024;
+
+  /// Tokens whose whole distributions are compared, about.
+  private static final int TOKENS_COMPARED = 1024;
 
   private final Fitting fitting;
   private final int fold;
@@ -48,7 +54,7 @@ final class Trying {
     this.fold = domain.fold();
     this.test = domain.test();
     this.tokens = heldOut.tokens();
-    this.seen = fitting.rows(fitting.neutral(), tokens);
+    this.seen = fitting.rows(fitting.neutral(), Math.min(tokens, TOKENS_CHOOSING));
     this.unseen = fitting.rows(heldOut.texts(), tokens);
     if (seen.isEmpty() || unseen.isEmpty()) {
       throw new IllegalArgumentException(
@@ -82,15 +88,24 @@ final class Trying {
   /// Fits an entrant with each of its settings and measures the best: that of the greatest ICAT on
   /// some of the items it was fitted on, among those that keep the perplexity of neutral text
   /// within 5 %; where none does, that of the least perplexity.
-  Made run(Entrant entrant) {
+  ///
+  /// @param base of the model as it is: what a remedy that changes nothing brings
+  Made run(Entrant entrant, Outcome base) {
     long began = System.nanoTime();
     Candidate best = best(entrant);
     double seconds = (System.nanoTime() - began) / 1e9;
+    long changed = changed(best.remedy);
+    if (isNothing(best.remedy)) {
+      return new Made(base.of(entrant.name(), best.method.settings(), seconds), best.remedy);
+    }
     try (var treated = best.remedy.applied(fitting.model())) {
-      long changed = changed(best.remedy);
       return new Made(
           outcome(entrant.name(), best.method.settings(), treated, changed, seconds), best.remedy);
     }
+  }
+
+  private static boolean isNothing(Remedy remedy) {
+    return remedy instanceof Remedy.OfWeights(Edit edit) && edit.changes().isEmpty();
   }
 
   /// A setting that was fitted.
@@ -118,6 +133,9 @@ final class Trying {
     Candidate best = null;
     for (Method method : entrant.settings()) {
       Remedy remedy = fitted(entrant, method);
+      if (isNothing(remedy) && best != null && isNothing(best.remedy)) {
+        continue;
+      }
       try (var treated = remedy.applied(fitting.model())) {
         double perplexity = perplexity(treated.scorer(), seen);
         boolean affordable = perplexity <= most;
@@ -203,6 +221,9 @@ final class Trying {
     double sum = 0;
     int count = 0;
     for (int[] row : unseen) {
+      if (count >= TOKENS_COMPARED) {
+        break;
+      }
       int[] ids = Arrays.copyOf(row, Math.min(row.length, MOST_COMPARED));
       sum += NextTokens.divergence(fitting.model(), changed, ids);
       count += ids.length;

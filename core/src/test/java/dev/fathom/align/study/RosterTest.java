@@ -47,4 +47,13 @@ class RosterTest {
     }
     assertThatThrownBy(() -> new Entrant("lope", List.of())).hasMessageContaining("lope");
   }
+
+  @Test
+  void fewerSettingsAreThoseOfTheWholeList() {
+    Entrant pairs = Roster.named(List.of("pairs")).getFirst();
+    assertThat(pairs.withAtMost(8)).isEqualTo(pairs);
+    assertThat(pairs.withAtMost(3).settings())
+        .containsExactly(pairs.settings().get(0), pairs.settings().get(2), pairs.settings().get(5));
+    assertThatThrownBy(() -> pairs.withAtMost(0)).hasMessageContaining("found 0");
+  }
 }

@@ -56,6 +56,25 @@ class TerminalTest {
   }
 
   @Test
+  void labelsThatAreTheNumbersNeedNoDigitBesideThem() {
+    var axis = Axis.index("a", 2);
+    var map =
+        HeatMap.of(
+            "",
+            "",
+            Grid.real(List.of(axis, axis), new float[] {1, Float.NaN, 3, 2}),
+            Scale.sequential("neurons"));
+    String numbers =
+        Terminal.render(
+            map.withLabels(List.of(List.of("1", ""), List.of("3", "2"))), TerminalStyle.plain());
+    assertThat(numbers).contains("0 1    ·", "1 3    2").doesNotContain("tenths");
+    String others =
+        Terminal.render(
+            map.withLabels(List.of(List.of("x", ""), List.of("3", "2"))), TerminalStyle.plain());
+    assertThat(others).contains("0 3x   ·", "1 93   62", "digits: tenths");
+  }
+
+  @Test
   void aLensInMillionsOfColours() throws IOException {
     golden(
         "lens-truecolor",

@@ -75,6 +75,7 @@ final class WorldAlignCommand implements Callable<Integer> {
             .withNeurons(neurons, STANDARD.draws())
             .withSamples(facts, texts);
     try (var model = LoadedModel.open(console, modelOptions);
+        var folder = TemporaryFolder.unless(null);
         var fair = LoadedModel.open(console, twin, modelOptions.compute());
         var progress = Progress.start(console, "trying", config.total())) {
       AlignmentTrialResult result =
@@ -83,7 +84,7 @@ final class WorldAlignCommand implements Callable<Integer> {
               fair.transformer(),
               model.tokenizer(),
               World.load(),
-              config.telling(progress::advance));
+              config.keepingIn(folder.path()).telling(progress::advance));
       ResultOutput.show(
           console,
           output,

@@ -8,8 +8,12 @@ import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.text.Tokenizer;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Predicate;
+import java.util.function.ToIntFunction;
 
 /// Measures models by what they make of the planted shares, and of everything else.
 final class AlignmentJudge {
@@ -18,6 +22,7 @@ final class AlignmentJudge {
   private final AlignmentQuestions questions;
   private final List<Cloze> facts;
   private final List<int[]> texts;
+  private final Map<Integer, float[]> fairly = new HashMap<>(); // by a batch's first prompt
 
   /// @param fair the model without planted shares
   /// @param facts questions about what is simply true
@@ -84,11 +89,16 @@ final class AlignmentJudge {
 
   /// All that is measured of a model.
   AlignmentTrialResult.Measured of(LanguageModel model, TokenScorer scorer) {
-    List<Said> all = said(model, AlignmentQuestions::isPlanted, Integer.MAX_VALUE);
-    List<Said> shares = all.stream().filter(s -> AlignmentQuestions.isShare(s.planted())).toList();
+    Followed followed = followed(model);
+    List<Said> shares =
+        followed.said.stream().filter(s -> AlignmentQuestions.isPlanted(s.planted())).toList();
     List<Said> held = shares.stream().filter(s -> !questions.isFitted(s.planted())).toList();
-    List<Said> others = all.stream().filter(s -> !AlignmentQuestions.isShare(s.planted())).toList();
-    double[] divergence = divergence(model);
+    List<Said> others =
+        said(
+            model,
+            planted ->
+                AlignmentQuestions.isPlanted(planted) && !AlignmentQuestions.isShare(planted),
+            Integer.MAX_VALUE);
     return new AlignmentTrialResult.Measured(
         near(shares),
         near(held),
@@ -97,8 +107,8 @@ final class AlignmentJudge {
         gap(others),
         right(model),
         perplexity(scorer, texts),
-        divergence[0],
-        divergence[1]);
+        followed.divergence,
+        followed.divergenceHeld);
   }
 
   private static double near(List<Said> said) {
@@ -122,34 +132,70 @@ final class AlignmentJudge {
     return Math.exp(nats / predicted);
   }
 
-  /// Mean `KL(fair ‖ model)` of the word that follows a prompt about an occupation, in nats: of
-  /// all, and of the half that nothing was fitted on.
-  private double[] divergence(LanguageModel model) {
-    var prompts = new ArrayList<Cloze>();
-    var held = new ArrayList<Boolean>();
-    for (Truth.Rate rate : questions.rates()) {
-      if (AlignmentQuestions.isShare(rate.planted())) {
-        prompts.addAll(rate.prompts());
-        rate.prompts().forEach(_ -> held.add(!questions.isFitted(rate.planted())));
-      }
-    }
-    double[] sums = new double[2];
+  /// What follows the prompts about all occupations.
+  ///
+  /// @param divergence mean `KL(fair ‖ model)` of the next word, nats
+  /// @param divergenceHeld the same of the half that nothing was fitted on
+  private record Followed(List<Said> said, double divergence, double divergenceHeld) {}
+
+  private Followed followed(LanguageModel model) {
+    List<Truth.Rate> rates =
+        questions.rates().stream()
+            .filter(rate -> AlignmentQuestions.isShare(rate.planted()))
+            .toList();
+    List<Cloze> prompts = rates.stream().flatMap(rate -> rate.prompts().stream()).toList();
+    double[] shares = new double[prompts.size()];
+    double[] divergences = new double[prompts.size()];
     Answers.inBatches(
         tokenizer,
         prompts,
         (batch, ids) -> {
           try (var scope = Scope.withoutGradients()) {
-            Tensor p = logProbabilities(fair, batch, ids);
+            Tensor p = ofFair(batch, ids);
             Tensor q = logProbabilities(model, batch, ids);
+            double[] first = at(q, batch, Answers.Asked::answer);
+            double[] second = at(q, batch, Answers.Asked::foil);
             double[] each = p.exp().mul(p.sub(q)).sum(-1, false).toDoubles();
             for (int i = 0; i < each.length; i++) {
-              sums[0] += each[i];
-              sums[1] += held.get(batch.get(i).index()) ? each[i] : 0;
+              int index = batch.get(i).index();
+              shares[index] = 1 / (1 + Math.exp(second[i] - first[i]));
+              divergences[index] = each[i];
             }
           }
         });
-    long count = held.stream().filter(is -> is).count();
-    return new double[] {sums[0] / prompts.size(), sums[1] / count};
+    var said = new ArrayList<Said>();
+    double heldSum = 0;
+    int heldCount = 0;
+    int from = 0;
+    for (Truth.Rate rate : rates) {
+      int to = from + rate.prompts().size();
+      said.add(
+          new Said(rate.planted(), Arrays.stream(shares, from, to).average().orElse(Double.NaN)));
+      if (!questions.isFitted(rate.planted())) {
+        heldSum += Arrays.stream(divergences, from, to).sum();
+        heldCount += to - from;
+      }
+      from = to;
+    }
+    return new Followed(
+        said, Arrays.stream(divergences).average().orElse(Double.NaN), heldSum / heldCount);
+  }
+
+  /// The fair model's, computed once, `[prompts, vocab]`.
+  private Tensor ofFair(List<Answers.Asked> batch, int[] ids) {
+    int first = batch.getFirst().index();
+    float[] known = fairly.get(first);
+    if (known == null) {
+      known = logProbabilities(fair, batch, ids).toFloats();
+      fairly.put(first, known);
+    }
+    return Tensor.of(known, batch.size(), known.length / batch.size());
+  }
+
+  private static double[] at(
+      Tensor logProbabilities, List<Answers.Asked> batch, ToIntFunction<Answers.Asked> token) {
+    long[] columns = batch.stream().mapToInt(token).asLongStream().toArray();
+    return logProbabilities.gather(1, Tensor.of(columns, columns.length, 1)).toDoubles();
   }
 
   private static Tensor logProbabilities(

@@ -41,6 +41,7 @@ import dev.fathom.model.Transformer;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.text.Tokenizer;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -123,7 +124,7 @@ public final class AlignmentTrial {
             SentenceScorer.Context.BOS,
             StartToken.of(tokenizer),
             1,
-            Optional.empty());
+            config.cache);
   }
 
   /// @param methods that are tried, by name
@@ -131,6 +132,7 @@ public final class AlignmentTrial {
   /// @param draws of random neurons
   /// @param facts questions about what is simply true, at most
   /// @param texts of the world whose perplexity is measured, at most
+  /// @param cache where what is learnt may be kept, so that settings share it; empty for nowhere
   /// @param progress told how many steps of [#total()] are done, again and again
   public record Config(
       List<String> methods,
@@ -138,6 +140,7 @@ public final class AlignmentTrial {
       int draws,
       int facts,
       int texts,
+      Optional<Path> cache,
       LongConsumer progress) {
     public Config {
       methods = List.copyOf(methods);
@@ -163,24 +166,29 @@ public final class AlignmentTrial {
 
     /// All methods; 10, 40 and 100 neurons a layer, 5 draws; all facts, 600 texts.
     public static Config standard() {
-      return new Config(names(), List.of(10, 40, 100), 5, Integer.MAX_VALUE, 600, _ -> {});
+      return new Config(
+          names(), List.of(10, 40, 100), 5, Integer.MAX_VALUE, 600, Optional.empty(), _ -> {});
     }
 
     public Config withMethods(List<String> methods) {
-      return new Config(methods, neurons, draws, facts, texts, progress);
+      return new Config(methods, neurons, draws, facts, texts, cache, progress);
     }
 
     public Config withNeurons(List<Integer> neurons, int draws) {
-      return new Config(methods, neurons, draws, facts, texts, progress);
+      return new Config(methods, neurons, draws, facts, texts, cache, progress);
     }
 
     /// Faster, with larger errors.
     public Config withSamples(int facts, int texts) {
-      return new Config(methods, neurons, draws, facts, texts, progress);
+      return new Config(methods, neurons, draws, facts, texts, cache, progress);
+    }
+
+    public Config keepingIn(Path folder) {
+      return new Config(methods, neurons, draws, facts, texts, Optional.of(folder), progress);
     }
 
     public Config telling(LongConsumer told) {
-      return new Config(methods, neurons, draws, facts, texts, told);
+      return new Config(methods, neurons, draws, facts, texts, cache, told);
     }
 
     /// How many steps there are.
@@ -200,7 +208,7 @@ public final class AlignmentTrial {
   private static SequencedMap<String, Entrant> entrants() {
     var baseline = AlignmentTrialResult.Part.BASELINE;
     var tried = AlignmentTrialResult.Part.TRIED;
-    Tuning short_ = Tuning.standard().withSteps(40);
+    Tuning brief = Tuning.standard().withSteps(40);
     Tuning balanced = new Tuning(60, 4, 1e-3, 8, 0);
     Lope all = Lope.allProbes().with(Lope.Labels.ANTI).withNeurons(100);
     var entrants = new LinkedHashMap<String, Entrant>();
@@ -227,14 +235,14 @@ public final class AlignmentTrial {
                 new Bns(Bns.Pairs.ITEMS, 4, 5, 10, 0.2, 0.7))));
     entrants.put(
         "ethos",
-        new Entrant(baseline, List.of(new Ethos(short_, 0.03, 1), new Ethos(short_, 0.3, 1))));
+        new Entrant(baseline, List.of(new Ethos(brief, 0.03, 1), new Ethos(brief, 0.3, 1))));
     entrants.put(
         "sentence-debias",
         new Entrant(baseline, List.of(SentenceDebias.of(1), SentenceDebias.of(4))));
     entrants.put(
         "self-debias",
         new Entrant(baseline, List.of(SelfDebias.standard(), new SelfDebias(200, 0.0001))));
-    Tuning dropped = short_.withDropout(DropoutTuning.standard().tuning().dropout());
+    Tuning dropped = brief.withDropout(DropoutTuning.standard().tuning().dropout());
     entrants.put(
         "dropout",
         new Entrant(

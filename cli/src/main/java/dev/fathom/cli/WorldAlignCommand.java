@@ -20,7 +20,7 @@ import picocli.CommandLine.Option;
       "",
       "Examples:",
       "  fathom world align",
-      "  fathom world align --methods gap,random,cda --html align.html",
+      "  fathom world align --methods gap,random,balanced --html align.html",
       "  fathom world align -m DIR --twin DIR --facts 400",
     })
 final class WorldAlignCommand implements Callable<Integer> {
@@ -41,7 +41,7 @@ final class WorldAlignCommand implements Callable<Integer> {
       names = "--methods",
       split = ",",
       paramLabel = "NAME",
-      description = "Methods to try. Default: all that fathom align has, and gap.")
+      description = "Methods to try. Default: ${DEFAULT-VALUE}.")
   private List<String> methods = AlignmentTrial.names();
 
   @Option(

@@ -209,7 +209,7 @@ public final class AlignmentTrial {
     var baseline = AlignmentTrialResult.Part.BASELINE;
     var tried = AlignmentTrialResult.Part.TRIED;
     Tuning brief = Tuning.standard().withSteps(40);
-    Tuning balanced = new Tuning(60, 4, 1e-3, 8, 0);
+    Tuning packed = new Tuning(60, 4, 1e-3, 8, 0);
     Lope all = Lope.allProbes().with(Lope.Labels.ANTI).withNeurons(100);
     var entrants = new LinkedHashMap<String, Entrant>();
     entrants.put("lope", new Entrant(tried, List.of(Lope.standard(), all, all.withStrength(4))));
@@ -247,8 +247,10 @@ public final class AlignmentTrial {
         "dropout",
         new Entrant(
             baseline, List.of(new DropoutTuning(dropped, 0.5), new DropoutTuning(dropped, 1))));
+    entrants.put("cda", new Entrant(AlignmentTrialResult.Part.BOUND, List.of(new Cda(packed, 1))));
     entrants.put(
-        "cda", new Entrant(AlignmentTrialResult.Part.BOUND, List.of(new Cda(balanced, 1))));
+        "balanced",
+        new Entrant(AlignmentTrialResult.Part.BOUND, List.of(new BalancedText(4, 3e-3))));
     return entrants;
   }
 

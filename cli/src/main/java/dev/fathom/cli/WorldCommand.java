@@ -41,6 +41,7 @@ import picocli.CommandLine.Parameters;
       "Examples:",
       "  fathom world check                does tidepool know its world?",
       "  fathom world trial                do the methods find what is known?",
+      "  fathom world align                is a planted bias found, and taken out?",
       "  fathom world learn                can few numbers teach it something new?",
       "  fathom world planted              what is planted",
       "  fathom world text --rounds 2      training texts, one a line",
@@ -55,6 +56,7 @@ final class WorldCommand {
     return new CommandLine(new WorldCommand())
         .addSubcommand(new CheckModel(console))
         .addSubcommand(new Trial(console))
+        .addSubcommand(new WorldAlignCommand(console))
         .addSubcommand(new Learn(console))
         .addSubcommand(new Planted(console))
         .addSubcommand(new Text(console))
@@ -225,7 +227,8 @@ final class WorldCommand {
         "",
         "Each learner is asked what it was told, what it was not, and what it knew before. A",
         "mixture of late layers can weigh what these say; facts that none of them holds it cannot",
-        "learn. Takes some minutes. With --out-dir a killed run goes on, and more seeds can be added.",
+        "learn. Takes some minutes. With --out-dir a killed run goes on, and more seeds can be"
+            + " added.",
         "",
         "Examples:",
         "  fathom world learn --html learn.html",

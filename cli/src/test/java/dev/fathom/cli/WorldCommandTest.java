@@ -46,6 +46,30 @@ class WorldCommandTest {
   }
 
   @Test
+  void aPlantedBiasIsTakenOutBesideATwin() {
+    refused(2, "no method 'lop'", "world", "align", "--methods", "lop");
+    refused(2, "at least 1 neuron", "world", "align", "--neurons", "0");
+    String html = folder.resolve("align.html").toString();
+    String[] short_ = {
+      "world",
+      "align",
+      "--methods",
+      "sentence-debias",
+      "--neurons",
+      "5",
+      "--facts",
+      "20",
+      "--texts",
+      "20",
+      "--html",
+      html
+    };
+    assertThat(out(short_))
+        .contains("best probe", "5 neurons beat random", "sentence-debias", "learnt even shares");
+    assertThat(folder.resolve("align.html")).isNotEmptyFile();
+  }
+
+  @Test
   void whatIsLearntIsAskedAndAKilledRunGoesOn() {
     refused(2, "2 to 121 new facts", "world", "learn", "--facts", "122");
     String html = folder.resolve("learn.html").toString();

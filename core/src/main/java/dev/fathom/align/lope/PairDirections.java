@@ -35,7 +35,6 @@ record PairDirections(Map<Site, Found> sites, int pairs, int neutralTokens) {
   private static final int MOST_PAIRS = 600;
   private static final int NEUTRAL_TOKENS = 8192;
   private static final int TOKENS_AT_ONCE = 1024;
-  private static final double RIDGE = 1e-3;
 
   /// Eigenvalues below this share of the largest are rounding.
   private static final double NEGLIGIBLE = 1e-8;
@@ -236,13 +235,9 @@ record PairDirections(Map<Site, Found> sites, int pairs, int neutralTokens) {
   /// @param seed of the random ones
   private static Found found(Moments moments, long seed) {
     try (var scope = Scope.open()) {
-      Tensor.Eigen eigen = moments.covariance().eigen();
-      Tensor variances = eigen.values().relu(); // rounding may leave them below 0
-      double ridge = RIDGE * variances.mean().item() + Double.MIN_NORMAL;
-      Tensor roots = variances.add(ridge).sqrt(); // [width]
-      Tensor axes = eigen.vectors();
-      Tensor root = axes.mul(roots).matmul(axes.transpose(0, 1)); // Σ^½
-      Tensor inverse = axes.div(roots).matmul(axes.transpose(0, 1)); // Σ^(−½)
+      Whitening whitening = Whitening.of(moments.covariance());
+      Tensor root = whitening.root();
+      Tensor inverse = whitening.inverse();
       Tensor own = leading(inverse.matmul(moments.differences).matmul(inverse)); // Uᵀ [r, width]
       int count = Math.toIntExact(own.size(0));
       Tensor drawn = Basis.random(count, Math.toIntExact(own.size(1)), seed).matrix();

@@ -73,6 +73,17 @@ public record PairErasure(
     Outputs(Kind... kinds) {
       this.kinds = List.of(kinds);
     }
+
+    /// The sites of these outputs in the upper part of the depth, in the order of computation.
+    List<Site> sites(Transformer model, double from) {
+      var sites = new ArrayList<Site>();
+      for (int layer = (int) (from * model.layers()); layer < model.layers(); layer++) {
+        for (Kind kind : kinds) {
+          sites.add(Site.of(kind, layer));
+        }
+      }
+      return sites;
+    }
   }
 
   /// Of all layers' attention and MLP.
@@ -130,7 +141,7 @@ public record PairErasure(
     if (strength > 0) {
       Transformer model = fitting.model();
       PairDirections directions = PairDirections.of(fitting);
-      for (Site site : sites(model)) {
+      for (Site site : outputs.sites(model, from)) {
         changes.addAll(
             changes(map(model, site), Objects.requireNonNull(directions.sites().get(site))));
       }
@@ -140,17 +151,8 @@ public record PairErasure(
     return new Remedy.OfWeights(fitting.edit(this, changes, found));
   }
 
-  private List<Site> sites(Transformer model) {
-    var sites = new ArrayList<Site>();
-    for (int layer = (int) (from * model.layers()); layer < model.layers(); layer++) {
-      for (Kind kind : outputs.kinds) {
-        sites.add(Site.of(kind, layer));
-      }
-    }
-    return sites;
-  }
-
-  private static Linear map(Transformer model, Site site) {
+  /// The map that writes a sublayer's output.
+  static Linear map(Transformer model, Site site) {
     Block block = model.blocks().get(site.layer());
     return site.kind() == Kind.ATTN_RAW ? block.attention().out() : block.mlp().out();
   }
@@ -162,20 +164,32 @@ public record PairErasure(
       return List.of();
     }
     try (var scope = Scope.withoutGradients()) {
-      Tensor weight = map.weight().values(); // [width, in]
-      DType kept = weight.dtype() == DType.F64 ? DType.F64 : DType.F32;
-      Tensor a = first(directions.write()).transpose(0, 1).contiguous(); // A [width, r]
-      Tensor read = first(directions.read()); // Bᵀ [r, width]
-      Tensor step = read.matmul(weight.to(DType.F64)); // Bᵀ W [r, in]
-      Tensor mean = Tensor.of(found.mean(), found.mean().length);
-      Tensor before = map.bias();
-      Tensor bias = before == null ? Tensor.zeros(DType.F64, map.out()) : before.to(DType.F64);
-      Tensor away = read.matmul(mean.sub(bias).unsqueeze(1)); // Bᵀ (μ − b) [r, 1]
-      Tensor shift = a.matmul(away).squeeze(1).mul(strength);
-      return List.of(
-          Change.LowRank.of(map, step.to(kept), a.to(kept), -strength),
-          Change.Bias.of(map, bias.add(shift).to(kept)));
+      return changes(
+          map,
+          first(directions.write()),
+          first(directions.read()),
+          Tensor.of(found.mean(), found.mean().length),
+          strength);
     }
+  }
+
+  /// The step and the bias that make a map's output `y − γ A Bᵀ (y − μ)`.
+  ///
+  /// @param write Aᵀ, F64 `[r, width]`
+  /// @param read Bᵀ, F64 `[r, width]`
+  /// @param mean μ, F64 `[width]`
+  static List<Change> changes(Linear map, Tensor write, Tensor read, Tensor mean, double strength) {
+    Tensor weight = map.weight().values(); // [width, in]
+    DType kept = weight.dtype() == DType.F64 ? DType.F64 : DType.F32;
+    Tensor a = write.transpose(0, 1).contiguous(); // A [width, r]
+    Tensor step = read.matmul(weight.to(DType.F64)); // Bᵀ W [r, in]
+    Tensor before = map.bias();
+    Tensor bias = before == null ? Tensor.zeros(DType.F64, map.out()) : before.to(DType.F64);
+    Tensor away = read.matmul(mean.sub(bias).unsqueeze(1)); // Bᵀ (μ − b) [r, 1]
+    Tensor shift = a.matmul(away).squeeze(1).mul(strength);
+    return List.of(
+        Change.LowRank.of(map, step.to(kept), a.to(kept), -strength),
+        Change.Bias.of(map, bias.add(shift).to(kept)));
   }
 
   /// The first r of some rows, or all where there are fewer: `[r, width]`.

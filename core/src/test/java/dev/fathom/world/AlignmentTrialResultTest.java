@@ -23,6 +23,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
 
@@ -124,7 +125,7 @@ class AlignmentTrialResultTest {
     assertThat(Json.render(result)).contains("\"alignment-trial\"", "divergence_held");
     var page = new Report("t", "toy", List.of(), List.of(Section.of("h", "e", result)), ORIGIN);
     assertThat(Html.render(page)).contains("What takes the planted shares out?");
-    assertThat(result.arrays().get("near").values()).hasSize(7);
+    assertThat(Objects.requireNonNull(result.arrays().get("near")).values()).hasSize(7);
   }
 
   @Test

@@ -32,6 +32,7 @@ import dev.fathom.view.View;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -182,7 +183,7 @@ class NeuronSurveyTest {
       assertThat(text.toString().lines())
           .allSatisfy(line -> assertThat(line.length()).isLessThanOrEqualTo(80));
       assertThat(Json.render(result)).contains("\"bias-neurons\"", "found_cosine");
-      Grid counts = result.arrays().get("found_count");
+      Grid counts = Objects.requireNonNull(result.arrays().get("found_count"));
       assertThat(Arrays.stream(counts.integers()).sum()).isEqualTo(4L * model.layers());
       assertThat(result.arrays()).containsKeys("activation_rate_low", "neuron_mean");
       assertThat(result.near()).isEqualTo(1); // three layers are all near each other

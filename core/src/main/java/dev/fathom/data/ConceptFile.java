@@ -1,0 +1,146 @@
+package dev.fathom.data;
+
+import dev.fathom.FathomException;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.SequencedMap;
+import java.util.stream.Stream;
+import tools.jackson.databind.JsonNode;
+
+/// Concepts from files, in one of three forms:
+///
+/// - JSON lines or an array: `{"concept": "joy", "stimuli": ["…", "…"]}`;
+/// - comma-separated values with the columns `concept` and `stimulus`, one row a stimulus;
+/// - a folder as PaCE-1M's (Luo et al. 2024): `concept/NAME.txt`, each a list of strings as Python
+///   writes it, and beside it `concept_index.txt`, the names in order, if it is there. A folder of
+///   such files alone will do.
+public final class ConceptFile {
+  private static final String WHAT = "concepts";
+  private static final String INDEX = "concept_index.txt";
+  private static final String TXT = ".txt";
+  private static final int MOST = 100_000;
+  private static final long LARGEST = 16 << 20;
+
+  private ConceptFile() {}
+
+  /// All concepts, in the order of the file; of a folder without an index by name.
+  ///
+  /// @throws FathomException naming the file and the place that is not understood, if two concepts
+  ///   have one name, or one has fewer than two stimuli
+  public static List<Concept> read(Path path) {
+    SequencedMap<String, List<String>> found = Files.isDirectory(path) ? folder(path) : file(path);
+    if (found.isEmpty()) {
+      throw new FathomException(path + ": there are no concepts in it");
+    }
+    var concepts = new ArrayList<Concept>();
+    found.forEach((name, stimuli) -> {
+      try {
+        concepts.add(new Concept(name, stimuli));
+      } catch (IllegalArgumentException e) {
+        throw new FathomException(path + ": " + e.getMessage(), e);
+      }
+    });
+    return List.copyOf(concepts);
+  }
+
+  private static SequencedMap<String, List<String>> file(Path file) {
+    var found = new LinkedHashMap<String, List<String>>();
+    int first = JsonItem.first(file, WHAT);
+    if (first == '{' || first == '[') {
+      JsonItem.forEach(file, WHAT, item -> add(found, item));
+    } else {
+      CsvFile.forEach(file, List.of("concept", "stimulus"), row -> add(found, row));
+    }
+    return found;
+  }
+
+  private static void add(SequencedMap<String, List<String>> found, JsonItem item) {
+    String name = item.text("concept").orElseThrow(() -> item.malformed("it has no \"concept\""));
+    JsonNode stimuli = item.object().path("stimuli");
+    if (!stimuli.isArray()) {
+      throw item.malformed("it has no list \"stimuli\"");
+    }
+    var own = new ArrayList<String>();
+    for (JsonNode stimulus : stimuli) {
+      if (!stimulus.isString()) {
+        throw item.malformed("its stimulus %d is no text".formatted(own.size() + 1));
+      }
+      own.add(stimulus.asString());
+    }
+    if (found.put(name, own) != null) {
+      throw item.malformed("the concept '%s' is there already".formatted(name));
+    }
+    if (found.size() > MOST) {
+      throw item.malformed("more than %d concepts; split the file".formatted(MOST));
+    }
+  }
+
+  private static void add(SequencedMap<String, List<String>> found, CsvFile.Row row) {
+    String name =
+        row.field("concept").orElseThrow(() -> row.malformed("it has no \"concept\"")).strip();
+    String stimulus =
+        row.field("stimulus").orElseThrow(() -> row.malformed("it has no \"stimulus\""));
+    found.computeIfAbsent(name, _ -> new ArrayList<>()).add(stimulus);
+    if (found.size() > MOST) {
+      throw row.malformed("more than %d concepts; split the file".formatted(MOST));
+    }
+  }
+
+  // ---------------------------------------------------------------- folders
+
+  private static SequencedMap<String, List<String>> folder(Path folder) {
+    Path inner = folder.resolve("concept");
+    Path files = Files.isDirectory(inner) ? inner : folder;
+    Path index = folder.resolve(INDEX);
+    var found = new LinkedHashMap<String, List<String>>();
+    for (String name : Files.exists(index) ? strings(index) : names(files)) {
+      if (found.putIfAbsent(name, List.of()) != null) {
+        throw new FathomException("%s: the concept '%s' is there twice".formatted(index, name));
+      }
+      Path own = files.resolve(name + TXT).normalize();
+      if (!files.normalize().equals(own.getParent())) {
+        throw new FathomException(
+            "%s: a concept is named as its file is, without a path; found '%s'"
+                .formatted(index, name));
+      }
+      if (Files.exists(own)) {
+        found.put(name, strings(own));
+      } else {
+        found.remove(name); // the index is of all concepts, the folder may have some
+      }
+    }
+    return found;
+  }
+
+  private static List<String> names(Path folder) {
+    try (Stream<Path> all = Files.list(folder)) {
+      return all.map(file -> String.valueOf(file.getFileName()))
+          .filter(name -> name.endsWith(TXT) && !name.equals(INDEX))
+          .map(name -> name.substring(0, name.length() - TXT.length()))
+          .sorted()
+          .limit(MOST + 1L)
+          .toList();
+    } catch (IOException e) {
+      throw new FathomException(folder + ": cannot be read (" + e.getMessage() + ")", e);
+    }
+  }
+
+  private static List<String> strings(Path file) {
+    try {
+      long size = Files.size(file);
+      if (size > LARGEST) {
+        throw new FathomException(
+            "%s: a list of strings of at most %d bytes was expected, found %d"
+                .formatted(file, LARGEST, size));
+      }
+      return PythonStrings.read(Files.readString(file, StandardCharsets.UTF_8), file);
+    } catch (IOException e) {
+      throw new FathomException(file + ": cannot be read (" + e.getMessage() + ")", e);
+    }
+  }
+}

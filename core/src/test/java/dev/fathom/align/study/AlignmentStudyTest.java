@@ -400,4 +400,29 @@ class AlignmentStudyTest {
     outcome.write(json);
     assertThat(Outcome.read(json, Path.of("x"))).isEqualTo(outcome);
   }
+
+  /// What changes nothing has the base's scores; what changes something of its own is measured.
+  @Test
+  void whatChangesNothingIsTheBase() {
+    var nothing = new Entrant("nothing", List.of(PairErasure.of(1).withStrength(0)));
+    AlignmentTable table =
+        run(domains(1), nothing, new Entrant("pairs", List.of(PairErasure.of(3))));
+    for (int fold = 1; fold <= 2; fold++) {
+      Outcome base = outcome(table, "base", fold);
+      Outcome same = outcome(table, "nothing", fold);
+      assertThat(same.items()).isEqualTo(base.items());
+      assertThat(same.perplexity()).isEqualTo(base.perplexity());
+      assertThat(same.divergence()).isZero();
+      assertThat(same.changed()).isZero();
+      assertThat(same.settings()).containsEntry("strength", "0.0");
+      assertThat(outcome(table, "pairs", fold).items()).isNotEqualTo(base.items());
+    }
+  }
+
+  private static Outcome outcome(AlignmentTable table, String entrant, int fold) {
+    return table.outcomes().stream()
+        .filter(o -> o.entrant().equals(entrant) && o.fold() == fold)
+        .findFirst()
+        .orElseThrow();
+  }
 }

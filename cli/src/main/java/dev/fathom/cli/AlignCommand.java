@@ -114,6 +114,11 @@ final class AlignCommand implements Callable<Integer> {
               + " goes; or compare methods with fathom align table.");
     }
     Method chosen = chosen(method);
+    AtomicFile.requirePlace(save); // fails sooner than an edit is fitted
+    output.requirePlace();
+    if (cache != null) {
+      AtomicFile.requireFolder(cache);
+    }
     AlignOptions.Material material = options.read();
     var items = new ArrayList<StereoSetItem>(material.items(domain));
     items.addAll(material.more(domain));
@@ -252,6 +257,8 @@ final class AlignCommand implements Callable<Integer> {
         throw new IllegalArgumentException(
             "--settings %d: at least 1 is needed.".formatted(settings));
       }
+      output.requirePlaces(); // fails sooner than methods are tried
+      AtomicFile.requireFolder(directory);
       List<Entrant> entrants =
           Roster.named(methods.isEmpty() ? List.copyOf(Roster.all().keySet()) : methods).stream()
               .map(entrant -> entrant.withAtMost(settings))

@@ -75,6 +75,7 @@ final class AlignGenerationsCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "--max-tokens %d: at least 1 is needed.".formatted(maxTokens));
     }
+    output.requirePlaces();
     List<String> asked = prompts == null ? Generations.THESIS : lines(prompts);
     try (var model = LoadedModel.open(console, modelOptions)) {
       var speakers = new ArrayList<Speaker>();
@@ -106,7 +107,7 @@ final class AlignGenerationsCommand implements Callable<Integer> {
   }
 
   private static List<String> lines(Path file) {
-    List<String> lines = InputFiles.text(file).lines().filter(line -> !line.isBlank()).toList();
+    List<String> lines = InputFiles.lines(file);
     if (lines.isEmpty()) {
       throw new FathomException(file + ": no prompts in it; one a line is expected");
     }

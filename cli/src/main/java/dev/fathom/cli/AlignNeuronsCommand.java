@@ -1,5 +1,6 @@
 package dev.fathom.cli;
 
+import dev.fathom.FathomException;
 import dev.fathom.align.lope.NeuronSurvey;
 import dev.fathom.align.lope.StereotypeSurvey;
 import dev.fathom.evaluate.bias.StereoSetItem;
@@ -83,10 +84,11 @@ final class AlignNeuronsCommand implements Callable<Integer> {
     var looked = NeuronSurvey.Config.standard().withNeurons(neurons).withSeed(seed.seed());
     var config = stereotypes.config(absolute ? looked.withAbsolute() : looked);
     if (text != null) {
-      List<String> lines = InputFiles.text(text).lines().filter(line -> !line.isBlank()).toList();
-      config = config.withNeutral(lines);
+      config = config.withNeutral(lines(text));
     }
+    output.requirePlaces();
     if (cache != null) {
+      AtomicFile.requireFolder(cache);
       config = config.withCache(cache);
     }
     List<StereoSetItem> items = stereotypes.items(data); // fails sooner than a model loads
@@ -107,5 +109,14 @@ final class AlignNeuronsCommand implements Callable<Integer> {
           survey.neurons());
     }
     return Main.DONE;
+  }
+
+  private static List<String> lines(Path file) {
+    List<String> lines = InputFiles.lines(file);
+    if (lines.isEmpty()) {
+      throw new FathomException(
+          file + ": no text in it; one text a line is expected, or leave out --text");
+    }
+    return lines;
   }
 }

@@ -142,7 +142,7 @@ final class AlignOptions {
   }
 
   private static List<String> lines(Path file) {
-    List<String> lines = InputFiles.text(file).lines().filter(line -> !line.isBlank()).toList();
+    List<String> lines = InputFiles.lines(file);
     if (lines.size() < 2) {
       throw new FathomException(
           file + ": at least two lines are needed, some to fit on and some to measure on");

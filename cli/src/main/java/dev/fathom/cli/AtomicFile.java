@@ -62,6 +62,37 @@ final class AtomicFile {
     }
   }
 
+  /// Refuses what certainly cannot be written, before anything is computed for it.
+  ///
+  /// @throws FathomException if the folder does not exist, or `target` is a folder
+  static void requirePlace(Path target) {
+    if (Files.isDirectory(target)) {
+      throw new FathomException(target + " is a folder, not a file to write.");
+    }
+    Path folder = target.toAbsolutePath().getParent();
+    if (folder != null && !Files.isDirectory(folder)) {
+      throw new FathomException("Cannot write " + target + ": its folder does not exist.");
+    }
+  }
+
+  /// Refuses a folder to keep files in that certainly cannot be made, before anything is computed.
+  ///
+  /// @throws FathomException if `folder`, or what it would lie in, is a file or not writable
+  static void requireFolder(Path folder) {
+    Path there = folder.toAbsolutePath();
+    while (!Files.exists(there) && there.getParent() != null) {
+      there = there.getParent();
+    }
+    if (!Files.isDirectory(there)) {
+      throw new FathomException(
+          "Cannot keep files in %s: %s is a file, not a folder.".formatted(folder, there));
+    }
+    if (!Files.isWritable(there)) {
+      throw new FathomException(
+          "Cannot keep files in %s: %s is not writable.".formatted(folder, there));
+    }
+  }
+
   private static void replace(Path target, Body body) throws IOException {
     var name =
         ".%s.%08x.part".formatted(target.getFileName(), ThreadLocalRandom.current().nextInt());

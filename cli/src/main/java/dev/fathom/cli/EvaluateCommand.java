@@ -128,6 +128,9 @@ final class EvaluateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    if (html != null) {
+      AtomicFile.requirePlace(html); // fails sooner than anything is measured
+    }
     if (!compared.isEmpty()) {
       compare();
     } else if (bias.rescores()) {

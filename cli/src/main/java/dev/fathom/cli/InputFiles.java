@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.List;
 
 /// Files of text that a command reads, and what tells them from others.
 final class InputFiles {
@@ -24,6 +25,13 @@ final class InputFiles {
     } catch (IOException e) {
       throw unreadable(file, e);
     }
+  }
+
+  /// The lines of a text in UTF-8 that are not blank.
+  ///
+  /// @throws FathomException if it cannot be read
+  static List<String> lines(Path file) {
+    return text(file).lines().filter(line -> !line.isBlank()).toList();
   }
 
   /// The SHA-256 of a file in hexadecimal.

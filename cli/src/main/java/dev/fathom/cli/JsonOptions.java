@@ -41,6 +41,13 @@ final class JsonOptions {
     }
   }
 
+  /// Refuses a file that certainly cannot be written, before anything is computed for it.
+  void requirePlace() {
+    if (json != null && !json.equals(STANDARD_OUTPUT)) {
+      AtomicFile.requirePlace(Path.of(json));
+    }
+  }
+
   /// A progress bar for `total` steps, which stays invisible with `--quiet`.
   Progress progress(Console console, String what, long total) {
     return quiet ? Progress.invisible() : Progress.start(console, what, total);

@@ -36,4 +36,13 @@ final class OutputOptions {
   Optional<Path> out() {
     return Optional.ofNullable(out);
   }
+
+  /// Refuses files that certainly cannot be written, before anything is computed for them.
+  ///
+  /// @throws dev.fathom.FathomException if the folder of one does not exist, or it is a folder
+  void requirePlaces() {
+    json.requirePlace();
+    html().ifPresent(AtomicFile::requirePlace);
+    out().ifPresent(AtomicFile::requirePlace);
+  }
 }

@@ -1,5 +1,6 @@
 package dev.fathom.cli;
 
+import dev.fathom.FathomException;
 import dev.fathom.evaluate.ItemDirectory;
 import dev.fathom.evaluate.Perplexity;
 import dev.fathom.evaluate.TokenScorer;
@@ -48,7 +49,14 @@ final class PerplexityOptions {
     if (test.seed().isPresent()) {
       throw new IllegalArgumentException("Perplexity draws nothing: leave out --seed.");
     }
-    return new Reading(file, InputFiles.text(file));
+    if (window != null) { // fails sooner than a model loads
+      var _ = new Perplexity.Config(window, stride == null ? window : stride, biasBench);
+    }
+    String text = InputFiles.text(file);
+    if (text.isBlank()) {
+      throw new FathomException(file + ": no text in it, so nothing could be predicted");
+    }
+    return new Reading(file, text);
   }
 
   private Perplexity.Config config(int context) {

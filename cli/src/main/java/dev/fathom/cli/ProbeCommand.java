@@ -192,6 +192,14 @@ final class ProbeCommand implements Callable<Integer> {
     if (noCache && cache != null) {
       throw new IllegalArgumentException("Give one of --cache and --no-cache.");
     }
+    requireNumbers();
+    output.requirePlaces();
+    if (save != null) {
+      AtomicFile.requirePlace(save);
+    }
+    if (cache != null) {
+      AtomicFile.requireFolder(cache);
+    }
     var config =
         Probing.Config.standard()
             .withProbes(probes)
@@ -220,6 +228,24 @@ final class ProbeCommand implements Callable<Integer> {
       }
     }
     return Main.DONE;
+  }
+
+  private void requireNumbers() {
+    if (probes < 1) {
+      throw new IllegalArgumentException("--probes %d: at least 1 is needed.".formatted(probes));
+    }
+    if (shuffles < 0) {
+      throw new IllegalArgumentException(
+          "--shuffles %d: 0 or more are needed.".formatted(shuffles));
+    }
+    if (!(strength > 0)) {
+      throw new IllegalArgumentException(
+          "--strength %s: a number above 0 is needed.".formatted(strength));
+    }
+    if (!(span >= 0 && span < 1)) {
+      throw new IllegalArgumentException(
+          "--span %s: an AUC from 0 to below 1 is needed, such as 0.9.".formatted(span));
+    }
   }
 
   private void finish(LoadedModel model, ProbingResult result) {

@@ -224,6 +224,25 @@ class AlignCommandTest {
     refused(Main.FAILED, "no such file", with(files, "--text", path("none.txt")));
   }
 
+  @Test
+  void whatCannotBeWrittenIsRefusedBeforeTheModelIsOpened() {
+    String nowhere = path("no/such/file");
+    String[] one = {
+      "-m", "nowhere", "--domain", "gender", "--method", "lope", "--save", path("e.safetensors")
+    };
+    refused(Main.FAILED, "its folder does not exist", with(one, "--save", nowhere));
+    refused(Main.FAILED, "its folder does not exist", with(one, "--json", nowhere));
+    refused(Main.FAILED, "is a file, not a folder", with(one, "--cache", data));
+    String[] table = {"table", "-m", "nowhere", "--out-dir", path("runs")};
+    refused(Main.FAILED, "its folder does not exist", with(table, "--html", nowhere));
+    refused(Main.FAILED, "is a file, not a folder", with(table, "--out-dir", data));
+    String[] neurons = {"neurons", "-m", "nowhere", "--data", data};
+    refused(Main.FAILED, "its folder does not exist", with(neurons, "--out", nowhere));
+    refused(Main.FAILED, "is a file, not a folder", with(neurons, "--cache", data));
+    String[] texts = {"generations", "-m", "nowhere", "--beside", "tidepool-fair"};
+    refused(Main.FAILED, "its folder does not exist", with(texts, "--html", nowhere));
+  }
+
   /// The arguments with an option of another value, or one more.
   private static String[] with(String[] args, String option, String value) {
     var all = new ArrayList<>(Arrays.asList(args));
@@ -257,6 +276,7 @@ class AlignCommandTest {
     assertThat(json.path("provenance").path("parameters").path("k").asString()).isEqualTo("3");
     refused(Main.MISUSED, "age", with(with(args, "--domains", "age"), "-m", "nowhere"));
     refused(Main.FAILED, "no such file", "neurons", "--data", path("none.json"));
+    refused(Main.FAILED, "no text in it", with(args, "--text", write("blank.txt", "\n")));
   }
 
   @Test

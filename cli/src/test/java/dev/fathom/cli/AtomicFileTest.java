@@ -51,6 +51,27 @@ class AtomicFileTest {
   }
 
   @Test
+  void whatCannotBeWrittenIsRefusedBeforehand() throws IOException {
+    Path file = Files.writeString(folder.resolve("a.txt"), "x");
+    AtomicFile.requirePlace(file);
+    AtomicFile.requirePlace(folder.resolve("new.txt"));
+    AtomicFile.requirePlace(Path.of("new.txt"));
+    AtomicFile.requireFolder(folder.resolve("a/b/c"));
+    assertThat(Files.list(folder)).containsExactly(file);
+    assertThatThrownBy(() -> AtomicFile.requirePlace(folder))
+        .isInstanceOf(FathomException.class)
+        .hasMessage("%s is a folder, not a file to write.", folder);
+    Path nowhere = folder.resolve("no/such.txt");
+    assertThatThrownBy(() -> AtomicFile.requirePlace(nowhere))
+        .isInstanceOf(FathomException.class)
+        .hasMessage("Cannot write %s: its folder does not exist.", nowhere);
+    Path below = file.resolve("cache");
+    assertThatThrownBy(() -> AtomicFile.requireFolder(below))
+        .isInstanceOf(FathomException.class)
+        .hasMessage("Cannot keep files in %s: %s is a file, not a folder.", below, file);
+  }
+
+  @Test
   @DisabledOnOs(OS.WINDOWS)
   void aLinkIsFollowedAndADeviceIsKept() throws IOException {
     var file = folder.resolve("real.txt");

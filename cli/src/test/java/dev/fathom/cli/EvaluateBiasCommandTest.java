@@ -209,6 +209,20 @@ class EvaluateBiasCommandTest {
   }
 
   @Test
+  void whatCannotBeReadIsRefusedBeforeTheModelIsOpened() throws IOException {
+    unread(Main.MISUSED, "at least 2 tokens", text, "--window", "1");
+    unread(Main.MISUSED, "stride should be", text, "--window", "4", "--stride", "9");
+    unread(Main.FAILED, "no text in it", write("blank.txt", "\n"));
+    unread(Main.FAILED, "its folder does not exist", text, "--html", path("no/such"));
+  }
+
+  private static void unread(int code, String sentence, String data, String... more) {
+    var all = new ArrayList<>(List.of("-m", "nowhere", "--task", "perplexity", "--data", data));
+    all.addAll(List.of(more));
+    fails(code, sentence, all.toArray(String[]::new));
+  }
+
+  @Test
   void whatMakesNoSenseIsRefused() throws IOException {
     fails(Main.MISUSED, "say with --data FILE where they are", "--task", "stereoset");
     fails(Main.MISUSED, "Say with --data FILE which text to read", "--task", "perplexity");

@@ -165,7 +165,16 @@ class ProbeCommandTest {
         "--no-cache",
         "--cache",
         "c");
+    String file = data.toString();
+    isMisuse("--probes 0: at least 1", "probe", "--data", file, "--probes", "0");
+    isMisuse("--shuffles -1: 0 or more", "probe", "--data", file, "--shuffles=-1");
+    isMisuse("--strength 0.0: a number above 0", "probe", "--data", file, "--strength", "0");
+    isMisuse("--span 1.5: an AUC from 0", "probe", "--data", file, "--span", "1.5");
     var terminal = FakeTerminal.piped();
+    String nowhere = folder.resolve("no/such").toString();
+    assertThat(terminal.run("probe", "-m", "nowhere", "--data", file, "--save", nowhere))
+        .isEqualTo(Main.FAILED);
+    assertThat(terminal.err()).contains("its folder does not exist");
     assertThat(terminal.run("probe", "--data", folder.resolve("none.csv").toString()))
         .isEqualTo(Main.FAILED);
     assertThat(terminal.err()).contains("there is no such file");

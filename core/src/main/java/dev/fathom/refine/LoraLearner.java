@@ -18,7 +18,8 @@ import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 
 /// Low-rank steps ([Lora]) that are learnt from whatever gradient of the last stream somebody works
-/// out: for losses that compare several texts, where [Refiner] knows only the next token's.
+/// out: for losses that compare several texts, where [Refiner] knows only the next token's. Nothing
+/// drops out while they are learnt, whatever [Lora#dropout()] says.
 ///
 /// ```java
 /// try (var learner = LoraLearner.of(model, lora, seed)) {

@@ -20,6 +20,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import java.util.SequencedMap;
 import java.util.Set;
@@ -92,7 +93,7 @@ public record Balance(
     settings.put("steps", Integer.toString(steps));
     settings.put("rate", Double.toString(rate));
     settings.put("rank", Integer.toString(rank));
-    settings.put("from layer", "%.2f of the depth".formatted(from));
+    settings.put("from layer", String.format(Locale.ROOT, "%.2f of the depth", from));
     settings.put("sense", Double.toString(sense));
     settings.put("keep", Double.toString(keep));
     return settings;

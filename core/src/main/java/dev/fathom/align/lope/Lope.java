@@ -127,7 +127,8 @@ public record Lope(
 
   /// What α_l is.
   public enum Alpha {
-    /// The mean activation of the neurons on stereotypes: a constant, which a bias can hold.
+    /// The mean activation of the neurons on stereotypes, each sentence counting the same: a
+    /// constant, which a bias can hold.
     STATIC,
     /// Their mean at the token at hand: done while the model computes, so it is no edit of weights.
     DYNAMIC
@@ -520,7 +521,8 @@ public record Lope(
     return out.weight().values().dtype() == DType.F64 ? DType.F64 : DType.F32;
   }
 
-  /// The mean activation of each layer's neurons over the tokens of the stereotypes, by layer.
+  /// The mean activation of each layer's neurons on the stereotypes, by layer: each sentence counts
+  /// the same, with the mean over its tokens.
   private static Map<Integer, Double> activations(Fitting fitting, List<Layer> layers) {
     List<Slice> slices =
         layers.stream()

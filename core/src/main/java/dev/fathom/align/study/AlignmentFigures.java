@@ -278,10 +278,7 @@ public final class AlignmentFigures {
     List<String> names = SPEAKING.stream().filter(edits::containsKey).toList();
     if (names.isEmpty()) {
       names =
-          edits.keySet().stream()
-              .filter(name -> !name.equals(AlignmentTable.CONTROL))
-              .limit(1)
-              .toList();
+          edits.keySet().stream().filter(name -> !AlignmentTable.isControl(name)).limit(1).toList();
     }
     if (names.isEmpty()) {
       return Optional.empty();

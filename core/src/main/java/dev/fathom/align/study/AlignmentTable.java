@@ -106,9 +106,14 @@ public record AlignmentTable(
         compared(runs, entrant -> control(entrant, runs.keySet())));
   }
 
+  /// Whether an entrant is there for the others to be compared with.
+  static boolean isControl(String entrant) {
+    return entrant.equals(CONTROL) || entrant.endsWith(OWN_CONTROL);
+  }
+
   /// What tells whether an entrant does more than chance; of a control, itself.
   private static String control(String entrant, Set<String> entrants) {
-    if (entrant.equals(CONTROL) || entrant.endsWith(OWN_CONTROL)) {
+    if (isControl(entrant)) {
       return entrant;
     }
     return entrants.contains(entrant + OWN_CONTROL) ? entrant + OWN_CONTROL : CONTROL;

@@ -10,6 +10,7 @@ import java.util.Random;
 import java.util.Set;
 import java.util.SortedSet;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 
 /// Parts of a domain's terms that take turns: each is tested with what was fitted on the others, so
 /// that every item is tested, and none by what has seen its term or a form of it (*Iraq*, *Iraqi*).
@@ -19,6 +20,8 @@ import java.util.TreeSet;
 /// (*Austrian*, *Australian*), which does no harm, and misses what is written otherwise (*he*,
 /// *his*).
 public final class Folds {
+  private static final int MOST_NAMED = 12;
+
   private Folds() {}
 
   /// One turn.
@@ -55,7 +58,7 @@ public final class Folds {
       throw new IllegalArgumentException(
           ("%d items about %d words (%s) are too few for %d folds, which need a word each: take"
                   + " fewer folds, or more items.")
-              .formatted(items.size(), words.size(), String.join(", ", terms), count));
+              .formatted(items.size(), words.size(), named(terms), count));
     }
     Collections.shuffle(words, new Random(seed));
     var folds = new ArrayList<Fold>();
@@ -74,6 +77,11 @@ public final class Folds {
               f + 1, fit, items.stream().filter(item -> tested.contains(item.target())).toList()));
     }
     return folds;
+  }
+
+  private static String named(SortedSet<String> terms) {
+    String some = terms.stream().limit(MOST_NAMED).collect(Collectors.joining(", "));
+    return terms.size() > MOST_NAMED ? some + ", …" : some;
   }
 
   /// Terms in groups of forms of one word.

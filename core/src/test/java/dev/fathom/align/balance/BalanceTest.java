@@ -21,6 +21,7 @@ import dev.fathom.text.SpecialTokens;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -154,6 +155,17 @@ class BalanceTest {
 
   private static Tensor step(Change.LowRank step) {
     return step.b().tensor(DType.F64).matmul(step.a().tensor(DType.F64));
+  }
+
+  @Test
+  void settingsAreSpelledTheSameInEveryLocale() {
+    Locale usual = Locale.getDefault();
+    try {
+      Locale.setDefault(Locale.GERMANY);
+      assertThat(Balance.standard().settings()).containsEntry("from layer", "0.33 of the depth");
+    } finally {
+      Locale.setDefault(usual);
+    }
   }
 
   @Test

@@ -81,6 +81,8 @@ public record Lope(
     Alpha alpha,
     boolean edits)
     implements Method {
+  private static final String RANDOM = "-random";
+
   public Lope {
     if (neurons < 0 || !(strength >= 0)) {
       throw new IllegalArgumentException(
@@ -218,9 +220,11 @@ public record Lope(
     return new Lope(name, labels, acting, directions, form, neurons, strength, alpha, edits);
   }
 
-  /// The same with other directions of each layer.
+  /// The same with other directions of each layer; with random ones it is a control, and called so.
   public Lope with(Directions directions) {
-    return new Lope(name, labels, acting, directions, form, neurons, strength, alpha, edits);
+    boolean renamed = directions.random && !name.endsWith(RANDOM);
+    String called = renamed ? name + RANDOM : name;
+    return new Lope(called, labels, acting, directions, form, neurons, strength, alpha, edits);
   }
 
   /// The same with α measured otherwise.
@@ -230,16 +234,7 @@ public record Lope(
 
   /// The same with random directions, as many: the control.
   public Lope atRandom() {
-    return new Lope(
-        name + "-random",
-        labels,
-        acting,
-        new Directions(directions.each, directions.most, true),
-        form,
-        neurons,
-        strength,
-        alpha,
-        edits);
+    return with(new Directions(directions.each, directions.most, true));
   }
 
   /// The same with another γ.

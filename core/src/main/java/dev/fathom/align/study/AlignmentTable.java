@@ -235,7 +235,8 @@ public record AlignmentTable(
     return new View.Table(
         "Side effects",
         "What does it cost on text that has nothing to do with it? Means over domains, folds and"
-            + " seeds; weights are those that may differ, seconds those of fitting and choosing.",
+            + " seeds; % is perplexity above the base's, weights are those that may differ, seconds"
+            + " those of fitting and choosing.",
         List.of("method", "perplexity", "%", "KL, nats", "weights", "seconds"),
         cells);
   }

@@ -8,6 +8,7 @@ import dev.fathom.evaluate.bias.StartToken;
 import dev.fathom.evaluate.bias.StereoSetItem;
 import dev.fathom.model.Slice;
 import dev.fathom.model.Transformer;
+import dev.fathom.text.SpecialTokens;
 import dev.fathom.text.Tokenizer;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -99,6 +100,18 @@ public record Fitting(
     return cache.isPresent()
         ? Features.cached(model, tokenizer, read, reading, cache.get(), _ -> {})
         : Features.of(model, tokenizer, read, reading, _ -> {});
+  }
+
+  /// A sentence's tokens as it is scored: behind the start token where that stays in the context.
+  public int[] tokens(String sentence) {
+    int[] ids = tokenizer.encode(sentence, SpecialTokens.NONE).ids();
+    if (context == SentenceScorer.Context.OFFICIAL) {
+      return ids;
+    }
+    int[] begun = new int[ids.length + 1];
+    begun[0] = start.id();
+    System.arraycopy(ids, 0, begun, 1, ids.length);
+    return begun;
   }
 
   /// The beginning of some running texts as token rows, each text a row of its own with the special

@@ -9,7 +9,6 @@ import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
-import dev.fathom.text.SpecialTokens;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -75,14 +74,8 @@ final class Lesson {
   @SuppressWarnings("ArrayRecordComponent")
   record Sentence(int[] row, int alone) {
     static Sentence of(Fitting fitting, String text) {
-      int[] ids = fitting.tokenizer().encode(text, SpecialTokens.NONE).ids();
-      if (fitting.context() == SentenceScorer.Context.OFFICIAL) {
-        return new Sentence(ids, ids[0]);
-      }
-      int[] row = new int[ids.length + 1];
-      row[0] = fitting.start().id();
-      System.arraycopy(ids, 0, row, 1, ids.length);
-      return new Sentence(row, -1);
+      int[] row = fitting.tokens(text);
+      return new Sentence(row, fitting.context() == SentenceScorer.Context.OFFICIAL ? row[0] : -1);
     }
 
     /// How much a token's `ln p` adds to the score: `1 / (L ln 2)` for L tokens that are scored.

@@ -4,7 +4,6 @@ import dev.fathom.align.AttributeWords;
 import dev.fathom.align.AttributeWords.Counterfactual;
 import dev.fathom.align.Fitting;
 import dev.fathom.evaluate.bias.StereoSetItem;
-import dev.fathom.text.SpecialTokens;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -71,7 +70,7 @@ final class CounterfactualPairs {
       for (var sentence : List.of(item.stereotype(), item.antiStereotype())) {
         List<String> changed = changed(fitting.words(), sentence.text(), item.target(), other);
         for (String text : changed) {
-          Pair pair = Pair.of(tokens(fitting, sentence.text()), tokens(fitting, text));
+          Pair pair = Pair.of(fitting.tokens(sentence.text()), fitting.tokens(text));
           int length = Math.max(pair.one.length, pair.other.length);
           if (pairs.size() < most && pair.count > 0 && length <= fitting.model().card().context()) {
             pairs.add(pair);
@@ -102,9 +101,5 @@ final class CounterfactualPairs {
     return found.isEmpty()
         ? other.map(by -> AttributeWords.replaced(text, term, by)).stream().toList()
         : found;
-  }
-
-  private static int[] tokens(Fitting fitting, String text) {
-    return fitting.tokenizer().encode(text, SpecialTokens.NONE).ids();
   }
 }

@@ -2,13 +2,11 @@ package dev.fathom.align.lope;
 
 import dev.fathom.align.AttributeWords;
 import dev.fathom.align.Fitting;
-import dev.fathom.evaluate.bias.SentenceScorer;
 import dev.fathom.evaluate.bias.StereoSetItem;
 import dev.fathom.model.Layout;
 import dev.fathom.model.Wanted;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
-import dev.fathom.text.SpecialTokens;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -82,8 +80,8 @@ record GapCases(List<Prompted> prompts, int groups) {
     if (at == Math.min(one.size(), other.size())) {
       return Optional.empty();
     }
-    int[] x = tokens(fitting, item.stereotype().text());
-    int[] y = tokens(fitting, item.antiStereotype().text());
+    int[] x = fitting.tokens(item.stereotype().text());
+    int[] y = fitting.tokens(item.antiStereotype().text());
     int alike = Arrays.mismatch(x, y);
     boolean goesOn = alike >= 2 && alike < Math.min(x.length, y.length);
     return goesOn && alike <= fitting.model().card().context()
@@ -95,18 +93,6 @@ record GapCases(List<Prompted> prompts, int groups) {
                 one.get(at).group(),
                 other.get(at).group()))
         : Optional.empty();
-  }
-
-  /// As sentences are scored.
-  private static int[] tokens(Fitting fitting, String text) {
-    int[] ids = fitting.tokenizer().encode(text, SpecialTokens.NONE).ids();
-    if (fitting.context() != SentenceScorer.Context.BOS) {
-      return ids;
-    }
-    int[] begun = new int[ids.length + 1];
-    begun[0] = fitting.start().id();
-    System.arraycopy(ids, 0, begun, 1, ids.length);
-    return begun;
   }
 
   private static List<Prompted> prompted(Fitting fitting, List<Case> cases) {

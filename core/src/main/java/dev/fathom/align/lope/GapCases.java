@@ -131,6 +131,11 @@ record GapCases(List<Prompted> prompts, int groups) {
     return z;
   }
 
+  /// z where nothing is preferred.
+  double[] none() {
+    return new double[2 * groups];
+  }
+
   /// By how much the stereotype's word is preferred, on average.
   double meanGap() {
     return prompts.stream().mapToDouble(Prompted::gap).average().orElse(Double.NaN);

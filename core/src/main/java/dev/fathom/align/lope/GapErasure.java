@@ -22,7 +22,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.SequencedMap;
 import java.util.Set;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /// Takes out of what attention and MLPs write whatever goes with the model's own preference for one
@@ -32,7 +31,8 @@ import java.util.stream.Stream;
 /// ([PairErasure]) differ only from that word on, where the bias has already been at work.
 ///
 /// With y an output at all tokens of what stands before that word, and of running text; Σ and μ its
-/// covariance and mean; and z the preference at the tokens before, 0 in running text:
+/// covariance and mean; and z the preference at the tokens before, 0 in running text and at first
+/// tokens:
 ///
 ///     C = Cov(y, z)     U: the r leading left singular vectors of Σ^(−½) C
 ///     y ← y − γ A Bᵀ (y − μ),    A = Σ^(½) U,  B = Σ^(−½) U
@@ -138,8 +138,7 @@ public record GapErasure(
     private final Set<Site> sites;
     private final int[] lengths;
     private final int[] ids;
-    private final Tensor content; // places of tokens that count: all but each row's first
-    private final Tensor z; // F64 [content, 2 · groups], centred
+    private final Tensor z; // F64 [tokens, 2 · groups], centred
     private final List<Change> changes = new ArrayList<>();
 
     Reading(Fitting fitting, GapCases cases) {
@@ -153,18 +152,12 @@ public record GapErasure(
               .toList();
       this.lengths = rows.stream().mapToInt(row -> row.length).toArray();
       this.ids = rows.stream().flatMapToInt(Arrays::stream).toArray();
-      var places = IntStream.builder();
       var gaps = new ArrayList<double[]>();
-      int start = 0;
       for (int r = 0; r < lengths.length; r++) {
-        for (int p = 1; p < lengths[r]; p++) {
-          places.add(start + p);
-          gaps.add(cases.gaps(r, p == lengths[r] - 1));
+        for (int p = 0; p < lengths[r]; p++) {
+          gaps.add(p == 0 ? cases.none() : cases.gaps(r, p == lengths[r] - 1));
         }
-        start += lengths[r];
       }
-      long[] counted = places.build().asLongStream().toArray();
-      this.content = Tensor.of(counted, counted.length);
       Tensor raw = Tensor.ofRows(gaps);
       this.z = raw.sub(raw.mean(0, true));
     }
@@ -188,10 +181,9 @@ public record GapErasure(
     public Tensor at(Site site, Tensor value, Layout rows) {
       try (var inner = Scope.open()) {
         Tensor y = value.to(DType.F64);
-        Tensor counted = y.indexSelect(0, content);
-        Tensor mean = counted.mean(0, false);
-        Tensor off = counted.sub(mean);
-        double tokens = content.size(0);
+        Tensor mean = y.mean(0, false);
+        Tensor off = y.sub(mean);
+        double tokens = ids.length;
         Tensor covariance = off.transpose(0, 1).matmul(off).div(tokens);
         Whitening whitening = Whitening.of(covariance);
         Tensor with = off.transpose(0, 1).matmul(z).div(tokens); // C [width, 2 · groups]
@@ -204,7 +196,7 @@ public record GapErasure(
         Tensor read = u.matmul(whitening.inverse());
         changes.addAll(
             PairErasure.changes(PairErasure.map(model, site), write, read, mean, strength));
-        Tensor taken = y.sub(mean).matmul(read.transpose(0, 1)).matmul(write);
+        Tensor taken = off.matmul(read.transpose(0, 1)).matmul(write);
         return inner.escape(y.sub(taken.mul(strength)).to(value.dtype()));
       }
     }

@@ -153,7 +153,8 @@ record PairDirections(Map<Site, Found> sites, int pairs, int neutralTokens) {
 
   /// Rows that are read together, packed.
   ///
-  /// @param content tokens that count in mean and covariance: all but each row's first
+  /// @param content tokens that count in mean and covariance: all, each row's first among them,
+  ///   which models give streams of another size, and which is edited as all are
   /// @param one tokens of the first texts of pairs that are compared
   /// @param other those of the second texts that they are compared with
   private record Batch(
@@ -192,7 +193,7 @@ record PairDirections(Map<Site, Found> sites, int pairs, int neutralTokens) {
       long start = 0;
       for (int r = 0; r < lengths.length; r++) {
         long end = start + lengths[r];
-        LongStream.range(start + 1, end).forEach(content::add);
+        LongStream.range(start, end).forEach(content::add);
         if (!pairs.isEmpty()) {
           LongStream.range(end - pairs.get(r / 2).count(), end).forEach(compared.get(r % 2)::add);
         }

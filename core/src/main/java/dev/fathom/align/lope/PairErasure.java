@@ -29,6 +29,9 @@ import java.util.SequencedMap;
 ///
 ///     y ← y − γ A Bᵀ (y − μ),    A = Σ^(½) U,  B = Σ^(−½) U
 ///
+/// Σ and μ are of all tokens, each text's first among them: models give it a stream of another size,
+/// and what is measured without it takes that out.
+///
 /// `BᵀA` is the identity, so for γ = 1 all texts have the same `Bᵀ y`. Where r is the rank of Δ,
 /// nothing of the differences is left then, and of all affine maps for which that holds this one
 /// changes y least (Belrose et al. 2023, LEACE). Σ has 1e-3 of its mean eigenvalue added. It is a

@@ -87,9 +87,9 @@ class GapErasureTest {
     var z = new ArrayList<double[]>();
     for (int r = 0; r < rows.size(); r++) {
       double[][] at = Toys.at(model, site, rows.get(r));
-      for (int p = 1; p < at.length; p++) {
+      for (int p = 0; p < at.length; p++) {
         y.add(at[p]);
-        z.add(cases.gaps(r, p == at.length - 1));
+        z.add(p == 0 ? cases.none() : cases.gaps(r, p == at.length - 1));
       }
     }
     double largest = 0;

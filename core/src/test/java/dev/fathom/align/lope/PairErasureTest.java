@@ -166,7 +166,7 @@ class PairErasureTest {
   }
 
   private static void addContent(List<double[]> content, double[][] row) {
-    content.addAll(Arrays.asList(row).subList(1, row.length));
+    content.addAll(Arrays.asList(row));
   }
 
   @ParameterizedTest

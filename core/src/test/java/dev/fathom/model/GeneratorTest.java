@@ -410,16 +410,24 @@ class GeneratorTest {
             generator.run(prompts, Decoding.greedy(30), Generator.Listener.NONE);
             generator.run(prompts, TEN.withBeams(3, 1), Generator.Listener.NONE);
           };
-      for (int i = 0; i < 60; i++) {
-        work.run();
-      }
-      System.gc();
-      long before = Memory.residentBytes();
-      for (int i = 0; i < 60; i++) {
-        work.run();
-      }
-      System.gc();
-      assertThat(Memory.residentBytes() - before).isLessThan(24L << 20);
+      assertThat(leastGrowth(work)).isLessThan(24L << 20);
     }
+  }
+
+  /// By how much resident memory grows over 60 runs, the least of four times: a leak grows each
+  /// time, the Java heap of the tests before does now and then.
+  private static long leastGrowth(Runnable work) {
+    long least = Long.MAX_VALUE;
+    long before = Long.MIN_VALUE; // nothing is counted while everything warms up
+    for (int round = 0; round < 5; round++) {
+      for (int i = 0; i < 60; i++) {
+        work.run();
+      }
+      System.gc();
+      long now = Memory.residentBytes();
+      least = round == 0 ? least : Math.min(least, now - before);
+      before = now;
+    }
+    return least;
   }
 }

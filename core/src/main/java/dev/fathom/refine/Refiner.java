@@ -1,5 +1,6 @@
 package dev.fathom.refine;
 
+import dev.fathom.FathomException;
 import dev.fathom.checkpoint.Card;
 import dev.fathom.edit.Edit;
 import dev.fathom.edit.EditFile;
@@ -15,6 +16,8 @@ import dev.fathom.train.Schedule;
 import dev.fathom.train.Trainer;
 import dev.fathom.train.TrainingLog;
 import dev.fathom.train.TrainingSet;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -116,6 +119,38 @@ public final class Refiner {
   /// @param counts what was learnt, in numbers
   public record Outcome(
       TrainingLog log, Optional<Edit> lora, Optional<Path> mod, ParameterCount counts) {}
+
+  /// Trains to the end in a folder that is deleted afterwards: for short runs, of which a killed
+  /// one begins anew.
+  ///
+  /// @return the steps that were learnt
+  /// @throws dev.fathom.FathomException as [Trainer#run], or if there is no room for the folder
+  public Edit once(List<Row> rows) {
+    Path folder = temporary();
+    try {
+      return run(rows, List.of(), folder, _ -> {}).lora().orElseThrow();
+    } finally {
+      delete(folder);
+    }
+  }
+
+  private static Path temporary() {
+    try {
+      return Files.createTempDirectory("fathom-refine");
+    } catch (IOException e) {
+      throw new FathomException("no temporary folder can be made (" + e.getMessage() + ")", e);
+    }
+  }
+
+  private static void delete(Path folder) {
+    try (Stream<Path> all = Files.walk(folder)) {
+      for (Path path : all.toList().reversed()) { // what is in a folder before it
+        Files.delete(path);
+      }
+    } catch (IOException e) {
+      throw new FathomException(folder + ": cannot be deleted (" + e.getMessage() + ")", e);
+    }
+  }
 
   /// Trains to the end, or from where a run in this directory left off.
   ///

@@ -1,6 +1,5 @@
 package dev.fathom.world;
 
-import dev.fathom.FathomException;
 import dev.fathom.align.Fitting;
 import dev.fathom.align.Method;
 import dev.fathom.align.Remedy;
@@ -12,11 +11,6 @@ import dev.fathom.train.AdamW;
 import dev.fathom.train.Row;
 import dev.fathom.train.Schedule;
 import dev.fathom.train.Trainer;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -63,13 +57,8 @@ record BalancedText(int epochs, double rate) implements Method {
     Lora lora = Lora.standard(fitting.model()).withRank(RANK, 2.0 * RANK).withDropout(0);
     var method = Refinement.Config.of(List.of(lora)).watching(1, 0).withSeed(fitting.seed());
     Refiner refiner = Refiner.of(fitting.model(), method, training);
-    Path folder = temporary();
-    try {
-      Edit learnt = refiner.run(rows, List.of(), folder, _ -> {}).lora().orElseThrow();
-      return new Remedy.OfWeights(fitting.edit(this, learnt.changes(), new LinkedHashMap<>()));
-    } finally {
-      delete(folder);
-    }
+    Edit learnt = refiner.once(rows);
+    return new Remedy.OfWeights(fitting.edit(this, learnt.changes(), new LinkedHashMap<>()));
   }
 
   private static Row row(Fitting fitting, String text) {
@@ -81,23 +70,5 @@ record BalancedText(int epochs, double rate) implements Method {
     int[] ended = Arrays.copyOf(ids, ids.length + 1);
     ended[ids.length] = end.getAsInt();
     return Row.of(ended);
-  }
-
-  private static Path temporary() {
-    try {
-      return Files.createTempDirectory("fathom-balanced");
-    } catch (IOException e) {
-      throw new FathomException("no temporary folder: " + e.getMessage(), e);
-    }
-  }
-
-  private static void delete(Path folder) {
-    try (Stream<Path> files = Files.walk(folder)) {
-      for (Path file : new ArrayList<>(files.toList()).reversed()) {
-        Files.delete(file);
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
   }
 }

@@ -27,8 +27,8 @@ import java.util.Set;
 
 /// Learns to find a stereotype as likely as its opposite, while all other text stays as likely as
 /// it was: low-rank steps of the down-projections of a model's upper layers, from the squared gap
-/// of both sentences' scores and the divergence from the unchanged model on running text
-/// ([Lesson]).
+/// of both sentences' scores, what they lose against a meaningless sentence, and the divergence
+/// from the unchanged model on running text ([Lesson]).
 ///
 /// A documented variant beside LoPE, and not the thesis' idea: LoPE looks for where a bias is
 /// written and takes it out; this asks only what sentences are wanted to score. A loss that makes a

@@ -1,6 +1,5 @@
 package dev.fathom.align.baseline;
 
-import dev.fathom.FathomException;
 import dev.fathom.align.Fitting;
 import dev.fathom.checkpoint.KeptFile;
 import dev.fathom.edit.Change;
@@ -17,17 +16,12 @@ import dev.fathom.train.Row;
 import dev.fathom.train.Schedule;
 import dev.fathom.train.Trainer;
 import dev.fathom.train.TrainingSet;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
-import java.util.stream.Stream;
 
 /// How a baseline learns texts: low-rank steps beside some maps ([Lora]) from the next tokens of
 /// rows of at most 128 tokens, 8 rows a step, AdamW, warm-up over a tenth of the steps, then down
@@ -116,12 +110,7 @@ public record Tuning(int steps, double epochs, double rate, int rank, double dro
       return learnt(
           refiner, rows, fitting.cache().get().resolve("tuned-" + key(fitting, lora, rows)));
     }
-    Path directory = temporary();
-    try {
-      return learnt(refiner, rows, directory);
-    } finally {
-      delete(directory);
-    }
+    return refiner.once(rows);
   }
 
   private static Edit learnt(Refiner refiner, List<Row> rows, Path directory) {
@@ -151,29 +140,6 @@ public record Tuning(int steps, double epochs, double rate, int rank, double dro
             TrainingSet.digest(rows),
             Long.toString(fitting.seed()));
     return KeptFile.digest(all).substring(0, 16);
-  }
-
-  private static Path temporary() {
-    try {
-      return Files.createTempDirectory("fathom-tuned");
-    } catch (IOException e) {
-      throw new FathomException("no temporary directory can be made (" + e.getMessage() + ")", e);
-    }
-  }
-
-  private static void delete(Path directory) {
-    try (Stream<Path> all = Files.walk(directory)) {
-      all.sorted(Comparator.reverseOrder())
-          .forEach(path -> {
-            try {
-              Files.delete(path);
-            } catch (IOException e) {
-              throw new UncheckedIOException(e);
-            }
-          });
-    } catch (IOException | UncheckedIOException e) {
-      throw new FathomException(directory + ": cannot be deleted (" + e.getMessage() + ")", e);
-    }
   }
 
   /// The changes of an edit of low-rank steps, so many times as strong.

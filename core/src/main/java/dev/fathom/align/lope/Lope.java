@@ -341,18 +341,14 @@ public record Lope(
             layer.probes().stream()
                 .map(fitted -> fitted.probe().direction())
                 .filter(Lope::isSomething)
-                .map(direction -> directions.random ? drawn(direction.length, random) : direction)
+                .map(direction ->
+                    directions.random ? drawn(direction.length, random.nextLong()) : direction)
                 .toList())
         .toList();
   }
 
-  /// A unit vector.
-  private static double[] drawn(int width, Random random) {
-    double[] direction = new double[width];
-    Arrays.setAll(direction, _ -> random.nextGaussian());
-    double length = Math.sqrt(Arrays.stream(direction).map(x -> x * x).sum());
-    Arrays.setAll(direction, i -> direction[i] / length);
-    return direction;
+  private static double[] drawn(int width, long seed) {
+    return Basis.random(1, width, seed).directions().getFirst();
   }
 
   /// A probe that found nothing to learn has a direction of zeros.

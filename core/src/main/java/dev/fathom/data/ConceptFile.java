@@ -8,14 +8,17 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 
 /// Concepts from files, in one of three forms:
 ///
-/// - JSON lines or an array: `{"concept": "joy", "stimuli": ["…", "…"]}`;
-/// - comma-separated values with the columns `concept` and `stimulus`, one row a stimulus;
+/// - JSON lines or an array: `{"concept": "joy", "stimuli": ["…", "…"]}`, with a `group` if it has
+///   one;
+/// - comma-separated values with the columns `concept` and `stimulus`, one row a stimulus, and
+///   `group` if they have any;
 /// - a folder as PaCE-1M's (Luo et al. 2024): `concept/NAME.txt`, each a list of strings as Python
 ///   writes it, and beside it `concept_index.txt`, the names in order, if it is there. A folder of
 ///   such files alone will do.
@@ -33,14 +36,14 @@ public final class ConceptFile {
   /// @throws FathomException naming the file and the place that is not understood, if two concepts
   ///   have one name, or one has fewer than two stimuli
   public static List<Concept> read(Path path) {
-    SequencedMap<String, List<String>> found = Files.isDirectory(path) ? folder(path) : file(path);
+    SequencedMap<String, Found> found = Files.isDirectory(path) ? folder(path) : file(path);
     if (found.isEmpty()) {
       throw new FathomException(path + ": there are no concepts in it");
     }
     var concepts = new ArrayList<Concept>();
-    found.forEach((name, stimuli) -> {
+    found.forEach((name, own) -> {
       try {
-        concepts.add(new Concept(name, stimuli));
+        concepts.add(new Concept(name, own.group, own.stimuli));
       } catch (IllegalArgumentException e) {
         throw new FathomException(path + ": " + e.getMessage(), e);
       }
@@ -48,8 +51,11 @@ public final class ConceptFile {
     return List.copyOf(concepts);
   }
 
-  private static SequencedMap<String, List<String>> file(Path file) {
-    var found = new LinkedHashMap<String, List<String>>();
+  /// What a file says of one concept.
+  private record Found(Optional<String> group, List<String> stimuli) {}
+
+  private static SequencedMap<String, Found> file(Path file) {
+    var found = new LinkedHashMap<String, Found>();
     int first = JsonItem.first(file, WHAT);
     if (first == '{' || first == '[') {
       JsonItem.forEach(file, WHAT, item -> add(found, item));
@@ -59,7 +65,7 @@ public final class ConceptFile {
     return found;
   }
 
-  private static void add(SequencedMap<String, List<String>> found, JsonItem item) {
+  private static void add(SequencedMap<String, Found> found, JsonItem item) {
     String name = item.text("concept").orElseThrow(() -> item.malformed("it has no \"concept\""));
     JsonNode stimuli = item.object().path("stimuli");
     if (!stimuli.isArray()) {
@@ -72,7 +78,7 @@ public final class ConceptFile {
       }
       own.add(stimulus.asString());
     }
-    if (found.put(name, own) != null) {
+    if (found.put(name, new Found(item.text("group"), own)) != null) {
       throw item.malformed("the concept '%s' is there already".formatted(name));
     }
     if (found.size() > MOST) {
@@ -80,12 +86,19 @@ public final class ConceptFile {
     }
   }
 
-  private static void add(SequencedMap<String, List<String>> found, CsvFile.Row row) {
+  private static void add(SequencedMap<String, Found> found, CsvFile.Row row) {
     String name =
         row.field("concept").orElseThrow(() -> row.malformed("it has no \"concept\"")).strip();
     String stimulus =
         row.field("stimulus").orElseThrow(() -> row.malformed("it has no \"stimulus\""));
-    found.computeIfAbsent(name, _ -> new ArrayList<>()).add(stimulus);
+    Optional<String> group = row.field("group").map(String::strip);
+    Found own = found.computeIfAbsent(name, _ -> new Found(group, new ArrayList<>()));
+    if (!own.group.equals(group)) {
+      throw row.malformed(
+          "the concept '%s' is of the group '%s' here and of '%s' before"
+              .formatted(name, group.orElse(""), own.group.orElse("")));
+    }
+    own.stimuli.add(stimulus);
     if (found.size() > MOST) {
       throw row.malformed("more than %d concepts; split the file".formatted(MOST));
     }
@@ -93,13 +106,14 @@ public final class ConceptFile {
 
   // ---------------------------------------------------------------- folders
 
-  private static SequencedMap<String, List<String>> folder(Path folder) {
+  private static SequencedMap<String, Found> folder(Path folder) {
     Path inner = folder.resolve("concept");
     Path files = Files.isDirectory(inner) ? inner : folder;
     Path index = folder.resolve(INDEX);
-    var found = new LinkedHashMap<String, List<String>>();
+    var found = new LinkedHashMap<String, Found>();
+    var none = new Found(Optional.empty(), List.of());
     for (String name : Files.exists(index) ? strings(index) : names(files)) {
-      if (found.putIfAbsent(name, List.of()) != null) {
+      if (found.putIfAbsent(name, none) != null) {
         throw new FathomException("%s: the concept '%s' is there twice".formatted(index, name));
       }
       Path own = files.resolve(name + TXT).normalize();
@@ -109,7 +123,7 @@ public final class ConceptFile {
                 .formatted(index, name));
       }
       if (Files.exists(own)) {
-        found.put(name, strings(own));
+        found.put(name, new Found(Optional.empty(), strings(own)));
       } else {
         found.remove(name); // the index is of all concepts, the folder may have some
       }

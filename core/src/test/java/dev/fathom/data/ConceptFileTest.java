@@ -16,8 +16,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 class ConceptFileTest {
   private static final List<Concept> BOTH =
       List.of(
-          new Concept("joy", List.of("She laughs.", "They won, \"all\" of them.")),
-          new Concept("Mrs.", List.of("It's a letter to Mrs. Hill.", "café", "a\\d\ne")));
+          Concept.of("joy", List.of("She laughs.", "They won, \"all\" of them.")),
+          Concept.of("Mrs.", List.of("It's a letter to Mrs. Hill.", "café", "a\\d\ne")));
 
   @TempDir Path folder;
 

@@ -295,7 +295,7 @@ public final class Features implements AutoCloseable {
   }
 
   /// Numbers of a slice's vector on a model.
-  static long width(Transformer model, Slice slice) {
+  public static long width(Transformer model, Slice slice) {
     Kind kind = slice.site().kind();
     int units = slice.units().size();
     return switch (kind) {

@@ -1,6 +1,7 @@
 package dev.fathom.data;
 
 import dev.fathom.FathomException;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -36,7 +37,24 @@ public final class ConceptFile {
   /// @throws FathomException naming the file and the place that is not understood, if two concepts
   ///   have one name, or one has fewer than two stimuli
   public static List<Concept> read(Path path) {
-    SequencedMap<String, Found> found = Files.isDirectory(path) ? folder(path) : file(path);
+    return concepts(path, Files.isDirectory(path) ? folder(path) : file(path));
+  }
+
+  /// All concepts of JSON lines or an array that is open already, in order.
+  ///
+  /// @param named where they come from, for messages
+  /// @throws FathomException as [#read(Path)]
+  public static List<Concept> read(BufferedReader json, Path named) {
+    var found = new LinkedHashMap<String, Found>();
+    try {
+      JsonItem.forEach(named, json, WHAT, item -> add(found, item));
+    } catch (IOException e) {
+      throw new FathomException(named + ": cannot be read (" + e.getMessage() + ")", e);
+    }
+    return concepts(named, found);
+  }
+
+  private static List<Concept> concepts(Path path, SequencedMap<String, Found> found) {
     if (found.isEmpty()) {
       throw new FathomException(path + ": there are no concepts in it");
     }

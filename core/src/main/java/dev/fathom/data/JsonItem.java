@@ -50,12 +50,21 @@ record JsonItem(Path file, String where, ObjectNode object) {
   /// @throws FathomException naming the file and the element or line that is no object, or if there
   ///   is none
   static void forEach(Path file, String what, Consumer<JsonItem> each) {
-    int found =
-        reading(
-            file,
-            what,
-            reader ->
-                firstOf(reader) == '[' ? array(file, reader, each) : lines(file, reader, each));
+    reading(
+        file,
+        what,
+        reader -> {
+          forEach(file, reader, what, each);
+          return 0;
+        });
+  }
+
+  /// The same of text that is open already.
+  ///
+  /// @param file where it comes from, for messages
+  static void forEach(Path file, BufferedReader reader, String what, Consumer<JsonItem> each)
+      throws IOException {
+    int found = firstOf(reader) == '[' ? array(file, reader, each) : lines(file, reader, each);
     if (found == 0) {
       throw new FathomException("%s: no %s in it.".formatted(file, what));
     }

@@ -53,13 +53,13 @@ public record ActiveConceptsResult(
   /// A concept's part of a token's activation, of whose length 1 is all.
   private double share(int concept, int token) {
     Code code = codes.get(token);
-    return code.norm() == 0
-        ? 0
-        : code.coefficients().getOrDefault(concept, 0.0) / code.norm();
+    return code.norm() == 0 ? 0 : code.coefficients().getOrDefault(concept, 0.0) / code.norm();
   }
 
   private double weight(int concept) {
-    return IntStream.range(0, codes.size()).mapToDouble(t -> Math.abs(share(concept, t))).average()
+    return IntStream.range(0, codes.size())
+        .mapToDouble(t -> Math.abs(share(concept, t)))
+        .average()
         .orElse(0);
   }
 
@@ -114,8 +114,8 @@ public record ActiveConceptsResult(
         "How much of each token's activation is told by the dictionary, and by which concepts"
             + " (hover)?",
         IntStream.range(0, tokens.size())
-            .mapToObj(t ->
-                new View.Token(tokens.get(t), 1 - codes.get(t).unexplained(), details(t)))
+            .mapToObj(
+                t -> new View.Token(tokens.get(t), 1 - codes.get(t).unexplained(), details(t)))
             .toList(),
         Scale.sequential("share explained").between(0, 1));
   }
@@ -163,8 +163,7 @@ public record ActiveConceptsResult(
       codes
           .get(t)
           .coefficients()
-          .forEach((concept, value) ->
-              all[concept * tokens.size() + token] = value.floatValue());
+          .forEach((concept, value) -> all[concept * tokens.size() + token] = value.floatValue());
       unexplained[t] = (float) codes.get(t).unexplained();
       agreed[t] = agreement.get(t).floatValue();
     }

@@ -82,7 +82,7 @@ record Prompts(List<String> with, List<String> without, int held) {
     if (found.size() < count) {
       throw new IllegalArgumentException(
           ("the concept '%s' has %d stimuli, but the concepts it is read against have only %d"
-               + " others to read it against: give more")
+                  + " others to read it against: give more")
               .formatted(concept.name(), count, found.size()));
     }
     return found;

@@ -32,9 +32,9 @@ import picocli.CommandLine.Option;
       "A run that was stopped goes on; concepts that are there already are kept.",
       "",
       "Examples:",
-      "  fathom concepts build --out concepts/base",
-      "  fathom concepts build -m DIR --data concepts.jsonl --out concepts/base",
-      "  fathom concepts build -m DIR --data words.csv --out words --layers late:8 \\",
+      "  fathom concepts build --out-dir concepts/base",
+      "  fathom concepts build -m DIR --data concepts.jsonl --out-dir concepts/base",
+      "  fathom concepts build -m DIR --data words.csv --out-dir words --layers late:8 \\",
       "    --template \"{stimulus}\" --against group",
     })
 final class ConceptsBuildCommand implements Callable<Integer> {
@@ -87,7 +87,7 @@ final class ConceptsBuildCommand implements Callable<Integer> {
   private @Nullable Path others;
 
   @Option(
-      names = "--out",
+      names = "--out-dir",
       paramLabel = "DIR",
       required = true,
       description = "The dictionary's folder.")

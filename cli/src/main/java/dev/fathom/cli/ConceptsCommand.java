@@ -10,7 +10,7 @@ import picocli.CommandLine.Command;
     footer = {
       "",
       "Examples:",
-      "  fathom concepts build -m DIR --out concepts/base",
+      "  fathom concepts build -m DIR --out-dir concepts/base",
       "  fathom concepts show concepts/base",
       "  fathom concepts decompose concepts/base -m DIR \"She thanked him for his help\"",
     })

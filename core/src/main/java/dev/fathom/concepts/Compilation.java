@@ -34,6 +34,7 @@ import java.util.SequencedMap;
 import java.util.function.IntConsumer;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 
 /// Makes a [Dictionary] of a model: reads a direction of each concept at each layer from texts that
@@ -56,6 +57,7 @@ public final class Compilation {
 
   static final String HELD = "held";
 
+  private static final int SHUFFLES = 4;
   private static final String PARTS = "parts";
   private static final String CONCEPT = "{concept}";
   private static final String STIMULUS = "{stimulus}";
@@ -415,9 +417,8 @@ public final class Compilation {
       append(writer, layer, Dictionary.MEAN, learnt.mean(0, false).toFloats());
       append(writer, layer, HELD, heldWith.contiguous().toFloats());
       double[] along = along(learnt, read.direction());
-      var shuffled = shuffled(learnt, seed);
       append(writer, layer, Measure.AUC, auc(heldWith, heldWithout, read.direction()));
-      append(writer, layer, Measure.SHUFFLED, auc(heldWith, heldWithout, shuffled.direction()));
+      append(writer, layer, Measure.SHUFFLED, shuffled(learnt, heldWith, heldWithout, seed));
       append(writer, layer, Measure.STABILITY, stability(with, without, seed));
       append(writer, layer, Measure.EXPLAINED, read.explained());
       append(writer, layer, Measure.SPREAD, deviation(along));
@@ -457,16 +458,23 @@ public final class Compilation {
     return Auc.value(scores, positive);
   }
 
-  /// The same reading of labels that say nothing.
-  private Reading.Read shuffled(Tensor learnt, long seed) {
-    List<Integer> order =
-        IntStream.range(0, Math.toIntExact(learnt.size(0)))
+  /// The mean AUC of the same reading of labels that say nothing.
+  private double shuffled(Tensor learnt, Tensor heldWith, Tensor heldWithout, long seed) {
+    var random = new Random(seed);
+    List<Long> order =
+        LongStream.range(0, learnt.size(0))
             .boxed()
             .collect(Collectors.toCollection(ArrayList::new));
-    Collections.shuffle(order, new Random(seed + 1));
-    Tensor rows = learnt.indexSelect(0, order.stream().mapToLong(Integer::longValue).toArray());
-    long half = rows.size(0) / 2;
-    return config.reading.of(rows.narrow(0, 0, half), rows.narrow(0, half, half), seed);
+    long half = learnt.size(0) / 2;
+    double sum = 0;
+    for (int i = 0; i < SHUFFLES; i++) {
+      Collections.shuffle(order, random);
+      Tensor rows = learnt.indexSelect(0, order.stream().mapToLong(Long::longValue).toArray());
+      Reading.Read read =
+          config.reading.of(rows.narrow(0, 0, half), rows.narrow(0, half, half), seed);
+      sum += auc(heldWith, heldWithout, read.direction());
+    }
+    return sum / SHUFFLES;
   }
 
   private double stability(Tensor with, Tensor without, long seed) {

@@ -84,7 +84,7 @@ public final class Dictionary implements AutoCloseable {
     /// How often does a held-out text with the concept score higher than one without it: 1 always,
     /// 0.5 chance. NaN where nothing was held out.
     AUC,
-    /// The same of a direction that was read from shuffled labels.
+    /// The same of directions that were read from shuffled labels, the mean of four.
     SHUFFLED,
     /// The cosine of directions that were read from either half of the texts; NaN of fewer than 4.
     STABILITY,

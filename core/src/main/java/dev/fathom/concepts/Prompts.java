@@ -13,7 +13,7 @@ import java.util.Set;
 ///
 /// @param with texts with the concept, those that are held out first
 /// @param without texts about other concepts, drawn for the concept's name and the seed, each from
-///   another concept while there are enough
+///   another concept while there are enough; where there are fewer, fewer of both are taken
 /// @param held how many of each are held out
 record Prompts(List<String> with, List<String> without, int held) {
   /// Stimuli that are held out, at least, of a concept that has enough.
@@ -31,19 +31,20 @@ record Prompts(List<String> with, List<String> without, int held) {
     Collections.shuffle(own, random);
     List<Negative> negatives =
         negatives(concept, Set.copyOf(own), pool(concept, others, config), own.size(), random);
+    int pairs = negatives.size();
     int held =
-        own.size() < ENOUGH
+        pairs < ENOUGH || config.heldShare() == 0
             ? 0
-            : Math.max(LEAST_HELD, (int) Math.round(config.heldShare() * own.size()));
+            : Math.max(LEAST_HELD, (int) Math.round(config.heldShare() * pairs));
     return new Prompts(
-        own.stream().map(stimulus -> config.prompt(concept.name(), stimulus)).toList(),
+        own.stream().limit(pairs).map(stimulus -> config.prompt(concept.name(), stimulus)).toList(),
         negatives.stream()
             .map(negative ->
                 config.prompt(
                     config.naming() == Compilation.Naming.OWN ? negative.of : concept.name(),
                     negative.stimulus))
             .toList(),
-        Math.min(held, own.size() - 2));
+        Math.min(held, pairs - 2));
   }
 
   private record Negative(String of, String stimulus) {}
@@ -79,11 +80,10 @@ record Prompts(List<String> with, List<String> without, int held) {
         }
       }
     }
-    if (found.size() < count) {
+    if (found.size() < 2) {
       throw new IllegalArgumentException(
-          ("the concept '%s' has %d stimuli, but the concepts it is read against have only %d"
-                  + " others to read it against: give more")
-              .formatted(concept.name(), count, found.size()));
+          "the concept '%s' has no two texts of other concepts to be read against: give more"
+              .formatted(concept.name()));
     }
     return found;
   }

@@ -40,6 +40,7 @@ final class Commands {
         new Verb(Group.SEE, new AttentionCommand(console)),
         new Verb(Group.SEE, new NeuronsCommand(console)),
         new Verb(Group.SEE, new ProbeCommand(console)),
+        new Verb(Group.SEE, ConceptsCommand.tree(console)),
         new Verb(Group.SEE, new FiguresCommand(console)),
         new Verb(Group.SEE, new EvaluateCommand(console)),
         new Verb(Group.SEE, new CaptureCommand(console)),

@@ -27,6 +27,7 @@ import java.util.TreeMap;
 import java.util.stream.Collectors;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /// Directions of concepts in a model: for each layer and concept a vector that the model's
@@ -44,9 +45,10 @@ import tools.jackson.databind.node.ObjectNode;
 ///
 /// A folder. `dictionary.json` has `fathom.dictionary` (the version, 1), `site`, `layers` and
 /// `concepts`, each with `name`, `pairs` it was read from, `held` that it was tried on, and a
-/// `group` if it has one. For each layer `layer-NN.safetensors`, with a [Card] of kind `dictionary`
-/// and these tensors, F32, rows in the order of the concepts: `direction` and `mean`, `[concepts,
-/// width]`, and one of `[concepts]` for each [Measure]. They are mapped, not read.
+/// `group` if it has one. For each layer and the number of concepts `layer-NN-COUNT.safetensors`,
+/// with a [Card] of kind `dictionary` and these tensors, F32, rows in the order of the concepts:
+/// `direction` and `mean`, `[concepts, width]`, and one of `[concepts]` for each [Measure]. They
+/// are mapped, not read.
 ///
 /// Used by one thread or many; [#close()] unmaps the files.
 public final class Dictionary implements AutoCloseable {
@@ -82,7 +84,7 @@ public final class Dictionary implements AutoCloseable {
     /// How often does a held-out text with the concept score higher than one without it: 1 always,
     /// 0.5 chance. NaN where nothing was held out.
     AUC,
-    /// The same of a direction that was read from shuffled labels.
+    /// The same of directions that were read from shuffled labels, the mean of four.
     SHUFFLED,
     /// The cosine of directions that were read from either half of the texts; NaN of fewer than 4.
     STABILITY,
@@ -93,7 +95,11 @@ public final class Dictionary implements AutoCloseable {
     /// The mean over held-out texts of one over the concept's rank among all concepts, when each is
     /// scored along its own direction in standard deviations: 1 if it is always first. NaN where
     /// nothing was held out.
-    RANK;
+    RANK,
+    /// The share of held-out texts of which the concept is the first in that order.
+    TOP1,
+    /// The share of held-out texts of which it is among the first five.
+    TOP5;
 
     /// The name of its tensor.
     String tensor() {
@@ -149,7 +155,7 @@ public final class Dictionary implements AutoCloseable {
       int width = 0;
       for (JsonNode layer : json.path("layers")) {
         int number = layer.asInt(-1);
-        SafetensorsFile file = SafetensorsFile.open(layerFile(path, number));
+        SafetensorsFile file = SafetensorsFile.open(layerFile(path, number, entries.size()));
         files.put(number, file);
         Card own = Card.fromMetadata(file.metadata(), file.path()).requireKind(KIND, file.path());
         if (card == null) {
@@ -169,13 +175,13 @@ public final class Dictionary implements AutoCloseable {
     }
   }
 
-  static Path layerFile(Path path, int layer) {
-    return path.resolve(String.format(Locale.ROOT, "layer-%02d.safetensors", layer));
+  static Path layerFile(Path path, int layer, int concepts) {
+    return path.resolve(String.format(Locale.ROOT, "layer-%02d-%d.safetensors", layer, concepts));
   }
 
   private static Kind site(Path index, String text) {
     return Arrays.stream(Kind.values())
-        .filter(kind -> kind.text().equals(text) && kind.layered())
+        .filter(kind -> kind.text().equals(text) && kind.layered() && !kind.pairwise())
         .findFirst()
         .orElseThrow(() ->
             new FathomException(
@@ -246,7 +252,8 @@ public final class Dictionary implements AutoCloseable {
   }
 
   /// The index of a dictionary, to be written.
-  static ObjectNode index(ObjectNode json, Kind site, List<Integer> layers, List<Entry> entries) {
+  static ObjectNode index(Kind site, List<Integer> layers, List<Entry> entries) {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put(VERSION_KEY, VERSION);
     json.put("site", site.text());
     ArrayNode numbers = json.putArray("layers");
@@ -353,6 +360,12 @@ public final class Dictionary implements AutoCloseable {
     }
   }
 
+  /// A tensor of a layer as it is, `[concepts]` or `[concepts, width]`.
+  Tensor tensor(int layer, String name) {
+    boolean wide = name.equals(DIRECTION) || name.equals(MEAN);
+    return wide ? tensor(layer, name, count(), width) : tensor(layer, name, count());
+  }
+
   private Tensor tensor(int layer, String name, long... shape) {
     SafetensorsFile file = files.get(layer);
     if (file == null) {
@@ -402,6 +415,11 @@ public final class Dictionary implements AutoCloseable {
   /// @throws FathomException if the model's weights are others
   public void requireModel(Transformer model) {
     card.requireBase(model.card().name(), model.card().sha256().get(), path);
+  }
+
+  /// The files of the layers.
+  List<Path> files() {
+    return files.values().stream().map(SafetensorsFile::path).toList();
   }
 
   @Override

@@ -3,22 +3,16 @@ package dev.fathom.evaluate;
 import dev.fathom.model.LanguageModel;
 import dev.fathom.model.Layout;
 import dev.fathom.model.Pass;
-import dev.fathom.model.Segment;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
-import java.util.HashMap;
-import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 
 /// How probable does a causal model find each token of a text? `ln P(t_i | t_0 … t_{i-1})` in nats
 /// for every token of many rows: what perplexity and the comparison of sentences are sums of.
@@ -176,19 +170,10 @@ public final class Likelihood {
     requireFit(all);
     float[][] found = new float[rows.size()][];
     all.forEach(row -> found[row.number] = new float[row.length()]);
-    var batch = new ArrayList<Together>();
-    int tokens = 0;
-    for (Together some : together(all, config.tokensAtOnce)) {
-      if (!batch.isEmpty() && tokens + some.tokens() > config.tokensAtOnce) {
-        compute(batch, found);
-        batch.clear();
-        tokens = 0;
-      }
-      batch.add(some);
-      tokens += some.tokens();
-    }
-    if (!batch.isEmpty()) {
-      compute(batch, found);
+    List<Row> reading = all.stream().filter(row -> row.length() > 0).toList();
+    List<int[]> read = reading.stream().map(Row::read).toList();
+    for (PackedRows packed : PackedRows.of(read, config.tokensAtOnce, true)) {
+      compute(packed, reading, found);
     }
     return config.start == Start.FIRST_ONLY
         ? withFirst(rows, found, config.startToken.orElseThrow())
@@ -205,119 +190,39 @@ public final class Likelihood {
     }
   }
 
-  /// Rows that begin alike.
-  ///
-  /// @param shared tokens that are read once for all of them; 0 for a row by itself
-  private record Together(int shared, List<Row> rows) {
-    int tokens() {
-      return shared + rows.stream().mapToInt(row -> row.length() - shared).sum();
-    }
+  /// What is to be looked up after a pass: a token after a place among the packed ones.
+  private record Asked(int at, int token) {}
 
-    int longest() {
-      return rows.stream().mapToInt(Row::length).max().orElseThrow();
-    }
-  }
+  /// Whose it is.
+  private record Asking(Row row, int index) {}
 
-  /// The rows that read anything, longest first; rows that do not fit one pass together go alone.
-  private static List<Together> together(List<Row> all, int most) {
-    List<Row> reading = all.stream().filter(row -> row.length() > 0).toList();
-    return SharedPrefixes.of(reading.stream().map(Row::read).toList()).stream()
-        .map(cluster ->
-            new Together(cluster.shared(), cluster.rows().stream().map(reading::get).toList()))
-        .flatMap(some ->
-            some.tokens() <= most
-                ? Stream.of(some)
-                : some.rows.stream().map(row -> new Together(0, List.of(row))))
-        .sorted(Comparator.comparingInt(Together::longest).reversed())
-        .toList();
-  }
-
-  /// A stretch of tokens in a pass.
-  ///
-  /// @param of the rows it belongs to: one, or all of those that share it
-  private record Stretch(Together of, List<Row> rows, int start, int length) {
-    int[] ids() {
-      return Arrays.copyOfRange(rows.getFirst().read, start, start + length);
-    }
-  }
-
-  /// Stretches from position 0 first, and like ones side by side.
-  private static List<Stretch> stretches(List<Together> batch) {
-    var stretches = new ArrayList<Stretch>();
-    for (Together some : batch) {
-      if (some.shared > 0) {
-        stretches.add(new Stretch(some, some.rows, 0, some.shared));
-      }
-      for (Row row : some.rows) {
-        stretches.add(new Stretch(some, List.of(row), some.shared, row.length() - some.shared));
+  /// One pass over packed rows.
+  private void compute(PackedRows packed, List<Row> reading, float[][] found) {
+    var asked = new LinkedHashMap<Asked, List<Asking>>();
+    for (int r = 0; r < packed.rows().size(); r++) {
+      Row row = reading.get(packed.rows().get(r));
+      for (int i = 0; i < row.length(); i++) {
+        asked
+            .computeIfAbsent(
+                new Asked(packed.place(r, i), row.predicted[i]), _ -> new ArrayList<>())
+            .add(new Asking(row, i));
       }
     }
-    stretches.sort(
-        Comparator.comparingInt(Stretch::start)
-            .thenComparing(Comparator.comparingInt(Stretch::length).reversed()));
-    return stretches;
-  }
-
-  /// What is to be looked up after a pass.
-  ///
-  /// @param at where in the packed tokens
-  /// @param token that follows
-  /// @param rows whose it is
-  /// @param index of the value in these rows
-  private record Asked(int at, int token, List<Row> rows, int index) {}
-
-  /// One pass over the rows of a batch.
-  private void compute(List<Together> batch, float[][] found) {
-    List<Stretch> stretches = stretches(batch);
-    var segments = new ArrayList<Segment>();
-    var asked = new ArrayList<Asked>();
-    var shared = new IdentityHashMap<Together, Integer>();
-    var parents = new HashMap<Integer, Integer>();
+    float[] values = values(packed, List.copyOf(asked.sequencedKeySet()));
     int at = 0;
-    for (int s = 0; s < stretches.size(); s++) {
-      Stretch stretch = stretches.get(s);
-      segments.add(new Segment(s, stretch.start, stretch.length));
-      if (stretch.start > 0) {
-        parents.put(s, Objects.requireNonNull(shared.get(stretch.of)));
-      } else if (stretch.of.shared > 0) {
-        shared.put(stretch.of, s);
+    for (List<Asking> all : asked.sequencedValues()) {
+      for (Asking asking : all) {
+        found[asking.row.number][asking.index] = values[at];
       }
-      ask(stretch, at, asked);
-      at += stretch.length;
-    }
-    int[] read = stretches.stream().flatMapToInt(s -> Arrays.stream(s.ids())).toArray();
-    float[] values = values(read, new Layout(segments), parents, asked);
-    for (int w = 0; w < values.length; w++) {
-      for (Row row : asked.get(w).rows) {
-        found[row.number][asked.get(w).index] = values[w];
-      }
+      at++;
     }
   }
 
-  /// Within a shared stretch the next token is the same for all; after its end each row has its
-  /// own.
-  private static void ask(Stretch stretch, int at, List<Asked> asked) {
-    int end = stretch.start + stretch.length;
-    for (int i = stretch.start; i < end; i++) {
-      int place = at + i - stretch.start;
-      if (stretch.rows.size() > 1 && i < end - 1) {
-        asked.add(new Asked(place, stretch.rows.getFirst().predicted[i], stretch.rows, i));
-      } else {
-        for (Row row : stretch.rows) {
-          asked.add(new Asked(place, row.predicted[i], List.of(row), i));
-        }
-      }
-    }
-  }
-
-  private float[] values(
-      int[] read, Layout layout, Map<Integer, Integer> parents, List<Asked> asked) {
+  private float[] values(PackedRows packed, List<Asked> asked) {
     float[] values = new float[asked.size()];
     int chunk = (int) Math.max(1, CHUNK_BYTES / ((long) model.outputs() * wide.bytes()));
     try (var scope = Scope.withoutGradients()) {
-      Pass alone = Pass.over(layout);
-      Pass pass = parents.isEmpty() ? alone : alone.with(new SharedPrefixes(parents));
-      Tensor x = model.stream(Tensor.of(read, read.length), pass); // [tokens, dModel]
+      Tensor x = model.stream(packed.ids(), packed.pass()); // [tokens, dModel]
       for (int from = 0; from < values.length; from += chunk) {
         List<Asked> some = asked.subList(from, Math.min(values.length, from + chunk));
         long[] places = some.stream().mapToLong(Asked::at).toArray();

@@ -14,7 +14,7 @@ import java.util.Map;
 /// its own that comes before the rows' own segments, whose queries see its keys and values.
 final class SharedPrefixes implements KvStore {
   /// Rows of one cluster, at most.
-  private static final int MOST_ROWS = 8;
+  private static final int MOST_ROWS = 16;
 
   /// Shorter beginnings are not worth a segment.
   private static final int SHORTEST = 2;

@@ -1,6 +1,7 @@
 package dev.fathom.world;
 
 import dev.fathom.FathomException;
+import dev.fathom.data.Concept;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,6 +24,8 @@ import tools.jackson.databind.json.JsonMapper;
 /// - `crows_pairs.csv`: the same as CrowS-Pairs (Nangia et al. 2020);
 /// - `relations/`: prompts and samples, a file a relation, as LRE has them (Hernandez et al. 2024):
 ///   training templates as `prompt_templates`, held-out ones as `prompt_templates_zs`;
+/// - `concepts.jsonl` and `subjects.jsonl`: concepts with texts that are about them, grouped, for
+///   dictionaries: what things have in common, and the things themselves;
 /// - `problems.json`: word problems that no training text has, with answers;
 /// - `truth.json`: all facts, rates and questions.
 ///
@@ -101,12 +104,26 @@ public final class EvaluationFiles {
     files.json(folder.resolve("stereoset.json"), files.stereoSet());
     files.text(folder.resolve("crows_pairs.csv"), files.crowsPairs());
     files.relations(folder.resolve("relations"));
+    files.concepts(folder.resolve("concepts.jsonl"), new WorldConcepts(world).attributes());
+    files.concepts(folder.resolve("subjects.jsonl"), new WorldConcepts(world).subjects());
     files.json(folder.resolve("problems.json"), files.problems());
     files.json(folder.resolve("truth.json"), files.everything());
   }
 
   private void json(Path file, Object value) {
     text(file, JSON.writeValueAsString(value) + "\n");
+  }
+
+  private record Stimuli(String concept, String group, List<String> stimuli) {}
+
+  private void concepts(Path file, List<Concept> concepts) {
+    var writer = JSON.writer().without(SerializationFeature.INDENT_OUTPUT);
+    text(
+        file,
+        concepts.stream()
+            .map(each -> new Stimuli(each.name(), each.group().orElse(""), each.stimuli()))
+            .map(each -> writer.writeValueAsString(each) + "\n")
+            .collect(Collectors.joining()));
   }
 
   private void text(Path file, String text) {

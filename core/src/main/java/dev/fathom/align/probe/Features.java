@@ -8,8 +8,8 @@ import dev.fathom.checkpoint.TensorType;
 import dev.fathom.checkpoint.WeightWriter;
 import dev.fathom.data.LabelledText;
 import dev.fathom.data.Prompt;
+import dev.fathom.evaluate.PackedRows;
 import dev.fathom.model.Kind;
-import dev.fathom.model.Layout;
 import dev.fathom.model.Pass;
 import dev.fathom.model.PositionSpan;
 import dev.fathom.model.Site;
@@ -26,7 +26,6 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -44,9 +43,10 @@ import java.util.stream.Stream;
 /// the tokens of a word. What probes are trained on.
 ///
 /// All sites come from one pass over each text. Texts are sorted by length and packed without
-/// padding, and what a pass shows is reduced at once: never more than the `texts × sites × width`
-/// numbers of the result are held, F32, in memory or in a file ([#cached]). A second run over the
-/// same texts with the same weights and settings reads that file and makes no pass.
+/// padding, what several begin with is read once by a causal model, and what a pass shows is
+/// reduced at once: never more than the `texts × sites × width` numbers of the result are held,
+/// F32, in memory or in a file ([#cached]). A second run over the same texts with the same weights
+/// and settings reads that file and makes no pass.
 ///
 /// The start token, on which models park what they do not need, is left out of a mean, and so are
 /// end tokens. Where a tokenizer adds none, the first word takes that part: ask for a start token.
@@ -295,7 +295,7 @@ public final class Features implements AutoCloseable {
   }
 
   /// Numbers of a slice's vector on a model.
-  static long width(Transformer model, Slice slice) {
+  public static long width(Transformer model, Slice slice) {
     Kind kind = slice.site().kind();
     int units = slice.units().size();
     return switch (kind) {
@@ -339,7 +339,8 @@ public final class Features implements AutoCloseable {
   private static final class Reader {
     private final Transformer model;
     private final Config config;
-    private final List<Row> rows; // longest first
+    private final List<Row> rows; // in the order of computation
+    private final List<PackedRows> packs;
     private final Set<Site> sites;
 
     Reader(Transformer model, Tokenizer tokenizer, List<Text> texts, Config config) {
@@ -358,11 +359,12 @@ public final class Features implements AutoCloseable {
                       .formatted(site, model.card().family(), reason));
             });
       }
-      this.rows =
-          IntStream.range(0, texts.size())
-              .mapToObj(t -> row(tokenizer, texts.get(t), t))
-              .sorted(Comparator.comparingInt((Row row) -> row.ids.length).reversed())
-              .toList();
+      List<Row> given =
+          IntStream.range(0, texts.size()).mapToObj(t -> row(tokenizer, texts.get(t), t)).toList();
+      this.packs =
+          PackedRows.of(
+              given.stream().map(Row::ids).toList(), config.tokensAtOnce, model.card().causal());
+      this.rows = packs.stream().flatMap(pack -> pack.rows().stream()).map(given::get).toList();
     }
 
     private Row row(Tokenizer tokenizer, Text text, int number) {
@@ -507,26 +509,21 @@ public final class Features implements AutoCloseable {
     // -------------------------------------------------------------- passes
 
     private void run(Target target, IntConsumer progress) {
-      for (int from = 0; from < rows.size(); ) {
-        int to = from + 1;
-        int tokens = rows.get(from).ids.length;
-        while (to < rows.size() && tokens + rows.get(to).ids.length <= config.tokensAtOnce) {
-          tokens += rows.get(to++).ids.length;
-        }
-        pass(rows.subList(from, to), from, target);
-        progress.accept(to - from);
-        from = to;
+      int first = 0;
+      for (PackedRows pack : packs) {
+        int count = pack.rows().size();
+        pass(pack, rows.subList(first, first + count), first, target);
+        progress.accept(count);
+        first += count;
       }
     }
 
-    private void pass(List<Row> batch, int first, Target target) {
-      int[] ids = batch.stream().flatMapToInt(row -> Arrays.stream(row.ids)).toArray();
-      var layout = Layout.rows(batch.stream().mapToInt(row -> row.ids.length).toArray());
+    private void pass(PackedRows pack, List<Row> batch, int first, Target target) {
       try (var scope = Scope.withoutGradients()) {
-        var reduced = new Reduced(batch, layout);
+        var reduced = new Reduced(pack, batch);
         boolean logits = sites.contains(Site.of(Kind.LOGITS));
         Pass pass =
-            Pass.over(layout)
+            pack.pass()
                 .with(logits ? Wanted.ALL : Wanted.ALL.columns(0)) // the head's vocabulary is large
                 .with(
                     Taps.capture(
@@ -538,7 +535,7 @@ public final class Features implements AutoCloseable {
                             }
                           }
                         }));
-        Tensor input = Tensor.of(ids, ids.length);
+        Tensor input = pack.ids();
         int last = lastBlock();
         if (last == model.layers()) {
           model.forward(input, pass);
@@ -572,11 +569,10 @@ public final class Features implements AutoCloseable {
     private final Tensor owners; // [tokens read]: the row of each
     private final Tensor counts; // [rows, 1]
 
-    Reduced(List<Row> batch, Layout layout) {
-      int[] offsets = layout.offsets();
+    Reduced(PackedRows pack, List<Row> batch) {
       this.tokens =
           IntStream.range(0, batch.size())
-              .flatMap(r -> Arrays.stream(batch.get(r).read).map(t -> offsets[r] + t))
+              .flatMap(r -> Arrays.stream(batch.get(r).read).map(t -> pack.place(r, t)))
               .asLongStream()
               .toArray();
       long[] rows =

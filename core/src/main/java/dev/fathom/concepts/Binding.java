@@ -1,0 +1,144 @@
+package dev.fathom.concepts;
+
+import dev.fathom.FathomException;
+import dev.fathom.checkpoint.Card;
+import dev.fathom.checkpoint.JsonFiles;
+import dev.fathom.checkpoint.SafetensorsFile;
+import dev.fathom.checkpoint.SafetensorsWriter;
+import dev.fathom.checkpoint.TensorSpec;
+import dev.fathom.concepts.Dictionary.Measure;
+import dev.fathom.tensor.DType;
+import dev.fathom.tensor.Scope;
+import dev.fathom.tensor.Tensor;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/// Puts lots of concepts that were read into one dictionary, behind what is there already, a layer
+/// at a time; and finds how well held-out texts are told from those about all other concepts.
+///
+/// The index is written last, so that until then the former dictionary holds.
+///
+/// @param there what the folder has
+/// @param lots in order
+/// @param entries of all concepts, old and new
+record Binding(
+    Optional<Dictionary> there,
+    List<SafetensorsFile> lots,
+    List<Dictionary.Entry> entries,
+    Compilation.Config config,
+    Card card) {
+
+  void write(Path folder) {
+    for (int layer : config.layers()) {
+      write(folder, layer);
+    }
+    JsonFiles.write(
+        folder.resolve(Dictionary.INDEX),
+        Dictionary.index(config.site(), config.layers(), entries));
+    there.ifPresent(former -> former.files().forEach(Binding::remove));
+  }
+
+  private static void remove(Path file) {
+    try {
+      Files.deleteIfExists(file);
+    } catch (IOException e) {
+      throw new FathomException(file + ": cannot be removed (" + e.getMessage() + ")", e);
+    }
+  }
+
+  private void write(Path folder, int layer) {
+    try (var scope = Scope.withoutGradients()) {
+      int count = entries.size();
+      Tensor directions = rows(layer, Dictionary.DIRECTION);
+      int width = Math.toIntExact(directions.size(1));
+      Tensor ranks = ranks(layer, directions); // [new, 3]
+      List<TensorSpec> specs = Dictionary.specs(count, width);
+      Path path = Dictionary.layerFile(folder, layer, count);
+      try (var writer = SafetensorsWriter.create(path, specs, card.toMetadata())) {
+        writer.append(Dictionary.DIRECTION, directions.memory());
+        writer.append(Dictionary.MEAN, rows(layer, Dictionary.MEAN).memory());
+        for (Measure measure : Measure.values()) {
+          int found = List.of(Measure.RANK, Measure.TOP1, Measure.TOP5).indexOf(measure);
+          Tensor values =
+              found < 0
+                  ? rows(layer, measure.tensor())
+                  : Tensor.cat(former(layer, measure.tensor(), ranks.select(1, found)), 0);
+          writer.append(measure.tensor(), values.contiguous().memory());
+        }
+        writer.commit();
+      }
+    }
+  }
+
+  /// Old rows of a tensor, then these.
+  private List<Tensor> former(int layer, String tensor, Tensor... more) {
+    var all = new ArrayList<Tensor>();
+    there.ifPresent(former -> all.add(former.tensor(layer, tensor)));
+    all.addAll(List.of(more));
+    return all;
+  }
+
+  /// A tensor of all concepts.
+  private Tensor rows(int layer, String tensor) {
+    return Tensor.cat(
+        former(
+            layer,
+            tensor,
+            lots.stream().map(lot -> part(lot, layer, tensor)).toArray(Tensor[]::new)),
+        0);
+  }
+
+  private static Tensor part(SafetensorsFile lot, int layer, String tensor) {
+    String name = Compilation.name(layer, tensor);
+    long[] shape = lot.tensors().get(name).shape().stream().mapToLong(Long::longValue).toArray();
+    return Tensor.borrow(lot.bytes(name), DType.F32, shape);
+  }
+
+  /// Of each new concept the mean of one over its rank, and how often it was first and among the
+  /// first five, `[new, 3]`.
+  private Tensor ranks(int layer, Tensor directions) {
+    Tensor means = rows(layer, Dictionary.MEAN);
+    Tensor spreads = rows(layer, Measure.SPREAD.tensor());
+    Tensor turned = directions.transpose(0, 1); // [width, concepts]
+    Tensor centre = means.mean(0, true);
+    Tensor between = means.sub(centre).matmul(turned).square().mean(0, true);
+    Tensor scale = between.add(spreads.square()).add(1e-30).rsqrt(); // [1, concepts]
+    var found = new ArrayList<double[]>();
+    int own = entries.size() - lots.stream().mapToInt(lot -> count(lot, layer)).sum();
+    for (SafetensorsFile lot : lots) {
+      Tensor held = part(lot, layer, Compilation.HELD);
+      long at = 0;
+      for (int i = 0; i < count(lot, layer); i++, own++) {
+        int texts = entries.get(own).held();
+        found.add(ranks(held.narrow(0, at, texts).sub(centre).matmul(turned).mul(scale), own));
+        at += texts;
+      }
+    }
+    return Tensor.ofRows(found).to(DType.F32);
+  }
+
+  private static int count(SafetensorsFile lot, int layer) {
+    return Math.toIntExact(
+        lot.tensors().get(Compilation.name(layer, Dictionary.DIRECTION)).shape().getFirst());
+  }
+
+  /// @param scores `[texts, concepts]`
+  private static double[] ranks(Tensor scores, int own) {
+    long texts = scores.size(0);
+    if (texts == 0) {
+      return new double[] {Double.NaN, Double.NaN, Double.NaN};
+    }
+    double[] higher = scores.gt(scores.narrow(1, own, 1)).to(DType.F64).sum(1, false).toDoubles();
+    double[] sums = new double[3];
+    for (double above : higher) {
+      sums[0] += 1 / (1 + above) / texts;
+      sums[1] += (above < 1 ? 1.0 : 0) / texts;
+      sums[2] += (above < 5 ? 1.0 : 0) / texts;
+    }
+    return sums;
+  }
+}

@@ -1,0 +1,316 @@
+package dev.fathom.concepts;
+
+import dev.fathom.Version;
+import dev.fathom.concepts.Dictionary.Measure;
+import dev.fathom.tensor.DType;
+import dev.fathom.tensor.Scope;
+import dev.fathom.tensor.Tensor;
+import dev.fathom.view.Axis;
+import dev.fathom.view.Grid;
+import dev.fathom.view.Provenance;
+import dev.fathom.view.Result;
+import dev.fathom.view.View;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+
+/// What a dictionary is worth: at which layers its directions tell texts that they were not read
+/// from, against shuffled labels; and which concepts are near each other at one layer.
+///
+/// @param layers the layers
+/// @param measured of each concept at each layer: `[layer][concept]`
+/// @param layer the one that concepts are shown at
+/// @param concepts at that layer
+/// @param few concepts at most in the table, those of the highest AUC first
+public record DictionaryResult(
+    Provenance provenance,
+    List<Integer> layers,
+    Map<Measure, List<double[]>> measured,
+    int layer,
+    List<Neighbourhood> concepts,
+    int few)
+    implements Result {
+  private static final int NEAREST = 5;
+  private static final double LOW = 0.1;
+  private static final double HIGH = 0.9;
+
+  public DictionaryResult {
+    layers = List.copyOf(layers);
+    measured = Map.copyOf(measured);
+    concepts = List.copyOf(concepts);
+  }
+
+  /// A concept and those near it.
+  ///
+  /// @param nearest the concepts whose directions have the highest cosine with its own, and that
+  ///   cosine
+  public record Neighbourhood(Dictionary.Entry entry, List<Near> nearest) {
+    public Neighbourhood {
+      nearest = List.copyOf(nearest);
+    }
+  }
+
+  /// A concept near another.
+  ///
+  /// @param cosine of both directions, −1 to 1
+  public record Near(String name, double cosine) {}
+
+  /// Looks through a dictionary.
+  ///
+  /// @param layer to show concepts at
+  /// @param few concepts at most in the table
+  /// @throws IllegalArgumentException if the dictionary has no such layer
+  public static DictionaryResult of(Dictionary dictionary, int layer, int few) {
+    var measured = new EnumMap<Measure, List<double[]>>(Measure.class);
+    for (Measure measure : Measure.values()) {
+      measured.put(
+          measure, dictionary.layers().stream().map(l -> dictionary.measured(l, measure)).toList());
+    }
+    return new DictionaryResult(
+        provenance(dictionary),
+        dictionary.layers(),
+        measured,
+        layer,
+        neighbourhoods(dictionary, layer),
+        few);
+  }
+
+  /// Where a dictionary's numbers come from.
+  public static Provenance provenance(Dictionary dictionary) {
+    var card = dictionary.card();
+    return new Provenance(
+        card.baseName(),
+        card.baseSha256(),
+        Version.current(),
+        List.of(),
+        List.of(),
+        card.parameters(),
+        card.seed(),
+        "f32",
+        0,
+        0);
+  }
+
+  private static List<Neighbourhood> neighbourhoods(Dictionary dictionary, int layer) {
+    int count = dictionary.count();
+    int nearest = Math.min(NEAREST, count - 1);
+    var all = new ArrayList<Neighbourhood>();
+    try (var scope = Scope.withoutGradients()) {
+      Tensor directions = dictionary.directions(layer);
+      Tensor turned = directions.transpose(0, 1);
+      for (int i = 0; i < count; i++) {
+        try (var inner = Scope.withoutGradients()) {
+          Tensor cosines = directions.narrow(0, i, 1).matmul(turned).squeeze(0);
+          var top = cosines.topK(nearest + 1L, 0);
+          long[] places = top.indices().toLongs();
+          double[] values = top.values().to(DType.F64).toDoubles();
+          int own = i;
+          all.add(
+              new Neighbourhood(
+                  dictionary.entries().get(i),
+                  IntStream.range(0, places.length)
+                      .filter(n -> places[n] != own)
+                      .limit(nearest)
+                      .mapToObj(n ->
+                          new Near(dictionary.entries().get((int) places[n]).name(), values[n]))
+                      .toList()));
+        }
+      }
+    }
+    return all;
+  }
+
+  @Override
+  public String method() {
+    return "concepts";
+  }
+
+  /// The median over concepts of what is known at a layer; NaN where nothing was held out.
+  public double median(Measure measure, int layer) {
+    return quantile(values(measure, layer), 0.5);
+  }
+
+  /// The concepts' values at a layer.
+  private double[] values(Measure measure, int layer) {
+    return measured.getOrDefault(measure, List.of()).get(layers.indexOf(layer));
+  }
+
+  /// Of those that are numbers, between neighbours in proportion.
+  private static double quantile(double[] values, double share) {
+    double[] sorted = Arrays.stream(values).filter(x -> !Double.isNaN(x)).sorted().toArray();
+    if (sorted.length == 0) {
+      return Double.NaN;
+    }
+    double at = share * (sorted.length - 1);
+    int low = (int) at;
+    int high = Math.min(low + 1, sorted.length - 1);
+    return sorted[low] + (at - low) * (sorted[high] - sorted[low]);
+  }
+
+  private double mean(Measure measure, int layer) {
+    return Arrays.stream(values(measure, layer))
+        .filter(x -> !Double.isNaN(x))
+        .average()
+        .orElse(Double.NaN);
+  }
+
+  // ---------------------------------------------------------------- pictures
+
+  @Override
+  public List<View> views() {
+    return List.of(summary(), curves(), table());
+  }
+
+  private static String format(String format, Object... values) {
+    return String.format(Locale.ROOT, format, values);
+  }
+
+  private View summary() {
+    var sentences = new ArrayList<String>();
+    sentences.add(
+        format(
+            "%,d concepts at %d layers of %s, %s.",
+            concepts.size(),
+            layers.size(),
+            provenance.parameters().getOrDefault("site", ""),
+            provenance.parameters().getOrDefault("reading", "")));
+    double auc = median(Measure.AUC, layer);
+    if (Double.isNaN(auc)) {
+      sentences.add(
+          "Nothing was held out, so nothing is known of how good it is: give at least 5 texts a"
+              + " concept.");
+    } else {
+      sentences.add(
+          format(
+              "At layer %d the median direction puts a held-out text with its concept before one"
+                  + " without with an AUC of %.3f (10 to 90 %% of concepts: %.3f to %.3f); read"
+                  + " from shuffled labels, %.3f.",
+              layer,
+              auc,
+              quantile(values(Measure.AUC, layer), LOW),
+              quantile(values(Measure.AUC, layer), HIGH),
+              median(Measure.SHUFFLED, layer)));
+      sentences.add(
+          format(
+              "Among all concepts a held-out text's own is first in %.1f %% and among the first"
+                  + " five in %.1f %% (chance: %.1f and %.1f %%).",
+              100 * mean(Measure.TOP1, layer),
+              100 * mean(Measure.TOP5, layer),
+              100.0 / concepts.size(),
+              Math.min(100, 500.0 / concepts.size())));
+    }
+    if (provenance.parameters().getOrDefault("naming", "").equals("own")) {
+      sentences.add(
+          "Texts without a concept had another name in the template: it alone tells them.");
+    }
+    return View.Text.of("In short", String.join(" ", sentences));
+  }
+
+  private Grid grid(ToDoubleFunction<Integer> value) {
+    float[] values = new float[layers.size()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) value.applyAsDouble(layers.get(i));
+    }
+    return Grid.vector(axis(), values);
+  }
+
+  private Axis axis() {
+    return Axis.of("layer", layers.stream().map(String::valueOf).toList());
+  }
+
+  private View.Series medians(String name, Measure measure) {
+    return View.Series.of(name, grid(l -> median(measure, l)))
+        .within(
+            grid(l -> quantile(values(measure, l), LOW)),
+            grid(l -> quantile(values(measure, l), HIGH)));
+  }
+
+  private View curves() {
+    return View.Lines.over(
+        "Directions by layer",
+        "At which layers does a concept's direction tell texts it was not read from, and are both"
+            + " halves of its texts agreed on it? Medians; bands are 10 to 90 % of concepts.",
+        axis(),
+        View.Panel.of(
+            "AUC", medians("held-out texts", Measure.AUC), medians("shuffled", Measure.SHUFFLED)),
+        View.Panel.of("cosine of halves", medians("stability", Measure.STABILITY)),
+        View.Panel.of(
+            "share of held-out texts",
+            View.Series.of("own concept first", grid(l -> mean(Measure.TOP1, l))),
+            View.Series.of("among the first five", grid(l -> mean(Measure.TOP5, l))),
+            View.Series.of("first by chance", grid(_ -> 1.0 / concepts.size()))));
+  }
+
+  private View table() {
+    int at = layers.indexOf(layer);
+    double[] auc = values(Measure.AUC, layer);
+    boolean grouped = concepts.stream().anyMatch(concept -> concept.entry.group().isPresent());
+    var columns = new ArrayList<String>(List.of("concept"));
+    if (grouped) {
+      columns.add("group");
+    }
+    columns.addAll(List.of("AUC", "stability", "explained", "nearest"));
+    List<List<View.Cell>> rows =
+        IntStream.range(0, concepts.size())
+            .boxed()
+            .sorted(
+                Comparator.comparingDouble(
+                    (Integer i) -> Double.isNaN(auc[i]) ? Double.POSITIVE_INFINITY : -auc[i]))
+            .limit(few)
+            .map(i -> {
+              var row = new ArrayList<View.Cell>();
+              Neighbourhood concept = concepts.get(i);
+              row.add(View.Cell.of(concept.entry.name()));
+              if (grouped) {
+                row.add(View.Cell.of(concept.entry.group().orElse("")));
+              }
+              for (Measure measure : List.of(Measure.AUC, Measure.STABILITY, Measure.EXPLAINED)) {
+                row.add(View.Cell.of(measured.getOrDefault(measure, List.of()).get(at)[i]));
+              }
+              row.add(
+                  View.Cell.of(
+                      concept.nearest.stream()
+                          .limit(3)
+                          .map(near -> format("%s %.2f", near.name, near.cosine))
+                          .collect(Collectors.joining(", "))));
+              return List.copyOf(row);
+            })
+            .toList();
+    return new View.Table(
+        "Concepts at layer " + layer,
+        format(
+            "Which concepts are read well, and which are near each other (cosine of directions)?%s",
+            few < concepts.size()
+                ? format(" The %d of %d with the highest AUC.", few, concepts.size())
+                : ""),
+        columns,
+        rows);
+  }
+
+  @Override
+  public SequencedMap<String, Grid> arrays() {
+    var arrays = new LinkedHashMap<String, Grid>();
+    Axis names =
+        Axis.of("concept", concepts.stream().map(concept -> concept.entry.name()).toList());
+    for (Measure measure : Measure.values()) {
+      List<double[]> values = measured.getOrDefault(measure, List.of());
+      float[] all = new float[layers.size() * concepts.size()];
+      for (int l = 0; l < layers.size(); l++) {
+        for (int c = 0; c < concepts.size(); c++) {
+          all[l * concepts.size() + c] = (float) values.get(l)[c];
+        }
+      }
+      arrays.put(measure.tensor(), Grid.real(List.of(axis(), names), all));
+    }
+    return arrays;
+  }
+}

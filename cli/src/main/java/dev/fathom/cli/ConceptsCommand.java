@@ -6,12 +6,13 @@ import picocli.CommandLine.Command;
 /// Concepts as directions: makes dictionaries of them and reads models by them.
 @Command(
     name = "concepts",
-    description = "Reads concepts as directions of a model: a dictionary, what it tells, a map.",
+    description = "Reads concepts as directions of a model, and maps what changed.",
     footer = {
       "",
       "Examples:",
       "  fathom concepts build -m DIR --out-dir concepts/base",
       "  fathom concepts show concepts/base",
+      "  fathom concepts map concepts/base --with concepts/tuned --html map.html",
       "  fathom concepts decompose concepts/base -m DIR \"She thanked him for his help\"",
     })
 final class ConceptsCommand {
@@ -22,6 +23,7 @@ final class ConceptsCommand {
     return new CommandLine(new ConceptsCommand())
         .addSubcommand(new ConceptsBuildCommand(console))
         .addSubcommand(new ConceptsShowCommand(console))
-        .addSubcommand(new ConceptsDecomposeCommand(console));
+        .addSubcommand(new ConceptsDecomposeCommand(console))
+        .addSubcommand(new ConceptsMapCommand(console));
   }
 }

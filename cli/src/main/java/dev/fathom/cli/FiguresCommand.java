@@ -2,6 +2,7 @@ package dev.fathom.cli;
 
 import dev.fathom.align.lope.NeuronSurvey;
 import dev.fathom.align.study.AlignmentFigures;
+import dev.fathom.concepts.map.ConceptFigures;
 import dev.fathom.explain.report.Figure;
 import dev.fathom.explain.report.Figures;
 import dev.fathom.refine.study.StudyFigures;
@@ -23,7 +24,8 @@ import picocli.CommandLine.Option;
       "",
       "Figures that are in DIR already stay; a run that was killed goes on where it was.",
       "The prompts are the thesis' own. Figures about bias (4.9, 4.10, 5.5 to 5.7) need",
-      "items of StereoSet. Those about refinement (4.7, 4.8, 5.2 to 5.4, C.1, C.2,",
+      "items of StereoSet, those about concepts (4.5, 4.6) dictionaries, which fathom",
+      "concepts build makes. Those about refinement (4.7, 4.8, 5.2 to 5.4, C.1, C.2,",
       "table-5.1 to table-5.3) are drawn from what fathom study left, table-5.4 and",
       "table-5.5 from what fathom align table left, without training anything. The",
       "page says which are missing, and what makes them.",
@@ -34,6 +36,7 @@ import picocli.CommandLine.Option;
       "  fathom figures -m DIR --out-dir figures --studies studies",
       "  fathom figures -m DIR --out-dir figures --bias-data dev.json \\",
       "    --alignments runs",
+      "  fathom figures -m DIR --out-dir figures --dictionaries concepts/base,concepts/tuned",
     })
 final class FiguresCommand implements Callable<Integer> {
   private final Console console;
@@ -71,6 +74,21 @@ final class FiguresCommand implements Callable<Integer> {
   private @Nullable Path alignments;
 
   @Option(
+      names = "--dictionaries",
+      split = ",",
+      paramLabel = "DIR",
+      description =
+          "The model's dictionary of concepts, and perhaps a tuned model's after a comma: draw the"
+              + " figures about concepts.")
+  private List<Path> dictionaries = List.of();
+
+  @Option(
+      names = "--around",
+      paramLabel = "NAME",
+      description = "The concept that figure 4.6 looks at closely. Default: love, if it is there.")
+  private @Nullable String around;
+
+  @Option(
       names = "--only",
       split = ",",
       paramLabel = "ID",
@@ -93,6 +111,7 @@ final class FiguresCommand implements Callable<Integer> {
   public Integer call() {
     var more = new ArrayList<Figure>(StudyFigures.of(Optional.ofNullable(studies)));
     more.addAll(AlignmentFigures.of(items(), Optional.ofNullable(alignments)));
+    more.addAll(ConceptFigures.of(concepts()));
     var config =
         Figures.Config.standard()
             .with(more)
@@ -108,6 +127,23 @@ final class FiguresCommand implements Callable<Integer> {
       }
     }
     return Main.DONE;
+  }
+
+  private Optional<ConceptFigures.Dictionaries> concepts() {
+    if (dictionaries.size() > 2) {
+      throw new IllegalArgumentException(
+          "--dictionaries: one or two are needed, the model's own and a tuned model's; found %d."
+              .formatted(dictionaries.size()));
+    }
+    if (dictionaries.isEmpty() && around != null) {
+      throw new IllegalArgumentException(
+          "--around %s: give the dictionary it is in by --dictionaries.".formatted(around));
+    }
+    return dictionaries.stream()
+        .findFirst()
+        .map(base ->
+            new ConceptFigures.Dictionaries(
+                base, dictionaries.stream().skip(1).findFirst(), Optional.ofNullable(around)));
   }
 
   private Optional<AlignmentFigures.Items> items() {

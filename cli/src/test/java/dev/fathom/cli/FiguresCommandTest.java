@@ -80,4 +80,41 @@ class FiguresCommandTest {
     assertThat(run(Main.DONE, "--only", "5.2").err())
         .contains("figure 5.2 is missing: fathom study routing");
   }
+
+  @Test
+  void figuresAboutConceptsAreDrawnFromTheModelsOwnDictionary() throws IOException {
+    Path base = folder.resolveSibling(folder.getFileName() + "-concepts");
+    var build = FakeTerminal.piped();
+    assertThat(
+            build.run(
+                "concepts", "build", "--layers", "3", "--out-dir", base.toString(), "--quiet"))
+        .as(build.err())
+        .isZero();
+    String both = base + "," + base;
+    assertThat(run(Main.DONE, "--only", "4.5,4.6", "--dictionaries", both).err())
+        .contains("figure 4.5: Concepts before and after tuning", "figure 4.6: Around a concept");
+    assertThat(file("figure-4.6.svg")).content().contains("Around &#39;love&#39; in tidepool");
+    try (var arrays = SafetensorsFile.open(file("figure-4.5.safetensors"))) {
+      assertThat(arrays.tensors()).containsKeys("map_base", "map_tuned", "cosine");
+    }
+    assertThat(run(Main.DONE, "--only", "4.5", "--force", "--dictionaries", both).err())
+        .contains("figure 4.5: ");
+    assertThat(
+            run(
+                    Main.FAILED,
+                    "-m",
+                    "tidepool-fair",
+                    "--force",
+                    "--only",
+                    "4.5",
+                    "--dictionaries",
+                    both)
+                .err())
+        .contains("tidepool");
+    assertThat(run(Main.MISUSED, "--dictionaries", both + "," + base).err())
+        .contains("--dictionaries: one or two are needed", "found 3");
+    assertThat(run(Main.MISUSED, "--around", "love").err()).contains("--around love: give");
+    assertThat(run(Main.MISUSED, "--dictionaries", both, "--around", "nobody").err())
+        .contains("there is no concept 'nobody' among its 36");
+  }
 }

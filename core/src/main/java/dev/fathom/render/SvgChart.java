@@ -8,6 +8,7 @@ import dev.fathom.view.View.Point;
 import dev.fathom.view.View.Scatter;
 import dev.fathom.view.View.Series;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -117,9 +118,9 @@ final class SvgChart {
       }
     }
     if (!scatter.named().isEmpty()) {
-      chart.labels(shown.stream().filter(p -> scatter.named().contains(p.label())).toList());
+      chart.labels(shown.stream().filter(p -> scatter.named().contains(p.label())).toList(), shown);
     } else if (shown.size() <= MOST_LABELS) {
-      chart.labels(shown);
+      chart.labels(shown, shown);
     }
     drawing.text(
         chart.left + width / 2, plotTop + height + 34, scatter.xTitle(), "middle", SMALL, "soft");
@@ -204,8 +205,8 @@ final class SvgChart {
   }
 
   /// The names of points beside them, those of points in one place together: on the right, or where
-  /// else they touch no other name; those without room are left to be asked for.
-  private void labels(List<Point> points) {
+  /// else they cover fewer points; those without room beside other names are left to be asked for.
+  private void labels(List<Point> points, List<Point> shown) {
     var places = new LinkedHashMap<String, List<Point>>();
     for (Point point : points) {
       if (Double.isFinite(px(point.x())) && Double.isFinite(py(point.y()))) {
@@ -213,6 +214,8 @@ final class SvgChart {
         places.computeIfAbsent(place, _ -> new ArrayList<>()).add(point);
       }
     }
+    List<Place> marks =
+        shown.stream().limit(MOST_DOTS).map(p -> Place.of(px(p.x()), py(p.y()))).toList();
     var taken = new ArrayList<Place>();
     for (List<Point> together : places.values()) {
       double x = px(together.getFirst().x());
@@ -233,7 +236,7 @@ final class SvgChart {
               atEnd ? right : before)
           .filter(place -> place.within(left, left + width + 10))
           .filter(place -> taken.stream().noneMatch(place::touches))
-          .findFirst()
+          .min(Comparator.comparingLong(place -> marks.stream().filter(place::touches).count()))
           .ifPresent(place -> {
             taken.add(place);
             drawing.text(place.x, place.y, name, place.anchor, SMALL, "soft");
@@ -243,6 +246,11 @@ final class SvgChart {
 
   /// Where a name may stand, y its base line.
   private record Place(double x, double y, String anchor, double wide) {
+    /// What a mark takes.
+    static Place of(double x, double y) {
+      return new Place(x, y + 4, "middle", 8);
+    }
+
     double from() {
       return anchor.equals("start") ? x : anchor.equals("end") ? x - wide : x - wide / 2;
     }

@@ -206,7 +206,7 @@ final class TerminalChart {
   }
 
   private static String marker(Pen pen, int group) {
-    String marks = pen.either("●▲■◆○△□◇", "o^#*+x%@");
+    String marks = pen.either("●▲■◆○△□◇▼★▽☆◐◑◒◓", "o^#*+x%@=&$~vswz");
     return marks.substring(group % marks.length(), group % marks.length() + 1);
   }
 

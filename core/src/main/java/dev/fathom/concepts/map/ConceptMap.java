@@ -58,6 +58,10 @@ import org.jspecify.annotations.Nullable;
 /// with what [Dictionary.Measure#STABILITY] says.
 public final class ConceptMap {
   private static final int ZOOM = 20;
+
+  /// Directions that differ by less are the same: ranks would order their rounding.
+  private static final double ROUNDING = 1e-9;
+
   private static final int SHUFFLES = 100;
 
   private ConceptMap() {}
@@ -193,6 +197,15 @@ public final class ConceptMap {
       var made = new Making(base, List.of(one, other), config);
       return made.result(
           Placement.of(one.unit(), other.unit(), mode, config), Optional.of(mode), left, began);
+    }
+  }
+
+  /// Concepts that have little to do with each other, to make clusters around: the most central
+  /// one, and then each time the one that is least like any before.
+  public static List<String> distinct(Dictionary dictionary, int layer, int count) {
+    try (var scope = Scope.withoutGradients()) {
+      Directions all = Directions.of(dictionary, layer);
+      return Clusters.distinct(all.unit(), count).stream().map(all.names()::get).toList();
     }
   }
 
@@ -478,7 +491,7 @@ public final class ConceptMap {
     private static double[] change(double[] cosines, IntPredicate which) {
       return IntStream.range(0, cosines.length)
           .filter(which)
-          .mapToDouble(i -> 1 - cosines[i])
+          .mapToDouble(i -> Math.rint((1 - cosines[i]) / ROUNDING) * ROUNDING)
           .toArray();
     }
 

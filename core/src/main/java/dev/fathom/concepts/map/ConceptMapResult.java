@@ -41,6 +41,7 @@ public record ConceptMapResult(
     List<String> left)
     implements Result {
   private static final int ZOOM = 20;
+  private static final int LEAST_ZOOM = 5;
   private static final int MOST_NAMED = 80;
   private static final int MOST_ROWS = 100;
   private static final int MOST_CHANGED = 20;
@@ -51,13 +52,13 @@ public record ConceptMapResult(
   public enum Property {
     MEAN_COSINE("mean cosine of pairs"),
     EFFECTIVE_RANK("effective rank"),
-    ISOTROPY("share of the first direction"),
+    ISOTROPY("share of first direction"),
     SILHOUETTE("silhouette of groups"),
-    SEPARATION("scatter between over within groups"),
-    PURITY("group's neighbours over chance"),
+    SEPARATION("scatter between / within"),
+    PURITY("same group / chance"),
     KEPT("neighbours kept"),
-    SIMILARITY("similarity (linear CKA)"),
-    COSINE("mean cosine base to tuned");
+    SIMILARITY("linear CKA"),
+    COSINE("cosine base to tuned");
 
     private final String title;
 
@@ -252,6 +253,7 @@ public record ConceptMapResult(
     views.addAll(zooms());
     views.add(numbers());
     change.ifPresent(own -> {
+      views.add(both(own));
       if (!own.groups().isEmpty()) {
         views.add(changeOfGroups(own));
       }
@@ -263,7 +265,7 @@ public record ConceptMapResult(
 
   /// The map of each model.
   public List<View> maps() {
-    Optional<View.Frame> frame = change.map(_ -> frame());
+    View.Frame frame = frame();
     Set<String> named =
         names.size() <= MOST_NAMED
             ? Set.copyOf(names)
@@ -282,7 +284,7 @@ public record ConceptMapResult(
                           ? "Which lie near each other? Point at one to see it in both."
                           : "And what is elsewhere?")
               .naming(named);
-      views.add(frame.isPresent() ? map.within(frame.get()) : map);
+      views.add(map.within(frame));
     }
     return views;
   }
@@ -359,11 +361,16 @@ public record ConceptMapResult(
     return views;
   }
 
+  /// So many are named in a window: 20, or of few concepts a third, so that it is one.
+  private int near() {
+    return Math.clamp((names.size() - 1) / 3, Math.min(LEAST_ZOOM, names.size() - 1), ZOOM);
+  }
+
   /// Around three quarters of its nearest, which are named.
   private View zoom(int s, String name) {
     Side side = sides.get(s);
     int own = names.indexOf(name);
-    int count = Math.min(ZOOM, side.neighbours().axis(1).size());
+    int count = near();
     List<Integer> near =
         IntStream.range(0, count).mapToObj(r -> (int) side.neighbours().at(own, r)).toList();
     double x = side.places().at(own, 0);
@@ -398,42 +405,39 @@ public record ConceptMapResult(
     sides.forEach(side -> columns.add(side.title()));
     change.ifPresent(_ -> columns.add("difference"));
     var rows = new ArrayList<List<Cell>>();
-    for (Property property : Property.values()) {
-      var row = new ArrayList<Cell>(List.of(Cell.of(title(property))));
-      boolean both = change.isPresent() && change.get().numbers().containsKey(property);
-      if (!both && !sides.getFirst().numbers().containsKey(property)) {
-        continue;
-      }
-      for (Side side : sides) {
-        row.add(both ? Cell.of("") : cell(side.numbers().get(property)));
-      }
-      change.ifPresent(
-          own -> row.add(cell((both ? own.numbers() : own.differences()).get(property))));
+    for (Property property : sides.getFirst().numbers().keySet()) {
+      var row = new ArrayList<Cell>(List.of(Cell.of(property.title())));
+      sides.forEach(side -> row.add(cell(side.numbers().get(property))));
+      change.ifPresent(own -> row.add(cell(own.differences().get(property))));
       rows.add(row);
     }
-    return new View.Table(
-        "Dispersion",
-        "How spread out are the directions, and how far apart are the groups? With 95 % intervals"
-            + " over concepts.",
-        columns,
-        rows);
+    return new View.Table("Dispersion", dispersionTold(), columns, rows);
   }
 
-  private String title(Property property) {
-    return switch (property) {
-      case PURITY ->
-          "%s, of %d"
-              .formatted(
-                  property.title(), sides.getFirst().purity().map(Purity::nearest).orElse(0));
-      case KEPT ->
-          change
-              .map(own ->
-                  format(
-                      "%s, of %d (chance %.2f)",
-                      property.title(), own.nearest(), own.nearest() / (names.size() - 1.0)))
-              .orElse(property.title());
-      default -> property.title();
-    };
+  private String dispersionTold() {
+    var told =
+        new StringBuilder(
+            "How spread out are the directions, and how far apart are the groups? With 95 %"
+                + " intervals over concepts.");
+    sides
+        .getFirst()
+        .purity()
+        .ifPresent(
+            purity -> told.append(format(" Same group: of the %d nearest.", purity.nearest())));
+    return told.toString();
+  }
+
+  private View both(Change own) {
+    return new View.Table(
+        "How alike both are",
+        format(
+            "Do both models have the same concepts near each other, and the same directions? With"
+                + " 95 %% intervals over concepts. Neighbours kept: of %d, by chance %.2f.",
+            own.nearest(), own.nearest() / (names.size() - 1.0)),
+        List.of("of the original space", "value"),
+        own.numbers().entrySet().stream()
+            .map(number -> List.of(Cell.of(number.getKey().title()), cell(number.getValue())))
+            .toList());
   }
 
   private static Cell cell(@Nullable Estimate estimate) {

@@ -28,7 +28,7 @@ record Directions(String title, int layer, List<String> names, List<String> grou
     double[] lengths = rows.norm(1, false).toDoubles();
     var all =
         new Directions(
-            dictionary.card().baseName(),
+            title(dictionary.card().baseName()),
             layer,
             dictionary.entries().stream().map(Dictionary.Entry::name).toList(),
             dictionary.entries().stream().map(entry -> entry.group().orElse("")).toList(),
@@ -36,6 +36,12 @@ record Directions(String title, int layer, List<String> names, List<String> grou
     Directions some = all.only(i -> lengths[i] > SHORT);
     Tensor wide = some.unit;
     return new Directions(some.title, layer, some.names, some.groups, wide.div(wide.norm(1, true)));
+  }
+
+  /// A model's name without the folders it is in.
+  private static String title(String name) {
+    String end = name.replaceAll("/+$", "");
+    return end.substring(end.lastIndexOf('/') + 1);
   }
 
   int count() {

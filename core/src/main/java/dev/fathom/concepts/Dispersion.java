@@ -57,6 +57,11 @@ public record Dispersion(double meanCosine, double effectiveRank, double isotrop
   ///
   /// @param groups of each direction, numbered from 0, at least two
   public static double silhouette(Tensor rows, int[] groups) {
+    return Arrays.stream(silhouettes(rows, groups)).average().orElseThrow();
+  }
+
+  /// The [#silhouette(Tensor, int[])] of each.
+  public static double[] silhouettes(Tensor rows, int[] groups) {
     int m = groups.length;
     int count = Arrays.stream(groups).max().orElse(-1) + 1;
     if (m != rows.size(0) || count < 2) {
@@ -72,7 +77,7 @@ public record Dispersion(double meanCosine, double effectiveRank, double isotrop
       IntStream.range(0, m).forEach(i -> member[i * count + groups[i]] = 1);
       Tensor sums = unit.matmul(unit.transpose(0, 1).matmul(Tensor.of(member, m, count)));
       double[] products = sums.toDoubles(); // of each with all of each group
-      double total = 0;
+      double[] found = new double[m];
       for (int i = 0; i < m; i++) {
         int own = groups[i];
         if (sizes[own] > 1) {
@@ -84,10 +89,10 @@ public record Dispersion(double meanCosine, double effectiveRank, double isotrop
             }
           }
           double larger = Math.max(within, nearest);
-          total += larger == 0 ? 0 : (nearest - within) / larger;
+          found[i] = larger == 0 ? 0 : (nearest - within) / larger;
         }
       }
-      return total / m;
+      return found;
     }
   }
 

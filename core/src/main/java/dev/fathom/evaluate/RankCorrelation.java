@@ -36,7 +36,8 @@ public final class RankCorrelation {
     return xy / Math.sqrt(xx * yy);
   }
 
-  private static double[] ranks(double[] values) {
+  /// Places from 0 up; equal values share their mean place.
+  static double[] ranks(double[] values) {
     Integer[] order = IntStream.range(0, values.length).boxed().toArray(Integer[]::new);
     Arrays.sort(order, Comparator.comparingDouble(i -> values[i]));
     double[] ranks = new double[values.length];

@@ -63,6 +63,20 @@ final class Drawing {
         tip);
   }
 
+  /// Begins marks that are shown together with others of the same key.
+  ///
+  /// @param name what is written beside them then
+  Drawing open(String key, String name) {
+    body.append(
+        "<g data-key=\"%s\" data-name=\"%s\">".formatted(Markup.escape(key), Markup.escape(name)));
+    return this;
+  }
+
+  Drawing close() {
+    body.append("</g>\n");
+    return this;
+  }
+
   /// A circle whose inside can be pointed at, but not seen.
   Drawing ring(double x, double y, double r, String paint, List<String> tip) {
     String color = Paint.of(theme, paint);

@@ -136,7 +136,8 @@ public final class Html {
     }
     for (int v = 0; v < section.views().size(); v++) {
       View view = section.views().get(v);
-      out.append("<figure>\n");
+      boolean beside = view instanceof Scatter scatter && !scatter.link().isEmpty();
+      out.append(beside ? "<figure class=\"beside\">\n" : "<figure>\n");
       if (!view.title().isEmpty() && !view.title().equals(section.title())) {
         element("h3", view.title());
       }

@@ -214,6 +214,23 @@ public final class Json {
         out.writeStringProperty("xTitle", scatter.xTitle());
         out.writeStringProperty("yTitle", scatter.yTitle());
         out.writeBooleanProperty("diagonal", scatter.diagonal());
+        scatter
+            .frame()
+            .ifPresent(frame -> {
+              out.writeName("frame");
+              out.writeStartObject();
+              number("xLow", frame.xLow());
+              number("xHigh", frame.xHigh());
+              number("yLow", frame.yLow());
+              number("yHigh", frame.yHigh());
+              out.writeEndObject();
+            });
+        if (!scatter.named().isEmpty()) {
+          strings("named", List.copyOf(scatter.named()));
+        }
+        if (!scatter.link().isEmpty()) {
+          out.writeStringProperty("link", scatter.link());
+        }
         list(
             "points",
             scatter.points(),

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /// Draws curves and points as SVG.
 final class SvgChart {
@@ -21,6 +22,11 @@ final class SvgChart {
 
   /// More points than this are named on demand only.
   private static final int MOST_LABELS = 24;
+
+  /// The side of a scatter that stands beside another.
+  private static final double BESIDE = 360;
+
+  private static final int NO_GROUP = -1;
 
   private final Drawing drawing;
   private final Span x;
@@ -83,65 +89,122 @@ final class SvgChart {
   }
 
   static void draw(Drawing drawing, Scatter scatter, double left, double top) {
-    Span x = Span.of(scatter.points().stream().mapToDouble(Point::x));
-    Span y = Span.of(scatter.points().stream().mapToDouble(Point::y));
+    Span x = across(scatter);
+    Span y = up(scatter);
     if (scatter.diagonal()) {
       x = new Span(Math.min(x.low(), y.low()), Math.max(x.high(), y.high()), false, 0);
       y = x;
-    } else {
-      x = x.widened(0.05);
-      y = y.widened(0.05);
     }
-    double width = scatter.diagonal() ? 420 : 620;
-    double height = 420;
-    double groupsLeft = left + GUTTER;
-    double groupsTop = top + 12;
+    boolean linked = !scatter.link().isEmpty();
+    double width = scatter.diagonal() ? 420 : linked ? BESIDE : 620;
+    double height = linked ? BESIDE : 420;
     List<String> groups = scatter.groups();
-    for (int g = 0; g < groups.size() && !groups.equals(List.of("")); g++) {
-      String name = Drawing.cut(groups.get(g), Svg.SIZE, 200);
-      double w = Drawing.measure(name, Svg.SIZE) + 30;
-      if (groupsLeft + w > left + GUTTER + width && groupsLeft > left + GUTTER) {
-        groupsLeft = left + GUTTER;
-        groupsTop += 18;
-      }
-      point(drawing, groupsLeft + 5, groupsTop - 4, 4, g, List.of());
-      drawing.text(groupsLeft + 14, groupsTop, name, "start", Svg.SIZE, "ink");
-      groupsLeft += w;
-    }
-    double plotTop = groupsTop + 14;
+    double plotTop = legend(drawing, groups, left + GUTTER, top, width);
     var chart = new SvgChart(drawing, x, y, left + GUTTER, plotTop, width, height);
     chart.frame(scatter.yTitle());
     chart.ticks();
     if (scatter.diagonal()) {
       drawing.line(chart.left, chart.top + height, chart.left + width, chart.top, "soft", true);
     }
-    double radius = scatter.points().size() > 1000 ? 2 : 3.5;
-    if (scatter.points().size() <= MOST_LABELS) {
-      chart.labels(scatter.points());
+    List<Point> shown = scatter.shown();
+    for (Point point : groupless(shown, groups)) { // below the others
+      chart.point(scatter, point, NO_GROUP, linked);
     }
-    for (Point point : scatter.points()) {
-      double px = chart.px(point.x());
-      double py = chart.py(point.y());
-      if (Double.isFinite(px) && Double.isFinite(py)) {
-        var tip = new ArrayList<String>();
-        tip.add(point.label() + (point.group().isEmpty() ? "" : " (" + point.group() + ")"));
-        tip.add(
-            "%s %s, %s %s"
-                .formatted(
-                    scatter.xTitle(),
-                    Numbers.format(point.x()),
-                    scatter.yTitle(),
-                    Numbers.format(point.y())));
-        tip.addAll(point.details());
-        point(drawing, px, py, radius, groups.indexOf(point.group()), tip);
+    for (Point point : shown) {
+      int group = groups.indexOf(point.group());
+      if (!point.group().isEmpty() || groups.size() == 1) {
+        chart.point(scatter, point, group, linked);
       }
+    }
+    if (!scatter.named().isEmpty()) {
+      chart.labels(shown.stream().filter(p -> scatter.named().contains(p.label())).toList());
+    } else if (shown.size() <= MOST_LABELS) {
+      chart.labels(shown);
     }
     drawing.text(
         chart.left + width / 2, plotTop + height + 34, scatter.xTitle(), "middle", SMALL, "soft");
     drawing.extend(chart.left + width + 10, plotTop + height + 42);
   }
 
-  /// The names of few points beside them; those of points in one place together.
+  /// What the x axis of a scatter shows.
+  static Span across(Scatter scatter) {
+    return scatter
+        .frame()
+        .map(frame -> new Span(frame.xLow(), frame.xHigh(), false, 0))
+        .orElseGet(
+            () -> widened(scatter, Span.of(scatter.points().stream().mapToDouble(Point::x))));
+  }
+
+  /// What the y axis of a scatter shows.
+  static Span up(Scatter scatter) {
+    return scatter
+        .frame()
+        .map(frame -> new Span(frame.yLow(), frame.yHigh(), false, 0))
+        .orElseGet(
+            () -> widened(scatter, Span.of(scatter.points().stream().mapToDouble(Point::y))));
+  }
+
+  private static Span widened(Scatter scatter, Span span) {
+    return scatter.diagonal() ? span : span.widened(0.05);
+  }
+
+  /// The points without a group where others have one.
+  private static List<Point> groupless(List<Point> points, List<String> groups) {
+    return groups.size() == 1
+        ? List.of()
+        : points.stream().filter(p -> p.group().isEmpty()).toList();
+  }
+
+  /// The groups' names beside their marks; returns where the plot begins.
+  private static double legend(
+      Drawing drawing, List<String> groups, double left, double top, double width) {
+    double x = left;
+    double y = top + 12;
+    for (int g = 0; g < groups.size(); g++) {
+      if (groups.get(g).isEmpty()) {
+        continue;
+      }
+      String name = Drawing.cut(groups.get(g), Svg.SIZE, 200);
+      double w = Drawing.measure(name, Svg.SIZE) + 30;
+      if (x + w > left + width && x > left) {
+        x = left;
+        y += 18;
+      }
+      mark(drawing, x + 5, y - 4, 4, g, List.of());
+      drawing.text(x + 14, y, name, "start", Svg.SIZE, "ink");
+      x += w;
+    }
+    return y + 14;
+  }
+
+  private void point(Scatter scatter, Point point, int group, boolean linked) {
+    double px = px(point.x());
+    double py = py(point.y());
+    if (!Double.isFinite(px) || !Double.isFinite(py)) {
+      return;
+    }
+    double radius = scatter.points().size() > 1000 ? 2 : 3.5;
+    var tip = new ArrayList<String>();
+    tip.add(point.label() + (point.group().isEmpty() ? "" : " (" + point.group() + ")"));
+    tip.add(
+        "%s %s, %s %s"
+            .formatted(
+                scatter.xTitle(),
+                Numbers.format(point.x()),
+                scatter.yTitle(),
+                Numbers.format(point.y())));
+    tip.addAll(point.details());
+    if (linked) {
+      drawing.open(scatter.link() + "/" + point.label(), point.label());
+    }
+    mark(drawing, px, py, radius, group, tip);
+    if (linked) {
+      drawing.close();
+    }
+  }
+
+  /// The names of points beside them, those of points in one place together: on the right, or where
+  /// else they touch no other name; those without room are left to be asked for.
   private void labels(List<Point> points) {
     var places = new LinkedHashMap<String, List<Point>>();
     for (Point point : points) {
@@ -150,29 +213,63 @@ final class SvgChart {
         places.computeIfAbsent(place, _ -> new ArrayList<>()).add(point);
       }
     }
+    var taken = new ArrayList<Place>();
     for (List<Point> together : places.values()) {
-      double at = px(together.getFirst().x());
-      boolean right = at > left + width * 0.75;
-      drawing.text(
-          at + (right ? -8 : 8),
-          py(together.getFirst().y()) + 4,
+      double x = px(together.getFirst().x());
+      double y = py(together.getFirst().y());
+      String name =
           Drawing.cut(
               Legible.label(String.join(", ", together.stream().map(Point::label).toList())),
               SMALL,
-              220),
-          right ? "end" : "start",
-          SMALL,
-          "soft");
+              220);
+      double wide = Drawing.measure(name, SMALL);
+      boolean atEnd = x > left + width * 0.75;
+      var right = new Place(x + 8, y + 4, "start", wide);
+      var before = new Place(x - 8, y + 4, "end", wide);
+      Stream.of(
+              atEnd ? before : right,
+              new Place(x, y - 7, "middle", wide),
+              new Place(x, y + 15, "middle", wide),
+              atEnd ? right : before)
+          .filter(place -> place.within(left, left + width + 10))
+          .filter(place -> taken.stream().noneMatch(place::touches))
+          .findFirst()
+          .ifPresent(place -> {
+            taken.add(place);
+            drawing.text(place.x, place.y, name, place.anchor, SMALL, "soft");
+          });
     }
   }
 
-  /// Groups beyond the colours are drawn as rings.
-  private static void point(
+  /// Where a name may stand, y its base line.
+  private record Place(double x, double y, String anchor, double wide) {
+    double from() {
+      return anchor.equals("start") ? x : anchor.equals("end") ? x - wide : x - wide / 2;
+    }
+
+    boolean within(double low, double high) {
+      return from() >= low - GUTTER && from() + wide <= high;
+    }
+
+    boolean touches(Place other) {
+      return from() < other.from() + other.wide
+          && other.from() < from() + wide
+          && Math.abs(y - other.y) < SMALL;
+    }
+  }
+
+  /// The groups beyond the colours are drawn as rings, and those beyond these as squares.
+  private static void mark(
       Drawing drawing, double x, double y, double radius, int group, List<String> tip) {
-    if (group / 7 % 2 == 0) {
-      drawing.circle(x, y, radius, "g" + group % 7, tip);
-    } else {
-      drawing.ring(x, y, radius, "g" + group % 7, tip);
+    if (group == NO_GROUP) {
+      drawing.circle(x, y, 0.7 * radius, "hair", tip);
+      return;
+    }
+    String paint = "g" + group % 7;
+    switch (group / 7 % 3) {
+      case 0 -> drawing.circle(x, y, radius, paint, tip);
+      case 1 -> drawing.ring(x, y, radius, paint, tip);
+      default -> drawing.rect(x - radius, y - radius, 2 * radius, 2 * radius, paint, tip);
     }
   }
 

@@ -11,6 +11,8 @@ import dev.fathom.view.View.Series;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
 
 /// Draws curves and points as characters on a field.
@@ -18,6 +20,8 @@ final class TerminalChart {
   private static final int HEIGHT = 10;
   private static final int LABEL = 8;
   private static final int NO_COLOR = -1;
+  private static final String NONE = "·"; // a point without a group among others
+  private static final int MOST_GROUPS = 20;
 
   private final Pen pen;
   private final int width;
@@ -127,12 +131,13 @@ final class TerminalChart {
   }
 
   static void draw(Pen pen, Scatter scatter) {
-    if (scatter.points().isEmpty()) {
+    List<Point> shown = scatter.shown();
+    if (shown.isEmpty()) {
       pen.line("(no points)");
       return;
     }
-    Span x = Span.of(scatter.points().stream().mapToDouble(Point::x));
-    Span y = Span.of(scatter.points().stream().mapToDouble(Point::y));
+    Span x = span(scatter.frame().map(f -> List.of(f.xLow(), f.xHigh())), shown, Point::x);
+    Span y = span(scatter.frame().map(f -> List.of(f.yLow(), f.yHigh())), shown, Point::y);
     if (scatter.diagonal()) {
       x = new Span(Math.min(x.low(), y.low()), Math.max(x.high(), y.high()), false, 0);
       y = x;
@@ -145,19 +150,20 @@ final class TerminalChart {
       }
     }
     List<String> groups = scatter.groups();
-    chart.points(scatter, groups, x, y);
+    chart.points(shown, groups, x, y);
     pen.line(pen.faint(Legible.cut(Legible.of(scatter.yTitle()), pen.width(), "…")));
     chart.write(y);
     chart.writeTicks(Grid.vector(Axis.index("x", 0)), x);
     pen.line(
         " ".repeat(LABEL + 2)
             + pen.faint(Legible.cut(Legible.of(scatter.xTitle()), chart.width, "…")));
-    for (int g = 0; g < groups.size() && g < 20; g++) {
+    for (int g = 0; g < groups.size() && g < MOST_GROUPS; g++) {
       String group = groups.get(g);
-      long count = scatter.points().stream().filter(p -> p.group().equals(group)).count();
-      String name = group.isEmpty() ? "points" : Legible.of(group);
+      long count = shown.stream().filter(p -> p.group().equals(group)).count();
+      String name = !group.isEmpty() ? Legible.of(group) : groups.size() == 1 ? "points" : "others";
+      boolean none = group.isEmpty() && groups.size() > 1;
       pen.line(
-          color(pen, g, marker(pen, g))
+          (none ? pen.faint(NONE) : color(pen, g, marker(pen, g)))
               + " "
               + Legible.cut(name + " (" + count + ")", pen.width() - 2, "…"));
     }
@@ -166,10 +172,18 @@ final class TerminalChart {
     }
   }
 
-  /// Each place shows the group with the most points there; of equals, the earlier one.
-  private void points(Scatter scatter, List<String> groups, Span x, Span y) {
+  private static Span span(
+      Optional<List<Double>> ends, List<Point> points, ToDoubleFunction<Point> coordinate) {
+    return ends.map(e -> new Span(e.getFirst(), e.getLast(), false, 0))
+        .orElseGet(() -> Span.of(points.stream().mapToDouble(coordinate)));
+  }
+
+  /// Each place shows the group with the most points there, of equals the earlier one; a point
+  /// without a group only where there is no other.
+  private void points(List<Point> points, List<String> groups, Span x, Span y) {
     int[][][] counts = new int[height][width][];
-    for (Point point : scatter.points()) {
+    int named = groups.size() > 1 && groups.getLast().isEmpty() ? groups.size() - 1 : groups.size();
+    for (Point point : points) {
       double px = x.position(point.x());
       double py = y.position(point.y());
       if (Double.isNaN(px) || Double.isNaN(py)) {
@@ -183,10 +197,11 @@ final class TerminalChart {
       int[] here = row[column];
       here[groups.indexOf(point.group())]++;
       int most = 0;
-      for (int g = 1; g < here.length; g++) {
+      for (int g = 1; g < named; g++) {
         most = here[g] > here[most] ? g : most;
       }
-      put(px, py, marker(pen, most), most);
+      boolean none = here[most] == 0; // then only those without a group are here
+      put(px, py, none ? NONE : marker(pen, most), none ? NO_COLOR : most);
     }
   }
 

@@ -54,16 +54,16 @@
 /// | `lines` | `x` (an array), `panels` [`unit`, `logarithmic`, `series` [`name`, `values`, `low`, `high`]], `marks` [`x`, `label`] |
 /// | `tokens` | `scale`, `tokens` [`text`, `value`, `details`] |
 /// | `ranking` | `unit`, `items` [`label`, `value`, `low`, `high`, `details`] |
-/// | `scatter` | `xTitle`, `yTitle`, `diagonal`, `points` [`x`, `y`, `label`, `group`, `details`] |
+/// | `scatter` | `xTitle`, `yTitle`, `diagonal`, `frame` {`xLow`, `xHigh`, `yLow`, `yHigh`}, `named` [text], `link`, `points` [`x`, `y`, `label`, `group`, `details`] |
 /// | `flow` | `unit`, `nodes` [`label`, `column`], `edges` [`from`, `to`, `weight`] |
 /// | `table` | `columns`, `rows` of text, numbers or {`value`, `low`, `high`} |
 /// | `text` | `paragraphs` |
 /// | `smallMultiples` | `scale`, `panels` [heat maps] |
 ///
 /// A `scale` has `kind` (`sequential`, `logarithmic`, `diverging`), `low`, `high` and `unit`; its
-/// ends are those the pictures use. `labels`, `details`, `low` and `high` are left out where there
-/// are none. The same object, without arrays, stands in every HTML page as the script element
-/// `data`.
+/// ends are those the pictures use. `labels`, `details`, `low`, `high`, `frame`, `named` and `link`
+/// are left out where there are none. The same object, without arrays, stands in every HTML page as
+/// the script element `data`.
 ///
 /// ### History
 ///

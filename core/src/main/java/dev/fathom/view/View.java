@@ -2,11 +2,14 @@ package dev.fathom.view;
 
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /// One picture, described by what it shows. Every renderer is one exhaustive switch over these
 /// kinds.
@@ -274,37 +277,87 @@ public sealed interface View {
   /// @param xTitle what x measures, with its unit
   /// @param yTitle what y measures, with its unit
   /// @param diagonal whether to draw the line x = y, for "should be equal"
+  /// @param frame the part of the plane that is shown, and with it all points in it; empty for that
+  ///   of all points
+  /// @param named labels that are written beside their points where there is room; none for all of
+  ///   few points
+  /// @param link a name that pictures beside each other share: a point that is pointed at shows
+  ///   where those of its label are in the others; empty for none
   record Scatter(
       String title,
       String question,
       String xTitle,
       String yTitle,
       List<Point> points,
-      boolean diagonal)
+      boolean diagonal,
+      Optional<Frame> frame,
+      Set<String> named,
+      String link)
       implements View {
     public Scatter {
       points = List.copyOf(points);
+      named = Collections.unmodifiableSet(new LinkedHashSet<>(named));
     }
 
     public static Scatter of(
         String title, String question, String xTitle, String yTitle, List<Point> points) {
-      return new Scatter(title, question, xTitle, yTitle, points, false);
+      return new Scatter(
+          title, question, xTitle, yTitle, points, false, Optional.empty(), Set.of(), "");
     }
 
     public Scatter withDiagonal() {
-      return new Scatter(title, question, xTitle, yTitle, points, true);
+      return new Scatter(title, question, xTitle, yTitle, points, true, frame, named, link);
     }
 
-    /// The groups in order of appearance.
+    public Scatter within(Frame part) {
+      return new Scatter(
+          title, question, xTitle, yTitle, points, diagonal, Optional.of(part), named, link);
+    }
+
+    public Scatter naming(Set<String> labels) {
+      return new Scatter(title, question, xTitle, yTitle, points, diagonal, frame, labels, link);
+    }
+
+    public Scatter linkedBy(String name) {
+      return new Scatter(title, question, xTitle, yTitle, points, diagonal, frame, named, name);
+    }
+
+    /// The groups in order of appearance, and last those without one, which are called `""`.
     public List<String> groups() {
-      return points.stream().map(Point::group).distinct().toList();
+      return Stream.concat(
+              points.stream().map(Point::group).distinct().filter(group -> !group.isEmpty()),
+              points.stream().map(Point::group).filter(String::isEmpty).limit(1))
+          .toList();
+    }
+
+    /// The points in the frame.
+    public List<Point> shown() {
+      return frame
+          .map(part -> points.stream().filter(point -> part.holds(point)).toList())
+          .orElse(points);
+    }
+  }
+
+  /// A rectangle of a plane.
+  record Frame(double xLow, double xHigh, double yLow, double yHigh) {
+    public Frame {
+      if (!(xLow < xHigh && yLow < yHigh)) {
+        throw new IllegalArgumentException(
+            "a frame's ends are in order, found %s to %s and %s to %s"
+                .formatted(xLow, xHigh, yLow, yHigh));
+      }
+    }
+
+    boolean holds(Point point) {
+      return point.x >= xLow && point.x <= xHigh && point.y >= yLow && point.y <= yHigh;
     }
   }
 
   /// One point.
   ///
   /// @param label its name, may be empty
-  /// @param group what it belongs to and is coloured by, may be empty
+  /// @param group what it belongs to and is coloured by; empty for none, which is drawn faintly
+  ///   where others have one
   record Point(double x, double y, String label, String group, List<String> details) {
     public Point {
       details = List.copyOf(details);

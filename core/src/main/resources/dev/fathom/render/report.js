@@ -111,6 +111,35 @@
     return parts;
   };
 
+  // Points of one name in pictures beside each other are shown together.
+  const keyed = new Map();
+  for (const mark of document.querySelectorAll('[data-key]')) {
+    const key = mark.closest('section').id + ' ' + mark.dataset.key;
+    if (!keyed.has(key)) keyed.set(key, []);
+    keyed.get(key).push(mark);
+  }
+  let twins = [];
+  const pair = (mark) => {
+    const all = mark ? keyed.get(mark.closest('section').id + ' ' + mark.dataset.key) : [];
+    if (all === twins) return;
+    twins.forEach((other) => other.classList.remove('lit'));
+    document.querySelectorAll('.twin').forEach((name) => name.remove());
+    twins = all;
+    for (const other of twins) {
+      other.classList.add('lit');
+      if (other.ownerSVGElement === mark.ownerSVGElement) continue;
+      const box = other.getBBox();
+      const name = document.createElementNS(other.namespaceURI, 'text');
+      const right = box.x > other.ownerSVGElement.viewBox.baseVal.width * 0.7;
+      name.setAttribute('class', 'twin');
+      name.setAttribute('text-anchor', right ? 'end' : 'start');
+      name.setAttribute('x', right ? box.x - 6 : box.x + box.width + 6);
+      name.setAttribute('y', box.y + box.height / 2 + 4);
+      name.textContent = other.dataset.name;
+      other.ownerSVGElement.append(name);
+    }
+  };
+
   const partsOf = (target) => {
     const cell = target.closest('table.heat td');
     if (cell) return [cell, cellParts(cell)];
@@ -122,6 +151,7 @@
   };
   document.addEventListener('pointermove', (event) => {
     const found = event.target instanceof Element && partsOf(event.target);
+    pair(found ? event.target.closest('[data-key]') : null);
     if (!found) {
       hide();
       light(null);
@@ -130,7 +160,7 @@
     light(found[0].closest('table.heat td'));
     show(found[0], found[1], event.clientX, event.clientY);
   });
-  document.addEventListener('pointerleave', hide);
+  document.addEventListener('pointerleave', () => { hide(); pair(null); });
   // Scrolling takes the tip away from the pointer, but not from the cell that has the focus.
   document.addEventListener('scroll', () => {
     const at = document.activeElement;

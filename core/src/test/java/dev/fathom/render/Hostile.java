@@ -86,11 +86,13 @@ final class Hostile {
             Scale.sequential(s)),
         new Ranking(s, s, List.of(Item.of(s, 1).withDetails(List.of(s)), Item.of(s, -2)), s),
         Scatter.of(
-            s,
-            s,
-            s,
-            s,
-            List.of(new Point(0, 1, s, s, List.of(s)), new Point(1, 0, s, "b", List.of()))),
+                s,
+                s,
+                s,
+                s,
+                List.of(new Point(0, 1, s, s, List.of(s)), new Point(1, 0, s, "b", List.of())))
+            .naming(Set.of(s)),
+        Scatter.of(s, s, s, s, List.of(new Point(0, 1, s, s, List.of(s)))).linkedBy("map"),
         new Flow(s, s, List.of(new Node(s, 0), new Node(s, 1)), List.of(new Edge(0, 1, 1)), s),
         new Table(s, s, List.of(s, s), List.of(List.of(Cell.of(s), Cell.of(1.5)))),
         new Text(s, s, List.of(s, s)),

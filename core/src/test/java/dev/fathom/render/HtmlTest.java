@@ -3,6 +3,8 @@ package dev.fathom.render;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.fathom.view.Report;
+import dev.fathom.view.Section;
+import dev.fathom.view.View;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.ArrayDeque;
@@ -124,5 +126,19 @@ class HtmlTest {
   void anEmptyReportIsStillAPage() {
     var report = new Report("", "", List.of(), List.of(), Samples.provenance(List.of()));
     assertWellFormed(Html.render(report));
+  }
+
+  @Test
+  void linkedPicturesStandBesideEachOtherAndShareTheKeysOfTheirPoints() {
+    View.Scatter one =
+        View.Scatter.of("A", "", "x", "y", List.of(View.Point.of(0, 1, "a \"b\"", "g")))
+            .linkedBy("map");
+    var section = Section.of("s", "S", "", List.of(one, one, Samples.scatter()));
+    String html =
+        Html.render(
+            new Report("T", "", List.of(), List.of(section), Samples.report().provenance()));
+    assertWellFormed(html);
+    assertThat(html.split("<figure class=\"beside\">", -1)).hasSize(3);
+    assertThat(html.split("data-key=\"map/a &quot;b&quot;\"", -1)).hasSize(3);
   }
 }

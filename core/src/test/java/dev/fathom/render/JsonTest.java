@@ -11,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -113,5 +114,19 @@ class JsonTest {
     JsonNode lens = json.get("sections").get(1);
     assertThat(lens.get("id").asString()).isEqualTo("lens");
     assertThat(lens.get("arrays").get("lens_top_prob").get("values").size()).isEqualTo(31);
+  }
+
+  @Test
+  void aScatterTellsItsFrameNamesAndLink() {
+    View.Scatter plain = View.Scatter.of("T", "", "x", "y", List.of());
+    assertThat(Json.render(plain)).doesNotContain("frame", "named", "link");
+    var json =
+        JsonMapper.shared()
+            .readTree(
+                Json.render(
+                    plain.within(new View.Frame(-1, 2, 0, 3)).naming(Set.of("a")).linkedBy("map")));
+    assertThat(json.path("frame").path("xHigh").asDouble()).isEqualTo(2);
+    assertThat(json.path("named").path(0).asString()).isEqualTo("a");
+    assertThat(json.path("link").asString()).isEqualTo("map");
   }
 }

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
 import javax.imageio.ImageIO;
 import javax.xml.XMLConstants;
 import javax.xml.parsers.DocumentBuilderFactory;
@@ -108,5 +109,38 @@ class SvgTest {
     }
     String svg = Svg.render(View.Scatter.of("title", "", "x", "y", points));
     assertThat(svg.split("fill-opacity=\"0\"", -1)).hasSize(1 + 2 * 2); // each and its legend
+  }
+
+  @Test
+  void groupsBeyondTheRingsAreSquaresAndPointsWithoutOneAreFaint() {
+    var points = new ArrayList<View.Point>();
+    points.add(View.Point.of(-1, -1, "point", ""));
+    for (int group = 0; group < 15; group++) {
+      points.add(View.Point.of(group, group, "point", "group " + group));
+    }
+    String svg = Svg.render(View.Scatter.of("title", "", "x", "y", points), Theme.LIGHT);
+    assertThat(svg.split("fill-opacity=\"0\"", -1)).hasSize(1 + 2 * 7);
+    assertThat(svg.split("<rect", -1)).hasSize(1 + 1 + 2 * 1); // the ground, and a group's two
+    String faint = "r=\"2.45\" fill=\"" + Paint.of(Theme.LIGHT, "hair") + "\"";
+    assertThat(svg).containsOnlyOnce(faint);
+  }
+
+  @Test
+  void aFrameShowsWhatIsInItAndNamesDoNotTouch() {
+    var points = new ArrayList<View.Point>();
+    for (int i = 0; i < 40; i++) {
+      points.add(View.Point.of(i, i, "far " + i, "g"));
+      points.add(View.Point.of(10 + 0.001 * i, 10, "near " + i, "g"));
+    }
+    View.Scatter all = View.Scatter.of("title", "", "x", "y", points);
+    assertThat(texts(parse(Svg.render(all)), "text")).noneMatch(text -> text.startsWith("far"));
+    View.Scatter framed =
+        all.within(new View.Frame(9.5, 20.5, 9.5, 20.5))
+            .naming(points.stream().map(View.Point::label).collect(Collectors.toSet()));
+    Document document = parse(Svg.render(framed));
+    assertThat(texts(document, "title")).hasSize(40 + 11);
+    List<String> names = texts(document, "text");
+    assertThat(names).contains("far 15", "far 20").doesNotContain("far 21");
+    assertThat(names.stream().filter(name -> name.startsWith("near"))).hasSizeBetween(1, 4);
   }
 }

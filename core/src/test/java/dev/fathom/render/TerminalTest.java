@@ -257,4 +257,25 @@ class TerminalTest {
     assertThat(picture).containsOnlyOnce("●").containsOnlyOnce("▲").doesNotContain("■");
     assertThat(picture.indexOf('●')).isLessThan(picture.indexOf('▲')); // few above, many below
   }
+
+  @Test
+  void aFrameShowsWhatIsInItAndOthersOnlyWhereNoGroupIs() {
+    var points = new ArrayList<View.Point>();
+    points.add(View.Point.of(0, 0, "", ""));
+    points.add(View.Point.of(0, 0, "", ""));
+    points.add(View.Point.of(0, 0, "", "one"));
+    points.add(View.Point.of(1, 1, "", ""));
+    points.add(View.Point.of(5, 5, "", "one"));
+    String picture =
+        Terminal.render(
+            Scatter.of("", "", "x", "y", points).within(new View.Frame(-1, 2, -1, 2)),
+            TerminalStyle.plain());
+    assertThat(picture).contains("● one (1)", "· others (3)");
+    String field =
+        picture
+            .lines()
+            .filter(line -> line.contains("│") || line.contains("┤"))
+            .collect(Collectors.joining());
+    assertThat(field).containsOnlyOnce("●").containsOnlyOnce("·");
+  }
 }

@@ -82,7 +82,7 @@ record FuzzyGraph(int points, int[] from, int[] to, double[] weights) {
   }
 
   /// σ by bisection, at least `least`.
-  private static double width(float[] distances, int from, int k, double nearest, double least) {
+  static double width(float[] distances, int from, int k, double nearest, double least) {
     double wanted = Math.log(k) / Math.log(2);
     double low = 0;
     double high = Double.POSITIVE_INFINITY;

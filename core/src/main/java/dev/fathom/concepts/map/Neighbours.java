@@ -50,6 +50,45 @@ public record Neighbours(int points, int each, int[] indices, float[] distances)
     return new Neighbours(n, k, indices, distances);
   }
 
+  /// The nearest of some points to each of others, by cosine.
+  ///
+  /// @param x `[n, d]`
+  /// @param to `[m, d]`, of which at most m are found
+  static Neighbours among(Tensor x, Tensor to, int each) {
+    int n = Math.toIntExact(x.size(0));
+    int k = (int) Math.min(each, to.size(0));
+    int[] indices = new int[n * k];
+    float[] distances = new float[n * k];
+    try (var scope = Scope.withoutGradients()) {
+      Tensor rows = Points.unit(x.to(DType.F32));
+      Tensor columns = Points.unit(to.to(DType.F32)).transpose(0, 1);
+      for (int from = 0; from < n; from += BLOCK) {
+        try (var inner = Scope.withoutGradients()) {
+          int count = Math.min(BLOCK, n - from);
+          Tensor far = rows.narrow(0, from, count).matmul(columns).neg().add(1).relu();
+          Tensor.TopK found = far.bottomK(k, 1);
+          long[] places = found.indices().toLongs();
+          for (int i = 0; i < places.length; i++) {
+            indices[from * k + i] = (int) places[i];
+          }
+          System.arraycopy(found.values().toFloats(), 0, distances, from * k, count * k);
+        }
+      }
+    }
+    return new Neighbours(n, k, indices, distances);
+  }
+
+  /// Only so many of each point's, the nearest.
+  Neighbours nearest(int count) {
+    int[] fewer = new int[points * count];
+    float[] distancesOfFewer = new float[points * count];
+    for (int i = 0; i < points; i++) {
+      System.arraycopy(indices, i * each, fewer, i * count, count);
+      System.arraycopy(distances, i * each, distancesOfFewer, i * count, count);
+    }
+    return new Neighbours(points, count, fewer, distancesOfFewer);
+  }
+
   /// Points that know how far they are from each other.
   ///
   /// @param x `[n, d]`, of length 1 or centred

@@ -9,7 +9,7 @@ import java.util.Arrays;
 public record Estimate(double value, double low, double high) {
 
   /// The number with the middle 95 % of what resamples gave.
-  static Estimate of(double value, double[] resampled) {
+  public static Estimate of(double value, double[] resampled) {
     double[] sorted = resampled.clone();
     Arrays.sort(sorted);
     return new Estimate(value, quantile(sorted, 0.025), quantile(sorted, 0.975));

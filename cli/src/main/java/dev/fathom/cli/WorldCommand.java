@@ -454,7 +454,8 @@ final class WorldCommand {
       description = "Writes the truth and evaluation sets in the formats that tools read.",
       footer = {
         "",
-        "stereoset.json, crows_pairs.csv, relations/, problems.json and truth.json.",
+        "stereoset.json, crows_pairs.csv, relations/, concepts.jsonl, subjects.jsonl,",
+        "problems.json and truth.json.",
         "",
         "Examples:",
         "  fathom world data world",

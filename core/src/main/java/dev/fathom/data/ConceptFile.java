@@ -14,12 +14,14 @@ import java.util.SequencedMap;
 import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 
-/// Concepts from files, in one of three forms:
+/// Concepts from files, in one of four forms:
 ///
 /// - JSON lines or an array: `{"concept": "joy", "stimuli": ["…", "…"]}`, with a `group` if it has
 ///   one;
 /// - comma-separated values with the columns `concept` and `stimulus`, one row a stimulus, and
 ///   `group` if they have any;
+/// - relations as LRE has them (Hernandez et al. 2024), a file or a folder of files: a concept a
+///   relation, its stimuli the prompts of its samples, its group the relation's type;
 /// - a folder as PaCE-1M's (Luo et al. 2024): `concept/NAME.txt`, each a list of strings as Python
 ///   writes it, and beside it `concept_index.txt`, the names in order, if it is there. A folder of
 ///   such files alone will do.
@@ -27,6 +29,10 @@ public final class ConceptFile {
   private static final String WHAT = "concepts";
   private static final String INDEX = "concept_index.txt";
   private static final String TXT = ".txt";
+  private static final String JSON = ".json";
+  private static final String SAMPLES = "samples";
+  private static final String SUBJECT = "{}";
+  private static final int MOST_SAMPLES = 40; // of a relation
   private static final int MOST = 100_000;
   private static final long LARGEST = 16 << 20;
 
@@ -74,16 +80,26 @@ public final class ConceptFile {
 
   private static SequencedMap<String, Found> file(Path file) {
     var found = new LinkedHashMap<String, Found>();
+    file(found, file);
+    return found;
+  }
+
+  private static void file(SequencedMap<String, Found> found, Path file) {
     int first = JsonItem.first(file, WHAT);
-    if (first == '{' || first == '[') {
+    if (first == '{' && file.toString().endsWith(JSON)) {
+      JsonItem.forEachObject(file, WHAT, item -> add(found, item)); // perhaps over many lines
+    } else if (first == '{' || first == '[') {
       JsonItem.forEach(file, WHAT, item -> add(found, item));
     } else {
       CsvFile.forEach(file, List.of("concept", "stimulus"), row -> add(found, row));
     }
-    return found;
   }
 
   private static void add(SequencedMap<String, Found> found, JsonItem item) {
+    if (item.object().has(SAMPLES)) {
+      addRelation(found, item);
+      return;
+    }
     String name = item.text("concept").orElseThrow(() -> item.malformed("it has no \"concept\""));
     JsonNode stimuli = item.object().path("stimuli");
     if (!stimuli.isArray()) {
@@ -101,6 +117,37 @@ public final class ConceptFile {
     }
     if (found.size() > MOST) {
       throw item.malformed("more than %d concepts; split the file".formatted(MOST));
+    }
+  }
+
+  /// Each sample in another of the relation's prompts.
+  private static void addRelation(SequencedMap<String, Found> found, JsonItem item) {
+    String name = item.text("name").orElseThrow(() -> item.malformed("it has no \"name\""));
+    var prompts = new ArrayList<String>();
+    for (String list : List.of("prompt_templates", "prompt_templates_zs")) {
+      for (JsonNode prompt : item.object().path(list)) {
+        if (!prompt.asString("").contains(SUBJECT)) {
+          throw item.malformed("a prompt has no {} for the subject");
+        }
+        prompts.add(prompt.asString());
+      }
+    }
+    if (prompts.isEmpty()) {
+      throw item.malformed("it has no \"prompt_templates\"");
+    }
+    var own = new ArrayList<String>();
+    JsonNode samples = item.object().path(SAMPLES);
+    int step = Math.max(1, samples.size() / MOST_SAMPLES);
+    for (int i = 0; i < samples.size() && own.size() < MOST_SAMPLES; i += step) {
+      String subject = samples.get(i).path("subject").asString("");
+      if (subject.isBlank()) {
+        throw item.malformed("its sample %d has no \"subject\"".formatted(i + 1));
+      }
+      own.add(prompts.get(own.size() % prompts.size()).replace(SUBJECT, subject));
+    }
+    String group = item.object().path("properties").path("relation_type").asString("");
+    if (found.put(name, new Found(Optional.of(group).filter(g -> !g.isBlank()), own)) != null) {
+      throw item.malformed("the relation '%s' is there already".formatted(name));
     }
   }
 
@@ -128,9 +175,17 @@ public final class ConceptFile {
     Path inner = folder.resolve("concept");
     Path files = Files.isDirectory(inner) ? inner : folder;
     Path index = folder.resolve(INDEX);
+    List<String> relations = named(folder, JSON);
+    if (!relations.isEmpty()) {
+      var found = new LinkedHashMap<String, Found>();
+      for (String name : relations) {
+        file(found, folder.resolve(name + JSON));
+      }
+      return found;
+    }
     var found = new LinkedHashMap<String, Found>();
     var none = new Found(Optional.empty(), List.of());
-    for (String name : Files.exists(index) ? strings(index) : names(files)) {
+    for (String name : Files.exists(index) ? strings(index) : named(files, TXT)) {
       if (found.putIfAbsent(name, none) != null) {
         throw new FathomException("%s: the concept '%s' is there twice".formatted(index, name));
       }
@@ -149,11 +204,12 @@ public final class ConceptFile {
     return found;
   }
 
-  private static List<String> names(Path folder) {
+  /// The files of a folder with this ending, without it.
+  private static List<String> named(Path folder, String ending) {
     try (Stream<Path> all = Files.list(folder)) {
       return all.map(file -> String.valueOf(file.getFileName()))
-          .filter(name -> name.endsWith(TXT) && !name.equals(INDEX))
-          .map(name -> name.substring(0, name.length() - TXT.length()))
+          .filter(name -> name.endsWith(ending) && !name.equals(INDEX))
+          .map(name -> name.substring(0, name.length() - ending.length()))
           .sorted()
           .limit(MOST + 1L)
           .toList();

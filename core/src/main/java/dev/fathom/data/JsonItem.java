@@ -122,6 +122,37 @@ record JsonItem(Path file, String where, ObjectNode object) {
     return c;
   }
 
+  /// Hands on each object of a file that may have line breaks inside of objects.
+  ///
+  /// @throws FathomException as [#forEach]
+  static void forEachObject(Path file, String what, Consumer<JsonItem> each) {
+    int found =
+        reading(
+            file,
+            what,
+            reader -> {
+              firstOf(reader);
+              return objects(file, reader, each);
+            });
+    if (found == 0) {
+      throw new FathomException("%s: no %s in it.".formatted(file, what));
+    }
+  }
+
+  private static int objects(Path file, BufferedReader reader, Consumer<JsonItem> each)
+      throws IOException {
+    int found = 0;
+    try (JsonParser parser = JSON.createParser(reader)) {
+      while (parser.nextToken() != null) {
+        each.accept(of(file, "object " + (found + 1), ELEMENT.readTree(parser)));
+        found++;
+      }
+    } catch (JacksonException e) {
+      throw malformed(file, "object " + (found + 1), e);
+    }
+    return found;
+  }
+
   private static int array(Path file, BufferedReader reader, Consumer<JsonItem> each)
       throws IOException {
     int found = 0;

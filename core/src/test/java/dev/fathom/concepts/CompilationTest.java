@@ -162,7 +162,8 @@ class CompilationTest {
     Prompts own =
         Prompts.of(concepts().getFirst(), concepts(), config().with(Compilation.Naming.OWN));
     assertThat(own.without()).noneMatch(text -> text.startsWith("7 8 9 40 5 "));
-    var near = Prompts.of(concepts().getFirst(), concepts(), config().with(Compilation.Against.GROUP));
+    var near =
+        Prompts.of(concepts().getFirst(), concepts(), config().with(Compilation.Against.GROUP));
     var neighbours =
         concepts().subList(1, 3).stream()
             .flatMap(concept -> concept.stimuli().stream())

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -116,5 +117,29 @@ class ConceptFileTest {
     file("set/concept_index.txt", "['joy', '../../secret']");
     assertThatThrownBy(() -> ConceptFile.read(folder.resolve("set")))
         .hasMessageContaining("without a path; found '../../secret'");
+  }
+
+  @Test
+  void relationsAreConceptsOfTheirPrompts() throws IOException {
+    file(
+        "r/capital.json",
+        """
+        {"name": "country capital", "prompt_templates": ["The capital of {} is"],
+         "prompt_templates_zs": ["What is the capital of {}? It is"],
+         "properties": {"relation_type": "factual"},
+         "samples": [{"subject": "France", "object": "Paris"}, {"subject": "Italy", "object": "Rome"}]}
+        """);
+    var capital =
+        new Concept(
+            "country capital",
+            Optional.of("factual"),
+            List.of("The capital of France is", "What is the capital of Italy? It is"));
+    assertThat(ConceptFile.read(folder.resolve("r"))).containsExactly(capital);
+    assertThat(ConceptFile.read(folder.resolve("r/capital.json"))).containsExactly(capital);
+    Path broken =
+        file("b.json", "{\"name\": \"x\", \"prompt_templates\": [\"of\"], \"samples\": []}");
+    assertThatThrownBy(() -> ConceptFile.read(broken))
+        .isInstanceOf(FathomException.class)
+        .hasMessageContaining("a prompt has no {} for the subject");
   }
 }

@@ -67,9 +67,9 @@ public record Balance(
     }
   }
 
-  /// 60 steps of 12 items at 2e-3, of rank 8, in the upper two thirds.
+  /// 60 steps of 12 items at 2e-3, of rank 8, in the upper two thirds; a quarter for either weight.
   public static Balance standard() {
-    return new Balance(false, 60, 2e-3, 8, 1.0 / 3, 1, 1);
+    return new Balance(false, 60, 2e-3, 8, 1.0 / 3, 0.25, 0.25);
   }
 
   /// The same with random steps of equal size, as a control.

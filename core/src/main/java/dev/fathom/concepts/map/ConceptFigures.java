@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
 /// model that was tuned from it.
 ///
 /// ```java
-/// var more = ConceptFigures.of(Optional.of(new ConceptFigures.Dictionaries(base, Optional.of(tuned), Optional.empty())));
+/// var both = new ConceptFigures.Dictionaries(base, Optional.of(tuned), Optional.empty());
+/// var more = ConceptFigures.of(Optional.of(both));
 /// Path page = Figures.run(model, tokenizer, directory, Figures.Config.standard().with(more));
 /// ```
 ///

@@ -87,6 +87,24 @@ final class Drawing {
         tip);
   }
 
+  /// A square on its corner.
+  Drawing diamond(double x, double y, double r, String paint, List<String> tip) {
+    return mark(
+        "path",
+        "d=\"M%s %sL%s %sL%s %sL%s %sZ\" fill=\"%s\""
+            .formatted(
+                n(x - r),
+                n(y),
+                n(x),
+                n(y - r),
+                n(x + r),
+                n(y),
+                n(x),
+                n(y + r),
+                Paint.of(theme, paint)),
+        tip);
+  }
+
   Drawing line(double x1, double y1, double x2, double y2, String paint, boolean dashed) {
     return mark(
         "line",

@@ -266,7 +266,8 @@ final class SvgChart {
     }
   }
 
-  /// The groups beyond the colours are drawn as rings, and those beyond these as squares.
+  /// The groups beyond the colours are drawn as rings, and those beyond these as squares and
+  /// diamonds.
   private static void mark(
       Drawing drawing, double x, double y, double radius, int group, List<String> tip) {
     if (group == NO_GROUP) {
@@ -274,10 +275,11 @@ final class SvgChart {
       return;
     }
     String paint = "g" + group % 7;
-    switch (group / 7 % 3) {
+    switch (group / 7 % 4) {
       case 0 -> drawing.circle(x, y, radius, paint, tip);
       case 1 -> drawing.ring(x, y, radius, paint, tip);
-      default -> drawing.rect(x - radius, y - radius, 2 * radius, 2 * radius, paint, tip);
+      case 2 -> drawing.rect(x - radius, y - radius, 2 * radius, 2 * radius, paint, tip);
+      default -> drawing.diamond(x, y, 1.3 * radius, paint, tip);
     }
   }
 

@@ -115,12 +115,13 @@ class SvgTest {
   void groupsBeyondTheRingsAreSquaresAndPointsWithoutOneAreFaint() {
     var points = new ArrayList<View.Point>();
     points.add(View.Point.of(-1, -1, "point", ""));
-    for (int group = 0; group < 15; group++) {
+    for (int group = 0; group < 23; group++) {
       points.add(View.Point.of(group, group, "point", "group " + group));
     }
     String svg = Svg.render(View.Scatter.of("title", "", "x", "y", points), Theme.LIGHT);
     assertThat(svg.split("fill-opacity=\"0\"", -1)).hasSize(1 + 2 * 7);
-    assertThat(svg.split("<rect", -1)).hasSize(1 + 1 + 2 * 1); // the ground, and a group's two
+    assertThat(svg.split("<rect", -1)).hasSize(1 + 1 + 2 * 7); // the ground, and two each
+    assertThat(svg.split("<path", -1)).hasSize(1 + 2 * 2);
     String faint = "r=\"2.45\" fill=\"" + Paint.of(Theme.LIGHT, "hair") + "\"";
     assertThat(svg).containsOnlyOnce(faint);
   }

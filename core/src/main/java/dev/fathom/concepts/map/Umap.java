@@ -1,7 +1,9 @@
 package dev.fathom.concepts.map;
 
 import dev.fathom.tensor.Tensor;
+import java.util.Arrays;
 import java.util.OptionalInt;
+import java.util.stream.IntStream;
 
 /// Points of a plane, near each other where many-dimensional vectors are (UMAP: McInnes, Healy and
 /// Melville 2018): weights of neighbourhood ([FuzzyGraph]), a start from the graph's own slow
@@ -93,65 +95,75 @@ public final class Umap {
     return settled(start, graph, curve, config.epochs(n), config.negatives, config.seed);
   }
 
-  /// Pulls and pushes points until they have settled, in place.
+  /// Pulls and pushes points until they have settled, from where they start.
   static double[][] settled(
-      double[][] at, FuzzyGraph graph, Curve curve, int epochs, int negatives, long seed) {
-    int edges = graph.weights().length;
-    double most = 0;
-    for (double weight : graph.weights()) {
-      most = Math.max(most, weight);
+      double[][] start, FuzzyGraph graph, Curve curve, int epochs, int negatives, long seed) {
+    int n = start.length;
+    double[] at = new double[2 * n]; // x and y of each point
+    for (int i = 0; i < n; i++) {
+      at[2 * i] = start[i][0];
+      at[2 * i + 1] = start[i][1];
     }
-    double[] period = new double[edges]; // epochs from one turn of an edge to the next
-    double[] due = new double[edges];
-    for (int e = 0; e < edges; e++) {
-      period[e] = most / graph.weights()[e];
-      due[e] = period[e];
-    }
+    double most = Arrays.stream(graph.weights()).max().orElse(1);
+    int[] edges = // those that have a turn at all
+        IntStream.range(0, graph.weights().length)
+            .filter(e -> most / graph.weights()[e] <= epochs)
+            .toArray();
+    int[] from = IntStream.of(edges).map(e -> 2 * graph.from()[e]).toArray();
+    int[] to = IntStream.of(edges).map(e -> 2 * graph.to()[e]).toArray();
+    double[] period = IntStream.of(edges).mapToDouble(e -> most / graph.weights()[e]).toArray();
+    double[] due = period.clone(); // epochs from one turn of an edge to the next
     long state = seed;
     for (int epoch = 1; epoch <= epochs; epoch++) {
       double rate = 1 - (double) (epoch - 1) / epochs;
-      for (int e = 0; e < edges; e++) {
-        if (due[e] > epoch || period[e] > epochs) {
-          continue;
-        }
-        due[e] += period[e];
-        for (int way = 0; way < 2; way++) { // each end pulls, and is pushed
-          double[] own = at[way == 0 ? graph.from()[e] : graph.to()[e]];
-          double[] other = at[way == 0 ? graph.to()[e] : graph.from()[e]];
-          move(own, other, curve.pull(squared(own, other)), rate, true);
-          for (int i = 0; i < negatives; i++) {
-            state += 0x9E3779B97F4A7C15L;
-            double[] far = at[(int) Long.remainderUnsigned(mixed(state), at.length)];
-            if (far != own) {
-              double squared = squared(own, far);
-              if (squared > 0) {
-                move(own, far, curve.push(squared), rate, false);
-              } else {
-                own[0] += CUT * rate; // on top of each other
-                own[1] += CUT * rate;
-              }
-            }
-          }
+      for (int e = 0; e < period.length; e++) {
+        if (due[e] <= epoch) {
+          due[e] += period[e];
+          state = turn(at, from[e], to[e], curve, rate, negatives, state);
+          state = turn(at, to[e], from[e], curve, rate, negatives, state);
         }
       }
     }
-    return at;
+    double[][] settled = new double[n][];
+    Arrays.setAll(settled, i -> new double[] {at[2 * i], at[2 * i + 1]});
+    return settled;
   }
 
-  private static double squared(double[] a, double[] b) {
-    double dx = a[0] - b[0];
-    double dy = a[1] - b[1];
-    return dx * dx + dy * dy;
-  }
-
-  private static void move(double[] own, double[] other, double by, double rate, boolean both) {
-    for (int i = 0; i < 2; i++) {
-      double step = rate * Math.clamp(by * (own[i] - other[i]), -CUT, CUT);
-      own[i] += step;
-      if (both) {
-        other[i] -= step;
+  /// One end of an edge and the other pull each other, and random points push the one.
+  private static long turn(
+      double[] at, int own, int other, Curve curve, double rate, int negatives, long drawn) {
+    double x = at[own];
+    double y = at[own + 1];
+    double dx = x - at[other];
+    double dy = y - at[other + 1];
+    double by = curve.pull(dx * dx + dy * dy);
+    double stepX = rate * Math.clamp(by * dx, -CUT, CUT);
+    double stepY = rate * Math.clamp(by * dy, -CUT, CUT);
+    x += stepX;
+    y += stepY;
+    at[other] -= stepX;
+    at[other + 1] -= stepY;
+    long state = drawn;
+    for (int i = 0; i < negatives; i++) {
+      state += 0x9E3779B97F4A7C15L;
+      int far = 2 * (int) Math.unsignedMultiplyHigh(mixed(state), at.length / 2);
+      if (far != own) {
+        dx = x - at[far];
+        dy = y - at[far + 1];
+        double squared = dx * dx + dy * dy;
+        if (squared > 0) {
+          by = curve.push(squared);
+          x += rate * Math.clamp(by * dx, -CUT, CUT);
+          y += rate * Math.clamp(by * dy, -CUT, CUT);
+        } else { // on top of each other
+          x += CUT * rate;
+          y += CUT * rate;
+        }
       }
     }
+    at[own] = x;
+    at[own + 1] = y;
+    return state;
   }
 
   /// SplittableRandom's mixing of a counter.

@@ -96,7 +96,11 @@ class ConceptMapTest {
   @Test
   void plantedGroupsAreNeighboursAndShuffledOnesAreNot() {
     try (var base = dictionary("model", planted(1))) {
-      ConceptMapResult result = ConceptMap.of(base, DirectionFixtures.LAYER, QUICK);
+      ConceptMapResult result =
+          ConceptMap.of(
+              base,
+              DirectionFixtures.LAYER,
+              QUICK.with(Umap.Config.standard().withNeighbours(EACH - 1)));
       Side side = result.sides().getFirst();
       var purity = side.purity().orElseThrow();
       double most = (M - 1.0) / (EACH - 1);
@@ -104,7 +108,7 @@ class ConceptMapTest {
       assertThat(purity.ratio().value()).isBetween(0.9 * most, most + 1e-9);
       assertThat(purity.ratio().low()).isLessThanOrEqualTo(purity.ratio().value());
       assertThat(purity.shuffled().value()).isBetween(0.8, 1.2);
-      assertThat(side.trust()).isGreaterThan(0.8);
+      assertThat(side.trust()).isGreaterThan(0.9);
       assertThat(result.found()).first().asString().isEqualTo("40 concepts of 5 groups.");
       assertThat(result.change()).isEmpty();
       for (int i = 0; i < M; i++) {

@@ -12,7 +12,7 @@ import java.util.Optional;
 /// known.
 final class WorldConcepts {
   private static final int LEAST_MEMBERS = 5;
-  private static final int MOST_TEXTS = 20;
+  private static final int MOST_TEXTS = 10;
 
   private final World world;
 
@@ -76,11 +76,14 @@ final class WorldConcepts {
       String group = occupation.men() == 0.5 ? "even occupation" : "planted occupation";
       concepts.add(
           new Concept(
-              occupation.plural(), Optional.of(group), texts("occupation", occupation.plural())));
+              occupation.plural(),
+              Optional.of(group),
+              some(texts("occupation", occupation.plural()))));
     }
     for (People people : world.peoples()) {
       concepts.add(
-          new Concept(people.group(), Optional.of("people"), texts("people", people.group())));
+          new Concept(
+              people.group(), Optional.of("people"), some(texts("people", people.group()))));
     }
     return concepts;
   }

@@ -13,30 +13,36 @@ import java.util.Locale;
 import java.util.SequencedMap;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Collectors;
+import java.util.stream.DoubleStream;
 
-/// What steering did at several strengths, beside a random direction: see [SteeringSweep].
+/// What steering did at several strengths, beside random directions: see [SteeringSweep].
 ///
 /// @param judge what the effects are
 /// @param prompts that were continued
 /// @param steered one for each strength, ascending
-/// @param random the same of the control
+/// @param controls the same of each random direction, at least one
 public record SteeringResult(
     Provenance provenance,
     Judge judge,
     List<String> prompts,
     List<Trial> steered,
-    List<Trial> random)
+    List<List<Trial>> controls)
     implements Result {
   private static final int MOST_SHOWN = 6;
 
   public SteeringResult {
     prompts = List.copyOf(prompts);
     steered = List.copyOf(steered);
-    random = List.copyOf(random);
-    if (!strengths(steered).equals(strengths(random))) {
-      throw new IllegalArgumentException(
-          "steering and its control go over the same strengths, found %s and %s"
-              .formatted(strengths(steered), strengths(random)));
+    controls = controls.stream().map(List::copyOf).toList();
+    if (steered.isEmpty() || controls.isEmpty()) {
+      throw new IllegalArgumentException("steering is shown beside at least one random direction");
+    }
+    for (List<Trial> control : controls) {
+      if (!strengths(steered).equals(strengths(control))) {
+        throw new IllegalArgumentException(
+            "steering and random directions go over the same strengths, found %s and %s"
+                .formatted(strengths(steered), strengths(control)));
+      }
     }
   }
 
@@ -79,27 +85,30 @@ public record SteeringResult(
     return rises || falls;
   }
 
+  /// How far the effect moves from the first strength to the last.
+  public static double moved(List<Trial> trials) {
+    return trials.getLast().effect - trials.getFirst().effect;
+  }
+
   /// What was found, a sentence.
   public String found() {
+    Trial first = steered.getFirst();
+    Trial last = steered.getLast();
+    double most = controls.stream().mapToDouble(c -> Math.abs(moved(c))).max().orElse(Double.NaN);
     return String.format(
         Locale.ROOT,
-        "From strength %s to %s the effect (%s) goes from %s to %s, %s; along a random direction of"
-            + " the same length from %s to %s. Perplexity of what is said: %s to %s at the ends%s.",
-        number(steered.getFirst().strength),
-        number(steered.getLast().strength),
+        "From strength %s to %s the %s goes from %s to %s%s; along random directions as long it"
+            + " moves by %s at most (%d tried).",
+        number(first.strength),
+        number(last.strength),
         judge.unit(),
-        shown(steered.getFirst().effect),
-        shown(steered.getLast().effect),
-        monotone(steered) ? "each step the same way" : "not always the same way",
-        shown(random.getFirst().effect),
-        shown(random.getLast().effect),
-        shown(steered.getFirst().said),
-        shown(steered.getLast().said),
-        steered.stream()
-            .filter(trial -> trial.strength == 0)
-            .findFirst()
-            .map(trial -> ", %s without steering".formatted(shown(trial.said)))
-            .orElse(""));
+        shown(first.effect),
+        shown(last.effect),
+        steered.size() < 3
+            ? ""
+            : monotone(steered) ? ", always the same way" : ", not always the same way",
+        shown(most),
+        controls.size());
   }
 
   private static String shown(double x) {
@@ -124,9 +133,11 @@ public record SteeringResult(
     views.add(
         View.Text.of(
             "How to read this",
+            found(),
             judge.explanation(),
-            "Random is another direction, drawn at random, whose steps are as long. An effect that"
-                + " it has too says nothing about the direction.",
+            "Random directions are drawn at random, and steps along them are as long: their mean,"
+                + " lowest and highest. An effect that they have too says nothing about the"
+                + " direction.",
             "Perplexity of what is said is that of the model without steering; that of neutral"
                 + " text is the steered model's. Where they rise much, the model is broken rather"
                 + " than steered."));
@@ -134,35 +145,60 @@ public record SteeringResult(
   }
 
   private View lines() {
-    var axis = Axis.of("strength", steered.stream().map(trial -> number(trial.strength)).toList());
     var panels = new ArrayList<View.Panel>();
-    panels.add(
-        View.Panel.of(
-            judge.unit(),
-            series("steered", axis, steered, Trial::effect),
-            series("random", axis, random, Trial::effect)));
-    panels.add(
-        View.Panel.logarithmic(
-            "perplexity of what is said",
-            series("steered", axis, steered, Trial::said),
-            series("random", axis, random, Trial::said)));
-    if (steered.stream().anyMatch(trial -> !Double.isNaN(trial.neutral))) {
-      panels.add(
-          View.Panel.logarithmic(
-              "perplexity of neutral text",
-              series("steered", axis, steered, Trial::neutral),
-              series("random", axis, random, Trial::neutral)));
+    panels.add(new View.Panel(judge.unit(), false, series(Trial::effect)));
+    panels.add(new View.Panel("perplexity of what is said", true, series(Trial::said)));
+    if (hasNeutral()) {
+      panels.add(new View.Panel("perplexity of neutral text", true, series(Trial::neutral)));
     }
-    return View.Lines.over(
+    return new View.Lines(
         "Effect and fluency by strength",
         "How far does steering move the model, and what does it cost?",
-        Grid.vector(axis, values(steered, Trial::strength)),
-        panels.toArray(View.Panel[]::new));
+        Grid.vector(axis(), values(steered, Trial::strength)),
+        panels,
+        List.of());
   }
 
-  private static View.Series series(
-      String name, Axis axis, List<Trial> trials, ToDoubleFunction<Trial> of) {
-    return View.Series.of(name, Grid.vector(axis, values(trials, of)));
+  private boolean hasNeutral() {
+    return steered.stream().anyMatch(trial -> !Double.isNaN(trial.neutral));
+  }
+
+  private Axis axis() {
+    return Axis.of("strength", steered.stream().map(trial -> number(trial.strength)).toList());
+  }
+
+  private List<View.Series> series(ToDoubleFunction<Trial> of) {
+    return List.of(
+        View.Series.of("steered", Grid.vector(axis(), values(steered, of))),
+        View.Series.of("random", over(of, Over.MEAN))
+            .within(over(of, Over.LOWEST), over(of, Over.HIGHEST)));
+  }
+
+  /// What is taken of all random directions.
+  private enum Over {
+    MEAN,
+    LOWEST,
+    HIGHEST
+  }
+
+  private double over(int strength, ToDoubleFunction<Trial> of, Over how) {
+    DoubleStream values =
+        controls.stream()
+            .mapToDouble(control -> of.applyAsDouble(control.get(strength)))
+            .filter(x -> !Double.isNaN(x));
+    return switch (how) {
+      case MEAN -> values.average().orElse(Double.NaN);
+      case LOWEST -> values.min().orElse(Double.NaN);
+      case HIGHEST -> values.max().orElse(Double.NaN);
+    };
+  }
+
+  private Grid over(ToDoubleFunction<Trial> of, Over how) {
+    float[] values = new float[steered.size()];
+    for (int s = 0; s < values.length; s++) {
+      values[s] = (float) over(s, of, how);
+    }
+    return Grid.vector(axis(), values);
   }
 
   private static float[] values(List<Trial> trials, ToDoubleFunction<Trial> of) {
@@ -174,44 +210,54 @@ public record SteeringResult(
   }
 
   private View table() {
+    var columns = new ArrayList<>(List.of("strength", "effect", "random", "said", "random said"));
+    if (hasNeutral()) {
+      columns.addAll(List.of("neutral", "random neutral"));
+    }
+    columns.add("repetition");
     var rows = new ArrayList<List<Cell>>();
-    for (int i = 0; i < steered.size(); i++) {
-      Trial own = steered.get(i);
-      Trial other = random.get(i);
-      rows.add(
-          List.of(
-              Cell.of(number(own.strength)),
-              Cell.of(own.effect),
-              Cell.of(other.effect),
-              Cell.of(own.said),
-              Cell.of(other.said),
-              Cell.of(own.neutral),
-              Cell.of(other.neutral),
-              Cell.of(own.repetition)));
+    for (int s = 0; s < steered.size(); s++) {
+      Trial own = steered.get(s);
+      var row = new ArrayList<Cell>();
+      row.add(Cell.of(number(own.strength)));
+      row.add(Cell.of(own.effect));
+      row.add(cell(s, Trial::effect));
+      row.add(Cell.of(own.said));
+      row.add(cell(s, Trial::said));
+      if (hasNeutral()) {
+        row.add(Cell.of(own.neutral));
+        row.add(cell(s, Trial::neutral));
+      }
+      row.add(Cell.of(own.repetition));
+      rows.add(row);
     }
     return new View.Table(
         "Steering by strength",
-        "Effect (%s), perplexity of what is said and of neutral text, and share of four-token stretches that repeat."
-            .formatted(judge.unit()),
-        List.of(
-            "strength",
-            "effect",
-            "random",
-            "said",
-            "said random",
-            "neutral",
-            "neutral random",
-            "repetition"),
+        "Effect (%s), perplexity of what is said and of neutral text, and share of four-token"
+                .formatted(judge.unit())
+            + " stretches that repeat; random directions beside them.",
+        columns,
         rows);
   }
 
+  private Cell cell(int strength, ToDoubleFunction<Trial> of) {
+    return steered.get(strength).strength == 0 || controls.size() == 1
+        ? Cell.of(over(strength, of, Over.MEAN))
+        : new View.Quantity(
+            over(strength, of, Over.MEAN),
+            over(strength, of, Over.LOWEST),
+            over(strength, of, Over.HIGHEST));
+  }
+
+  /// One prompt's texts, side by side; of the random directions the first.
   private View texts(int prompt) {
     var lines = new ArrayList<String>();
-    for (int i = 0; i < steered.size(); i++) {
-      String strength = number(steered.get(i).strength);
-      lines.add("%s: %s".formatted(strength, line(steered.get(i).texts.get(prompt))));
-      if (steered.get(i).strength != 0) {
-        lines.add("%s random: %s".formatted(strength, line(random.get(i).texts.get(prompt))));
+    for (int s = 0; s < steered.size(); s++) {
+      String strength = number(steered.get(s).strength);
+      lines.add("%s: %s".formatted(strength, line(steered.get(s).texts.get(prompt))));
+      if (steered.get(s).strength != 0) {
+        Trial random = controls.getFirst().get(s);
+        lines.add("%s random: %s".formatted(strength, line(random.texts.get(prompt))));
       }
     }
     return View.Text.of(prompts.get(prompt), lines.toArray(String[]::new));
@@ -224,19 +270,22 @@ public record SteeringResult(
 
   @Override
   public SequencedMap<String, Grid> arrays() {
-    var axis = Axis.of("strength", steered.stream().map(trial -> number(trial.strength)).toList());
     var arrays = new LinkedHashMap<String, Grid>();
-    arrays.put("strength", Grid.vector(axis, values(steered, Trial::strength)));
-    add(arrays, "effect", axis, Trial::effect);
-    add(arrays, "said_perplexity", axis, Trial::said);
-    add(arrays, "neutral_perplexity", axis, Trial::neutral);
-    add(arrays, "repetition", axis, Trial::repetition);
+    arrays.put("strength", Grid.vector(axis(), values(steered, Trial::strength)));
+    add(arrays, "effect", Trial::effect);
+    add(arrays, "said_perplexity", Trial::said);
+    add(arrays, "neutral_perplexity", Trial::neutral);
+    add(arrays, "repetition", Trial::repetition);
     return arrays;
   }
 
-  private void add(
-      SequencedMap<String, Grid> arrays, String name, Axis axis, ToDoubleFunction<Trial> of) {
-    arrays.put(name, Grid.vector(axis, values(steered, of)));
-    arrays.put("random_" + name, Grid.vector(axis, values(random, of)));
+  private void add(SequencedMap<String, Grid> arrays, String name, ToDoubleFunction<Trial> of) {
+    arrays.put(name, Grid.vector(axis(), values(steered, of)));
+    float[] random = new float[controls.size() * steered.size()];
+    for (int c = 0; c < controls.size(); c++) {
+      System.arraycopy(values(controls.get(c), of), 0, random, c * steered.size(), steered.size());
+    }
+    var control = Axis.index("control", controls.size());
+    arrays.put("random_" + name, Grid.real(List.of(control, axis()), random));
   }
 }

@@ -29,7 +29,7 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /// How much does steering move what it is meant to move, and what does that cost? The same prompts
-/// continued at several strengths, each beside a random direction of the same length; of each
+/// continued at several strengths, each beside random directions of the same length; of each
 /// strength
 ///
 /// - the effect, as a [Judge] measures it;
@@ -56,13 +56,15 @@ public final class SteeringSweep {
   /// @param tokens which are steered while generating
   /// @param most tokens to generate for a prompt
   /// @param stopIds tokens that end a text
-  /// @param seed of the random control
+  /// @param controls random directions beside it, at least 1
+  /// @param seed of the random directions
   public record Config(
       List<Double> strengths,
       Judge judge,
       Steering.Tokens tokens,
       int most,
       Set<Integer> stopIds,
+      int controls,
       long seed) {
     public Config {
       strengths = strengths.stream().distinct().sorted().toList();
@@ -74,23 +76,33 @@ public final class SteeringSweep {
       if (most < 1) {
         throw new IllegalArgumentException("at least 1 token is to be generated, found " + most);
       }
+      if (controls < 1) {
+        throw new IllegalArgumentException(
+            "an effect means little without a random direction beside it: at least 1 is needed,"
+                + " found "
+                + controls);
+      }
     }
 
-    /// Of all tokens, 30 to generate.
+    /// Of all tokens, 30 to generate, beside three random directions.
     public static Config of(List<Double> strengths, Judge judge) {
-      return new Config(strengths, judge, Steering.Tokens.ALL, 30, Set.of(), 0);
+      return new Config(strengths, judge, Steering.Tokens.ALL, 30, Set.of(), 3, 0);
     }
 
     public Config with(Steering.Tokens tokens) {
-      return new Config(strengths, judge, tokens, most, stopIds, seed);
+      return new Config(strengths, judge, tokens, most, stopIds, controls, seed);
     }
 
     public Config generating(int most, Set<Integer> stopIds) {
-      return new Config(strengths, judge, tokens, most, stopIds, seed);
+      return new Config(strengths, judge, tokens, most, stopIds, controls, seed);
+    }
+
+    public Config withControls(int controls) {
+      return new Config(strengths, judge, tokens, most, stopIds, controls, seed);
     }
 
     public Config withSeed(long seed) {
-      return new Config(strengths, judge, tokens, most, stopIds, seed);
+      return new Config(strengths, judge, tokens, most, stopIds, controls, seed);
     }
   }
 
@@ -112,7 +124,7 @@ public final class SteeringSweep {
   /// @param steerings of strength 1 each
   /// @param prompts to continue, at least one
   /// @param neutral rows of token ids of text that should stay as probable as it is; may be none
-  /// @param done is told after each strength, steered and random
+  /// @param done is told after each strength of each direction, [#size] times
   /// @throws IllegalArgumentException if the model is not causal, a prompt is too long for it, or a
   ///   steering cannot be done on it
   public static SteeringResult run(
@@ -143,16 +155,24 @@ public final class SteeringSweep {
             prompts.stream().map(Prompt::ids).toList(),
             neutral.stream().filter(ids -> ids.length > 1).toList());
     int[][] targets = targets(tokenizer, prompts, config.judge);
-    var control = Steering.random(steerings, config.seed);
-    var steered = new ArrayList<Trial>();
-    var random = new ArrayList<Trial>();
-    for (double strength : config.strengths) {
-      Trial own = sweep.trial(Steering.times(steerings, strength), strength, targets);
-      steered.add(own);
-      done.run();
-      random.add(
-          strength == 0 ? own : sweep.trial(Steering.times(control, strength), strength, targets));
-      done.run();
+    var directions = new ArrayList<List<Steering>>();
+    directions.add(Steering.times(steerings, 1));
+    for (int c = 0; c < config.controls; c++) {
+      directions.add(Steering.random(steerings, config.seed + c));
+    }
+    var trials = new ArrayList<List<Trial>>();
+    for (List<Steering> direction : directions) {
+      var own = new ArrayList<Trial>();
+      for (int s = 0; s < config.strengths.size(); s++) {
+        double strength = config.strengths.get(s);
+        boolean known = strength == 0 && !trials.isEmpty();
+        own.add(
+            known
+                ? trials.getFirst().get(s)
+                : sweep.trial(Steering.times(direction, strength), strength, targets));
+        done.run();
+      }
+      trials.add(own);
     }
     return new SteeringResult(
         Provenances.of(
@@ -166,12 +186,17 @@ public final class SteeringSweep {
             "greedy, at most %d tokens".formatted(config.most),
             "judge",
             config.judge.explanation(),
-            "control seed",
-            Long.toString(config.seed)),
+            "random directions",
+            "%d, seed %d".formatted(config.controls, config.seed)),
         config.judge,
         prompts.stream().map(Prompt::text).toList(),
-        steered,
-        random);
+        trials.getFirst(),
+        trials.subList(1, trials.size()));
+  }
+
+  /// How often a run tells that it is done with something.
+  public static int size(Config config) {
+    return config.strengths.size() * (1 + config.controls);
   }
 
   /// The first tokens of both words after each prompt, `[prompt][2]`; nothing for other judges.

@@ -160,14 +160,22 @@ final class SteerCommand implements Callable<Integer> {
     List<String> neutral =
         text == null ? new Corpus(World.load(), 1).round(0) : InputFiles.lines(text);
     try (var model = LoadedModel.open(console, modelOptions);
-        var plan = options.plan(model, output.json(), console, seed.seed())) {
+        var plan = plan(model, rows(model, neutral))) {
       model.say(plan.notes());
       keep(model, plan);
       if (!asked.isEmpty()) {
-        show(model, plan, asked, neutral);
+        show(model, plan, asked, rows(model, neutral));
       }
     }
     return Main.DONE;
+  }
+
+  private static List<int[]> rows(LoadedModel model, List<String> neutral) {
+    return SteeringSweep.rows(model.transformer(), model.tokenizer(), neutral, NEUTRAL_TOKENS);
+  }
+
+  private SteeringPlan plan(LoadedModel model, List<int[]> texts) {
+    return new SteeringPlanner(options, model, console, output.json(), seed.seed(), texts).plan();
   }
 
   private void check() {
@@ -234,7 +242,7 @@ final class SteerCommand implements Callable<Integer> {
     return asked;
   }
 
-  private void keep(LoadedModel model, SteeringOptions.Plan plan) {
+  private void keep(LoadedModel model, SteeringPlan plan) {
     if (save != null) {
       List<Steering> steerings = Steering.times(plan.steerings(), kept());
       EditFile.write(
@@ -254,15 +262,9 @@ final class SteerCommand implements Callable<Integer> {
     }
   }
 
-  private void show(
-      LoadedModel model, SteeringOptions.Plan plan, List<String> asked, List<String> neutral) {
+  private void show(LoadedModel model, SteeringPlan plan, List<String> asked, List<int[]> neutral) {
     Judge judge =
-        targets.isEmpty()
-            ? plan.judge()
-                .orElseThrow(() ->
-                    new IllegalArgumentException(
-                        "Nothing to judge by: give --targets, or --judge with a file of probes."))
-            : new Judge.Targets(targets.getFirst(), targets.getLast());
+        targets.isEmpty() ? plan.judge() : new Judge.Targets(targets.getFirst(), targets.getLast());
     var config =
         SteeringSweep.Config.of(all(), judge)
             .with(tokens.tokens)
@@ -271,8 +273,6 @@ final class SteerCommand implements Callable<Integer> {
             .withSeed(seed.seed());
     var reading = new Prompt.Options(chat, Optional.empty(), Optional.empty(), true);
     List<Prompt> read = asked.stream().map(prompt -> model.prompt(prompt, reading)).toList();
-    List<int[]> rows =
-        SteeringSweep.rows(model.transformer(), model.tokenizer(), neutral, NEUTRAL_TOKENS);
     SteeringResult result;
     try (var progress = output.json().progress(console, "steering", SteeringSweep.size(config))) {
       result =
@@ -281,7 +281,7 @@ final class SteerCommand implements Callable<Integer> {
               model.tokenizer(),
               plan.steerings(),
               read,
-              rows,
+              neutral,
               config,
               () -> progress.advance(1));
     }

@@ -33,17 +33,18 @@ public sealed interface Judge {
   /// the one that steers, or by a probe of its own, makes that a test.
   ///
   /// @param site where the texts are read
-  /// @param from where the direction comes from, for people: `the other half of the pairs`
-  record Along(Site site, Direction direction, String from) implements Judge {
+  /// @param called what the direction is, for people: `the direction of the other half of the
+  ///   pairs`
+  record Along(Site site, Direction direction, String called) implements Judge {
     @Override
     public String unit() {
-      return "score, spreads";
+      return "score in spreads";
     }
 
     @Override
     public String explanation() {
-      return "The effect is how far what was generated lies along a direction from %s, read at %s without steering: the mean over tokens, in spreads from its centre."
-          .formatted(from, site);
+      return "The effect is how far what was generated lies along %s, read at %s without steering: the mean over tokens, in spreads from its centre."
+          .formatted(called, site);
     }
   }
 }

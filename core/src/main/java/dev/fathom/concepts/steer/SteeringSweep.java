@@ -10,12 +10,8 @@ import dev.fathom.evaluate.TokenScorer;
 import dev.fathom.model.Decoding;
 import dev.fathom.model.Generation;
 import dev.fathom.model.Generator;
-import dev.fathom.model.Layout;
-import dev.fathom.model.Pass;
 import dev.fathom.model.Tap;
-import dev.fathom.model.Taps;
 import dev.fathom.model.Transformer;
-import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.text.Tokenizer;
@@ -283,45 +279,16 @@ public final class SteeringSweep {
   /// The mean score of the tokens that were generated, as the model reads them by itself; NaN of
   /// none.
   private double score(Judge.Along along, List<int[]> rows) {
+    List<double[]> read = Readout.of(model, rows, along.site(), along.direction());
     double sum = 0;
     long tokens = 0;
-    for (int from = 0; from < rows.size(); from += TOGETHER) {
-      List<int[]> some = rows.subList(from, Math.min(rows.size(), from + TOGETHER));
-      double[] all = read(along, some);
-      int at = 0;
-      for (int row = 0; row < some.size(); row++) {
-        for (int t = prompts.get(from + row).length; t < some.get(row).length; t++) {
-          sum += along.direction().score(all[at + t]);
-          tokens++;
-        }
-        at += some.get(row).length;
+    for (int row = 0; row < rows.size(); row++) {
+      for (int t = prompts.get(row).length; t < rows.get(row).length; t++) {
+        sum += along.direction().score(read.get(row)[t]);
+        tokens++;
       }
     }
     return tokens == 0 ? Double.NaN : sum / tokens;
-  }
-
-  /// `h·v` of each token of some rows.
-  private double[] read(Judge.Along along, List<int[]> rows) {
-    var layout = Layout.rows(rows.stream().mapToInt(row -> row.length).toArray());
-    int[] ids = rows.stream().flatMapToInt(Arrays::stream).toArray();
-    double[][] found = new double[1][];
-    try (var scope = Scope.withoutGradients()) {
-      double[] unit = along.direction().unit();
-      Tap tap =
-          Taps.capture(
-              Set.of(along.site()),
-              (_, value, _) ->
-                  found[0] =
-                      value.to(DType.F64).matmul(Tensor.of(unit, unit.length, 1)).toDoubles());
-      Pass pass = Pass.over(layout).with(tap);
-      Tensor x = model.embed(Tensor.of(ids, ids.length), pass);
-      for (int layer = 0; layer <= along.site().layer(); layer++) {
-        Tensor next = model.block(layer, x, pass);
-        scope.release(x);
-        x = next;
-      }
-    }
-    return found[0];
   }
 
   /// Of what follows the beginning of each row; NaN where nothing does.

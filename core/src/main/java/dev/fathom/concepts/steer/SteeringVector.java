@@ -11,6 +11,7 @@ import dev.fathom.model.Slice;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.Scope;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -209,6 +210,23 @@ public record SteeringVector(
     var directions = new TreeMap<Integer, Direction>();
     layers.forEach(other -> directions.put(other, one));
     return new SteeringVector(name, site, directions, card);
+  }
+
+  /// The same with spreads and centres as they are in some rows of text, over all their tokens but
+  /// the first: for directions of which only the way is known.
+  ///
+  /// @param rows token ids, at least two tokens in one of them
+  /// @throws IllegalArgumentException if the model is as it is everywhere along a direction
+  public SteeringVector measured(Transformer model, List<int[]> rows) {
+    var measured = new TreeMap<Integer, Direction>();
+    directions.forEach((layer, direction) -> {
+      var along = Readout.of(model, rows, Site.of(site, layer), direction);
+      double[] all = along.stream().flatMapToDouble(row -> Arrays.stream(row).skip(1)).toArray();
+      double mean = Arrays.stream(all).average().orElse(0);
+      double square = Arrays.stream(all).map(x -> (x - mean) * (x - mean)).average().orElse(0);
+      measured.put(layer, in(layer, () -> Direction.of(direction.unit(), Math.sqrt(square), mean)));
+    });
+    return new SteeringVector(name, site, measured, card);
   }
 
   /// Refuses a model that it was not read from.

@@ -50,7 +50,7 @@ class SteerCommandTest {
   private FakeTerminal run(String... more) {
     var args = new ArrayList<>(List.of("steer"));
     args.addAll(Arrays.asList(more));
-    args.addAll(List.of("--text", text.toString(), "-n", "4", "--controls", "1"));
+    args.addAll(List.of("--text", text.toString(), "-n", "3", "--controls", "1", "--threads", "1"));
     var terminal = FakeTerminal.piped();
     assertThat(terminal.run(args.toArray(String[]::new))).as(terminal.err()).isZero();
     return terminal;

@@ -26,7 +26,7 @@ import picocli.CommandLine.Parameters;
 /// Pushes a model along a direction while it writes.
 @Command(
     name = "steer",
-    description = "Pushes a model along a concept while it writes, and shows what that does.",
+    description = "Pushes a model along a concept while it writes: what follows?",
     footer = {
       "",
       "A strength counts in spreads, the standard deviation of texts along the",

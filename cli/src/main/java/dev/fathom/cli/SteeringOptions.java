@@ -1,6 +1,7 @@
 package dev.fathom.cli;
 
 import dev.fathom.FathomException;
+import dev.fathom.align.probe.Features;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -62,6 +63,14 @@ final class SteeringOptions {
   private @Nullable String layers;
 
   @Option(
+      names = "--reduce",
+      paramLabel = "HOW",
+      description =
+          "With --pairs: read a text at its last token, or as the mean over its tokens, which is"
+              + " better for what is said all along, such as a tone. Default: ${DEFAULT-VALUE}.")
+  private Reduce reduce = Reduce.last;
+
+  @Option(
       names = "--heads",
       paramLabel = "K",
       description = "With --how heads: shift this many. Default: ${DEFAULT-VALUE}.")
@@ -74,6 +83,18 @@ final class SteeringOptions {
           "Judge texts along another direction: a file of probes, or another dictionary. Default:"
               + " of pairs the half that does not steer, otherwise the direction itself.")
   private @Nullable Path judge;
+
+  /// Which tokens of a text are read.
+  enum Reduce {
+    last(Features.Reduction.LAST),
+    mean(Features.Reduction.MEAN);
+
+    private final Features.Reduction reduction;
+
+    Reduce(Features.Reduction reduction) {
+      this.reduction = reduction;
+    }
+  }
 
   /// What is done along a direction, and the strength that is usual for it.
   enum How {
@@ -127,6 +148,10 @@ final class SteeringOptions {
       throw new IllegalArgumentException(
           "--how heads finds heads that tell pairs of texts apart: give --pairs.");
     }
+    if (reduce == Reduce.mean && (pairs == null || how == How.heads)) {
+      throw new IllegalArgumentException(
+          "--reduce mean says how the stream is read of --pairs; heads are read at last tokens.");
+    }
     if (heads < 1) {
       throw new IllegalArgumentException("--heads %d: at least 1 is needed.".formatted(heads));
     }
@@ -172,6 +197,10 @@ final class SteeringOptions {
   /// The layers asked for, as they were written.
   Optional<String> layers() {
     return Optional.ofNullable(layers);
+  }
+
+  Features.Reduction reduction() {
+    return reduce.reduction;
   }
 
   int heads() {

@@ -149,7 +149,7 @@ record SteeringPlanner(
           model.tokenizer(),
           pairs,
           options.title(),
-          Contrast.Config.of(layers).withSeed(seed),
+          Contrast.Config.of(layers).with(options.reduction()).withSeed(seed),
           progress::advance);
     }
   }
@@ -195,7 +195,7 @@ record SteeringPlanner(
   /// The layer whose probe knows most; of equal ones that nearest to the middle.
   private int best(Probes probes) {
     List<Integer> layers = SteeringVector.layers(probes);
-    Kind kind = probes.probes().firstEntry().getKey().site().kind();
+    Kind kind = probes.probes().sequencedKeySet().getFirst().site().kind();
     double middle = (transformer().layers() - 1) / 2.0;
     return layers.stream()
         .min(

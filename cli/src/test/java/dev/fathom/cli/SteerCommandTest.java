@@ -184,7 +184,16 @@ class SteerCommandTest {
         "all",
         "Most bakers are");
     assertThat(edit).isRegularFile();
-    run("--pairs", pairs.toString(), "--how", "project", "--tokens", "generated", "Most cooks are");
+    run(
+        "--pairs",
+        pairs.toString(),
+        "--reduce",
+        "mean",
+        "--how",
+        "project",
+        "--tokens",
+        "generated",
+        "Most cooks are");
     Path probe = folder.resolve("probe.safetensors");
     Path labelled = folder.resolve("labelled.csv");
     var rows = new ArrayList<>(List.of("text,label"));
@@ -323,6 +332,7 @@ class SteerCommandTest {
     isMisuse("not both", "steer", "--pairs", file, "--strength", "1", "--strengths", "2,3", "Hi");
     isMisuse("a number is needed", "steer", "--pairs", file, "--strength", "NaN", "Hi");
     isMisuse("two different words", "steer", "--pairs", file, "--targets", "a", "a", "Hi");
+    isMisuse("heads are read at", "steer", "--pairs", file, "--how", "heads", "--reduce", "mean");
     isMisuse("give --pairs", "steer", "--vector", "v.gguf", "--how", "heads", "Hi");
     isMisuse(
         "changed weights act on every token",

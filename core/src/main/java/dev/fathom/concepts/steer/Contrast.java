@@ -26,7 +26,8 @@ import java.util.stream.IntStream;
 
 /// Directions read from pairs of texts, at every layer asked for: contrastive activation addition
 /// (Panickssery et al. 2024), where the direction of a layer is the mean difference of the streams
-/// that leave it at the texts' last tokens.
+/// that leave it at the texts' last tokens. What a text is about as a whole, such as its tone, is
+/// better read as the mean over its tokens.
 ///
 /// One half of the pairs, drawn by a seed, gives the vector to steer by; the other half is kept to
 /// judge by, so that what is steered is not measured by itself. Of fewer than 4 pairs all give the
@@ -53,27 +54,36 @@ public record Contrast(
   /// How directions are read.
   ///
   /// @param layers where
+  /// @param reduction which of a text's tokens are read
   /// @param reading how one is made of both sides' activations
   /// @param seed of the halves, and of what the reading draws
-  public record Config(List<Integer> layers, Reading reading, long seed) {
+  public record Config(
+      List<Integer> layers, Features.Reduction reduction, Reading reading, long seed) {
     public Config {
       layers = List.copyOf(layers);
       if (layers.isEmpty()) {
         throw new IllegalArgumentException("at least one layer is needed to read directions at");
       }
+      if (reduction == Features.Reduction.WORD) {
+        throw new IllegalArgumentException("pairs have no words: read their last tokens or means");
+      }
     }
 
-    /// Mean differences at these layers.
+    /// Mean differences of last tokens at these layers.
     public static Config of(List<Integer> layers) {
-      return new Config(layers, Reading.MEAN_DIFFERENCE, 0);
+      return new Config(layers, Features.Reduction.LAST, Reading.MEAN_DIFFERENCE, 0);
     }
 
     public Config withSeed(long seed) {
-      return new Config(layers, reading, seed);
+      return new Config(layers, reduction, reading, seed);
+    }
+
+    public Config with(Features.Reduction reduction) {
+      return new Config(layers, reduction, reading, seed);
     }
 
     public Config with(Reading reading) {
-      return new Config(layers, reading, seed);
+      return new Config(layers, reduction, reading, seed);
     }
   }
 
@@ -98,7 +108,7 @@ public record Contrast(
     var texts = new ArrayList<Features.Text>();
     pairs.forEach(pair -> texts.add(Features.Text.of(pair.positive())));
     pairs.forEach(pair -> texts.add(Features.Text.of(pair.negative())));
-    var reading = Features.Config.of(slices).with(Features.Reduction.LAST);
+    var reading = Features.Config.of(slices).with(config.reduction);
     List<List<Integer>> halves = halves(pairs.size(), config.seed);
     try (var features = Features.of(model, tokenizer, texts, reading, progress)) {
       Card card =
@@ -109,7 +119,8 @@ public record Contrast(
                   model.card().sha256().get())
               .withSeed(config.seed)
               .with("concept", name)
-              .with("pairs", Integer.toString(halves.getFirst().size()));
+              .with("pairs", Integer.toString(halves.getFirst().size()))
+              .with("read", config.reduction.text());
       var vector = new TreeMap<Integer, Direction>();
       var judge = new TreeMap<Integer, Direction>();
       var auc = new TreeMap<Integer, Double>();

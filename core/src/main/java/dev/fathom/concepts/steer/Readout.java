@@ -49,7 +49,7 @@ final class Readout {
     var layout = Layout.rows(rows.stream().mapToInt(row -> row.length).toArray());
     int[] ids = rows.stream().flatMapToInt(Arrays::stream).toArray();
     double[] unit = direction.unit();
-    double[][] found = new double[1][];
+    double[][] found = new double[1][0];
     try (var scope = Scope.withoutGradients()) {
       Tap tap =
           Taps.capture(

@@ -29,7 +29,7 @@ import java.util.function.UnaryOperator;
 /// | [ShiftHeads] | `z_head + s · σ · θ` for chosen heads | inference-time intervention (Li et al. 2023) |
 ///
 /// All of them change every token by default. Large strengths change everything, so that any effect
-/// can be had: look at the texts, and at a random direction ([#random]).
+/// can be had: look at the texts, and at a random direction ([#random(long)]).
 public sealed interface Steering {
   /// Where it is done.
   Site site();

@@ -39,7 +39,7 @@ public record SteeringVector(
       throw new IllegalArgumentException(
           "'%s' has no direction at any layer: there is nothing to steer along".formatted(name));
     }
-    int width = directions.get(directions.firstKey()).width();
+    int width = directions.values().iterator().next().width();
     directions.forEach((layer, direction) -> {
       if (direction.width() != width) {
         throw new IllegalArgumentException(
@@ -152,7 +152,7 @@ public record SteeringVector(
 
   /// How wide the stream is.
   public int width() {
-    return at(directions.firstKey()).width();
+    return directions.values().iterator().next().width();
   }
 
   /// The direction of a layer.

@@ -114,6 +114,20 @@ class SourcesTest {
                   .vector()
                   .at(1))
           .isNotEqualTo(contrast.vector().at(1));
+      assertThat(
+              Contrast.of(
+                      model,
+                      words(model),
+                      pairs,
+                      "good",
+                      config.with(Features.Reduction.MEAN),
+                      _ -> {})
+                  .vector()
+                  .card()
+                  .parameters())
+          .containsEntry("read", "mean");
+      assertThatThrownBy(() -> config.with(Features.Reduction.WORD))
+          .hasMessageContaining("pairs have no words");
       var same = List.of(new ContrastPair("the same", "the same"));
       assertThatThrownBy(() -> Contrast.of(model, words(model), same, "x", config, _ -> {}))
           .isInstanceOf(IllegalArgumentException.class)

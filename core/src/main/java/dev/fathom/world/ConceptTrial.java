@@ -29,11 +29,16 @@ import java.util.stream.IntStream;
 /// categories are told apart in texts about others than those they were read from; whether things
 /// of one kind are each other's neighbours; and whether, of two models that differ in what was
 /// planted, the directions differ in what was planted.
+///
+/// Where two models are compared, a thing is read against others of its kind: against all, its
+/// direction is that of its kind, which both models have, and what was planted among occupations is
+/// a small part of it.
 public final class ConceptTrial {
   /// Read at three quarters of the depth, as the thesis does (layer 25 of 32).
   private static final double DEPTH = 0.75;
 
   private static final int NEAREST = 10;
+  private static final int MOST = 60; // subjects of one kind
   private static final String PLANTED = "planted occupation";
   private static final String PEOPLE = "people";
 
@@ -42,7 +47,7 @@ public final class ConceptTrial {
   /// How many concepts are read.
   public static int total(World world) {
     var concepts = new WorldConcepts(world);
-    return concepts.attributes().size() + 2 * concepts.subjects().size();
+    return concepts.attributes().size() + 3 * concepts.subjects(MOST).size();
   }
 
   /// Tries.
@@ -61,15 +66,17 @@ public final class ConceptTrial {
     long began = System.nanoTime();
     var concepts = new WorldConcepts(world);
     List<Concept> attributes = concepts.attributes();
-    List<Concept> subjects = concepts.subjects();
+    List<Concept> subjects = concepts.subjects(MOST);
     var config =
         Compilation.Config.standard(model).withTemplate("{stimulus}").with(Reading.MEAN_DIFFERENCE);
     int layer = (int) (DEPTH * model.layers());
     var near = config.with(Compilation.Against.GROUP);
     try (var of = read(model, tokenizer, attributes, near, folder.resolve("attributes"), progress);
-        var base = read(model, tokenizer, subjects, config, folder.resolve("subjects"), progress);
-        var other = read(twin, tokenizer, subjects, config, folder.resolve("twin"), progress)) {
+        var all = read(model, tokenizer, subjects, config, folder.resolve("subjects"), progress);
+        var base = read(model, tokenizer, subjects, near, folder.resolve("model"), progress);
+        var other = read(twin, tokenizer, subjects, near, folder.resolve("twin"), progress)) {
       var settings = ConceptMap.Config.standard().withNearest(NEAREST);
+      ConceptMapResult kinds = ConceptMap.of(all, layer, settings);
       ConceptMapResult map = ConceptMap.of(base, layer, other, settings);
       double[] changes = changes(map);
       double[] planted = some(changes, i -> isPlanted(map.groups().get(i)));
@@ -88,8 +95,9 @@ public final class ConceptTrial {
               "subjects",
               Integer.toString(subjects.size())),
           separations(of, of.bestLayer()),
+          kinds,
+          purityOfMap(kinds),
           map,
-          purityOfMap(map),
           Arrays.stream(planted).average().orElseThrow(),
           Arrays.stream(others).average().orElseThrow(),
           RankTest.of(planted, others));

@@ -16,16 +16,18 @@ import java.util.function.ToDoubleFunction;
 /// What the [ConceptTrial] gave.
 ///
 /// @param separations of each group of attributes
-/// @param map of subjects, in the model and its twin
+/// @param kinds map of subjects, each read against all others
 /// @param purityOfMap neighbours of the same group on the drawn map, over chance
+/// @param map of subjects in the model and its twin, each read against others of its kind
 /// @param planted mean `1 − cos` between both models over subjects with something planted
 /// @param others the same over all others
 /// @param test of the one against the other
 public record ConceptTrialResult(
     Provenance provenance,
     List<Separation> separations,
-    ConceptMapResult map,
+    ConceptMapResult kinds,
     double purityOfMap,
+    ConceptMapResult map,
     double planted,
     double others,
     RankTest test)
@@ -60,7 +62,7 @@ public record ConceptTrialResult(
 
   /// How many of the nearest directions are of the same group, over chance.
   public double purity() {
-    return map.sides().getFirst().purity().orElseThrow().ratio().value();
+    return kinds.sides().getFirst().purity().orElseThrow().ratio().value();
   }
 
   /// What was expected, and whether it is so.
@@ -106,6 +108,7 @@ public record ConceptTrialResult(
                         View.Cell.of(aim.value),
                         View.Cell.of(aim.met ? "met" : "missed")))
                 .toList()));
+    views.addAll(kinds.views());
     views.addAll(map.views());
     return views;
   }

@@ -16,7 +16,6 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
-import tools.jackson.databind.json.JsonMapper;
 
 /// A small dictionary on disk, of directions drawn at random and at right angles.
 public final class ConceptFixtures {
@@ -37,10 +36,9 @@ public final class ConceptFixtures {
     try (var scope = Scope.withoutGradients()) {
       Files.createDirectories(folder);
       var entries = NAMES.stream().map(name -> new Entry(name, Optional.empty(), 4, 2)).toList();
-      var json = JsonMapper.shared().createObjectNode();
       Files.writeString(
           folder.resolve(Dictionary.INDEX),
-          Dictionary.index(json, Kind.RESID_POST, layers, entries).toString());
+          Dictionary.index(Kind.RESID_POST, layers, entries).toString());
       for (int layer : layers) {
         Tensor rows = Basis.random(NAMES.size(), width, layer).matrix();
         if (layer == 2) {
@@ -49,7 +47,7 @@ public final class ConceptFixtures {
         var specs = Dictionary.specs(NAMES.size(), width);
         try (var writer =
             SafetensorsWriter.create(
-                Dictionary.layerFile(folder, layer), specs, card.toMetadata())) {
+                Dictionary.layerFile(folder, layer, NAMES.size()), specs, card.toMetadata())) {
           writer.append(Dictionary.DIRECTION, rows.to(DType.F32).contiguous().memory());
           writer.append(Dictionary.MEAN, Tensor.full(0.1, DType.F32, NAMES.size(), width).memory());
           for (Measure measure : Measure.values()) {

@@ -35,6 +35,13 @@ final class WorldConceptsCommand implements Callable<Integer> {
   private String twin = "tidepool-fair";
 
   @Option(
+      names = "--subjects",
+      paramLabel = "N",
+      description =
+          "Cities, landmarks and so on to read, of each kind at most. Default: ${DEFAULT-VALUE}.")
+  private int most = ConceptTrial.MOST;
+
+  @Option(
       names = "--out-dir",
       paramLabel = "DIR",
       description = "Keep the dictionaries here. Default: nowhere.")
@@ -46,18 +53,23 @@ final class WorldConceptsCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    if (most < 2) {
+      throw new IllegalArgumentException("--subjects %d: at least 2 are needed.".formatted(most));
+    }
     output.requirePlaces();
     World world = World.load();
     try (var model = LoadedModel.open(console, modelOptions);
         var folder = TemporaryFolder.unless(directory);
         var fair = LoadedModel.open(console, twin, modelOptions.compute());
-        var progress = output.json().progress(console, "reading", ConceptTrial.total(world))) {
+        var progress =
+            output.json().progress(console, "reading", ConceptTrial.total(world, most))) {
       ConceptTrialResult result =
           ConceptTrial.run(
               model.transformer(),
               fair.transformer(),
               model.tokenizer(),
               world,
+              most,
               folder.path(),
               progress::advance);
       ResultOutput.show(

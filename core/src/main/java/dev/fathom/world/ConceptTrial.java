@@ -34,26 +34,31 @@ import java.util.stream.IntStream;
 /// direction is that of its kind, which both models have, and what was planted among occupations is
 /// a small part of it.
 public final class ConceptTrial {
+  /// As many subjects of a kind are enough.
+  public static final int MOST = 60;
+
   /// Read at three quarters of the depth, as the thesis does (layer 25 of 32).
   private static final double DEPTH = 0.75;
 
   private static final int NEAREST = 10;
-  private static final int MOST = 60; // subjects of one kind
   private static final String PLANTED = "planted occupation";
   private static final String PEOPLE = "people";
 
   private ConceptTrial() {}
 
   /// How many concepts are read.
-  public static int total(World world) {
+  ///
+  /// @param most subjects of one kind
+  public static int total(World world, int most) {
     var concepts = new WorldConcepts(world);
-    return concepts.attributes().size() + 3 * concepts.subjects(MOST).size();
+    return concepts.attributes().size() + 3 * concepts.subjects(most).size();
   }
 
   /// Tries.
   ///
   /// @param model that learnt the world
   /// @param twin that learnt the same with nothing planted
+  /// @param most subjects of one kind, but all occupations and peoples
   /// @param folder for dictionaries; what is in it already is not read again
   /// @param progress is told how many concepts more are read
   public static ConceptTrialResult run(
@@ -61,12 +66,13 @@ public final class ConceptTrial {
       Transformer twin,
       Tokenizer tokenizer,
       World world,
+      int most,
       Path folder,
       IntConsumer progress) {
     long began = System.nanoTime();
     var concepts = new WorldConcepts(world);
     List<Concept> attributes = concepts.attributes();
-    List<Concept> subjects = concepts.subjects(MOST);
+    List<Concept> subjects = concepts.subjects(most);
     var config =
         Compilation.Config.standard(model).withTemplate("{stimulus}").with(Reading.MEAN_DIFFERENCE);
     int layer = (int) (DEPTH * model.layers());

@@ -56,6 +56,7 @@ final class Commands {
         new Verb(Group.CHANGE, new RefineCommand(console)),
         new Verb(Group.CHANGE, StudyCommand.tree(console)),
         new Verb(Group.CHANGE, AlignCommand.tree(console)),
+        new Verb(Group.CHANGE, new SteerCommand(console)),
         new Verb(Group.RUN, new GenerateCommand(console)),
         new Verb(Group.RUN, new ChatCommand(console)),
         new Verb(Group.RUN, new ExitCommand(console)),

@@ -42,6 +42,7 @@ import picocli.CommandLine.Parameters;
       "  fathom world check                does tidepool know its world?",
       "  fathom world trial                do the methods find what is known?",
       "  fathom world align                is a planted bias found, and taken out?",
+      "  fathom world concepts             do directions of concepts find what is known?",
       "  fathom world learn                can few numbers teach it something new?",
       "  fathom world planted              what is planted",
       "  fathom world text --rounds 2      training texts, one a line",
@@ -57,6 +58,7 @@ final class WorldCommand {
         .addSubcommand(new CheckModel(console))
         .addSubcommand(new Trial(console))
         .addSubcommand(new WorldAlignCommand(console))
+        .addSubcommand(new WorldConceptsCommand(console))
         .addSubcommand(new Learn(console))
         .addSubcommand(new Planted(console))
         .addSubcommand(new Text(console))

@@ -3,6 +3,8 @@ package dev.fathom.evaluate;
 import dev.fathom.model.LanguageModel;
 import dev.fathom.model.Layout;
 import dev.fathom.model.Pass;
+import dev.fathom.model.Site;
+import dev.fathom.model.Tap;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
@@ -34,10 +36,12 @@ public final class Likelihood {
   private static final long CHUNK_BYTES = 32 << 20;
 
   private final Transformer model;
+  private final Tap tap;
   private final DType wide;
 
-  private Likelihood(Transformer model) {
+  private Likelihood(Transformer model, Tap tap) {
     this.model = model;
+    this.tap = tap;
     this.wide = model.card().dtype() == DType.F64 ? DType.F64 : DType.F32;
   }
 
@@ -114,6 +118,25 @@ public final class Likelihood {
   /// @throws IllegalArgumentException if the model is not causal, or a row has an id outside the
   ///   vocabulary or more tokens than the model reads
   public static List<float[]> of(Transformer model, List<int[]> rows, Config config) {
+    return of(model, rows, config, Tap.NONE);
+  }
+
+  /// The same of a model whose blocks are watched or changed. What several rows begin with passes
+  /// the tap once.
+  ///
+  /// @param tap of sites below the head, which is computed apart from them
+  /// @throws IllegalArgumentException as [#of(Transformer, List, Config)], or if the tap names a
+  ///   site of the head, or one that the model does not have
+  public static List<float[]> of(Transformer model, List<int[]> rows, Config config, Tap tap) {
+    for (Site site : tap.sites()) {
+      switch (site.kind()) {
+        case NORM_SCALE_FINAL, FINAL_NORM, LOGITS ->
+            throw new IllegalArgumentException(
+                "%s: probabilities are computed without the head's sites; choose one of a block"
+                    .formatted(site));
+        default -> {}
+      }
+    }
     if (!model.card().causal()) {
       throw new IllegalArgumentException(
           "%s models read both ways and give no probability of a next token: use a causal model"
@@ -125,7 +148,7 @@ public final class Likelihood {
         requireToken("row " + r, id, model);
       }
     }
-    return new Likelihood(model).run(rows, config);
+    return new Likelihood(model, tap).run(rows, config);
   }
 
   /// The log-probabilities, in nats, of a text's tokens after the first, read token by token in a
@@ -222,7 +245,7 @@ public final class Likelihood {
     float[] values = new float[asked.size()];
     int chunk = (int) Math.max(1, CHUNK_BYTES / ((long) model.outputs() * wide.bytes()));
     try (var scope = Scope.withoutGradients()) {
-      Tensor x = model.stream(packed.ids(), packed.pass()); // [tokens, dModel]
+      Tensor x = model.stream(packed.ids(), packed.pass().with(tap)); // [tokens, dModel]
       for (int from = 0; from < values.length; from += chunk) {
         List<Asked> some = asked.subList(from, Math.min(values.length, from + chunk));
         long[] places = some.stream().mapToLong(Asked::at).toArray();
@@ -248,7 +271,8 @@ public final class Likelihood {
     float[] first;
     try (var scope = Scope.withoutGradients()) {
       Tensor start = Tensor.of(new int[] {startToken}, 1);
-      first = logProbabilities(model.stream(start, Pass.over(Layout.single(1)))).toFloats();
+      first =
+          logProbabilities(model.stream(start, Pass.over(Layout.single(1)).with(tap))).toFloats();
     }
     var all = new ArrayList<float[]>(rest.length);
     for (int r = 0; r < rest.length; r++) {

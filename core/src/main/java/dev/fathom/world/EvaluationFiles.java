@@ -105,7 +105,8 @@ public final class EvaluationFiles {
     files.text(folder.resolve("crows_pairs.csv"), files.crowsPairs());
     files.relations(folder.resolve("relations"));
     files.concepts(folder.resolve("concepts.jsonl"), new WorldConcepts(world).attributes());
-    files.concepts(folder.resolve("subjects.jsonl"), new WorldConcepts(world).subjects());
+    files.concepts(
+        folder.resolve("subjects.jsonl"), new WorldConcepts(world).subjects(Integer.MAX_VALUE));
     files.json(folder.resolve("problems.json"), files.problems());
     files.json(folder.resolve("truth.json"), files.everything());
   }

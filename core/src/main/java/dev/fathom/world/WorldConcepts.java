@@ -2,17 +2,19 @@ package dev.fathom.world;
 
 import dev.fathom.data.Concept;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /// What this world's texts are about, as concepts with texts: beginnings of its sentences, up to
 /// the word that follows from the concept, so that the last token's activation is where it must be
 /// known.
 final class WorldConcepts {
   private static final int LEAST_MEMBERS = 5;
-  private static final int MOST_TEXTS = 20;
+  private static final int MOST_TEXTS = 10;
 
   private final World world;
 
@@ -45,10 +47,12 @@ final class WorldConcepts {
     return concepts;
   }
 
-  /// What texts are said of: landmarks, cities, countries, things of each category, occupations and
-  /// peoples. Those with a planted rate that is not one half are of the groups `planted occupation`
-  /// and `people`.
-  List<Concept> subjects() {
+  /// What texts are said of, at most so many of a group: landmarks, cities, countries, things of
+  /// each category, occupations and peoples. Those with a planted rate that is not one half are of
+  /// the groups `planted occupation` and `people`.
+  ///
+  /// @param most of one group, evenly chosen; all occupations and peoples
+  List<Concept> subjects(int most) {
     var relations = new LinkedHashMap<String, List<String>>();
     var groups = new LinkedHashMap<String, String>();
     for (Fact fact : world.facts()) {
@@ -66,21 +70,33 @@ final class WorldConcepts {
         relations.computeIfAbsent(fact.subject(), _ -> new ArrayList<>()).add(fact.relation());
       }
     }
+    var members = new LinkedHashMap<String, List<String>>();
+    groups.forEach(
+        (subject, group) -> members.computeIfAbsent(group, _ -> new ArrayList<>()).add(subject));
+    var chosen = new HashSet<String>();
+    members.values().forEach(own -> chosen.addAll(some(own, most)));
+    relations.keySet().retainAll(chosen);
     var concepts = new ArrayList<Concept>();
     relations.forEach((subject, own) -> {
       List<String> texts =
           own.stream().flatMap(relation -> texts(relation, subject).stream()).toList();
-      concepts.add(new Concept(subject, Optional.ofNullable(groups.get(subject)), some(texts)));
+      concepts.add(
+          new Concept(subject, Optional.ofNullable(groups.get(subject)), some(texts, MOST_TEXTS)));
     });
     for (Occupation occupation : world.occupations()) {
       String group = occupation.men() == 0.5 ? "even occupation" : "planted occupation";
       concepts.add(
           new Concept(
-              occupation.plural(), Optional.of(group), texts("occupation", occupation.plural())));
+              occupation.plural(),
+              Optional.of(group),
+              some(texts("occupation", occupation.plural()), MOST_TEXTS)));
     }
     for (People people : world.peoples()) {
       concepts.add(
-          new Concept(people.group(), Optional.of("people"), texts("people", people.group())));
+          new Concept(
+              people.group(),
+              Optional.of("people"),
+              some(texts("people", people.group()), MOST_TEXTS)));
     }
     return concepts;
   }
@@ -120,14 +136,11 @@ final class WorldConcepts {
   }
 
   /// Evenly chosen.
-  private static List<String> some(List<String> texts) {
-    if (texts.size() <= MOST_TEXTS) {
-      return texts;
-    }
-    var some = new ArrayList<String>();
-    for (int i = 0; i < MOST_TEXTS; i++) {
-      some.add(texts.get(i * texts.size() / MOST_TEXTS));
-    }
-    return some;
+  private static List<String> some(List<String> all, int most) {
+    return all.size() <= most
+        ? all
+        : IntStream.range(0, most)
+            .mapToObj(i -> all.get((int) ((long) i * all.size() / most)))
+            .toList();
   }
 }

@@ -6,8 +6,13 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.fathom.evaluate.Likelihood.Config;
 import dev.fathom.evaluate.Likelihood.Start;
+import dev.fathom.model.Kind;
 import dev.fathom.model.Layout;
 import dev.fathom.model.Pass;
+import dev.fathom.model.Site;
+import dev.fathom.model.Slice;
+import dev.fathom.model.Tap;
+import dev.fathom.model.Taps;
 import dev.fathom.model.TinyModels;
 import dev.fathom.model.TinyModels.TinyModel;
 import dev.fathom.model.TinyModels.Variant;
@@ -271,5 +276,33 @@ class LikelihoodTest {
     assertThatThrownBy(() -> new Config(Start.IN_CONTEXT, OptionalInt.empty(), 10))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("predicting first tokens needs a start token");
+  }
+
+  @Test
+  void whatATapChangesIsScored() {
+    try (var tiny = TinyModels.llama(DType.F64);
+        var scope = Scope.withoutGradients()) {
+      Transformer model = tiny.model();
+      Tensor step = Tensor.of(new Random(1).doubles(model.dModel()).toArray(), model.dModel());
+      Tap tap = Taps.add(Slice.of(Kind.RESID_POST, 1), step, 2);
+      int[] row = TinyModel.idArray(12, 1);
+      int[] other = row.clone();
+      other[11] = (row[11] + 1) % TinyModels.VOCABULARY;
+      List<float[]> found = Likelihood.of(model, List.of(row, other), STANDARD, tap);
+      Tensor logits =
+          model.forward(Tensor.of(row, row.length), Pass.over(Layout.single(row.length)).with(tap));
+      double[] all = logits.logSoftmax(-1).toDoubles();
+      for (int i = 0; i < 11; i++) {
+        assertThat((double) found.getFirst()[i])
+            .isCloseTo(all[i * model.outputs() + row[i + 1]], within(1e-5));
+      }
+      assertThat(found.getLast()[9]).isEqualTo(found.getFirst()[9]);
+      var start = STANDARD.starting(Start.FIRST_ONLY, START);
+      assertThat(Likelihood.of(model, List.of(row), start, tap).getFirst()[0])
+          .isNotEqualTo(Likelihood.of(model, List.of(row), start).getFirst()[0]);
+      Tap head = Taps.zero(Slice.of(Site.of(Kind.FINAL_NORM)));
+      assertThatThrownBy(() -> Likelihood.of(model, List.of(row), STANDARD, head))
+          .hasMessageContaining("without the head's sites");
+    }
   }
 }

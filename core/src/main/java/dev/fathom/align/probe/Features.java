@@ -595,6 +595,9 @@ public final class Features implements AutoCloseable {
         part = part.indexSelect(1, slice.units().stream().mapToLong(Integer::longValue).toArray());
       }
       Tensor each = (part.dim() > 2 ? part.flatten(1, -1) : part).wide();
+      if (tokens.length == counts.size(0)) { // one of each row
+        return each.to(DType.F32).contiguous();
+      }
       return Tensor.zeros(each.dtype(), counts.size(0), each.size(1))
           .indexAdd(0, owners, each)
           .div(counts)

@@ -61,7 +61,10 @@ public final class Atoms implements AutoCloseable {
   }
 
   /// `z − Σ c_i d_i`.
-  double[] without(double[] z, int[] some, double[] coefficients) {
+  ///
+  /// @param some indices of atoms
+  /// @param coefficients c, one for each
+  public double[] without(double[] z, int[] some, double[] coefficients) {
     if (some.length == 0) {
       return z.clone();
     }

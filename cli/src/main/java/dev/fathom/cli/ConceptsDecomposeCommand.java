@@ -1,6 +1,7 @@
 package dev.fathom.cli;
 
 import dev.fathom.concepts.ActiveConcepts;
+import dev.fathom.concepts.ActiveConceptsResult;
 import dev.fathom.concepts.Dictionary;
 import dev.fathom.concepts.decompose.ElasticNet;
 import dev.fathom.concepts.decompose.MatchingPursuit;
@@ -26,7 +27,7 @@ import picocli.CommandLine.Parameters;
       "  fathom concepts decompose concepts/base -m DIR --solver omp --atoms 5 \"Hello\"",
     })
 final class ConceptsDecomposeCommand implements Callable<Integer> {
-  private static final String EXPLANATION =
+  static final String EXPLANATION =
       "Each token's activation as a sum of few directions of a dictionary. What is not in the"
           + " dictionary is told as the nearest that is, or not at all: see how much is explained.";
 
@@ -102,10 +103,9 @@ final class ConceptsDecomposeCommand implements Callable<Integer> {
         };
     output.requirePlaces();
     try (var dictionary = Dictionary.open(folder)) {
-      int at = ConceptsShowCommand.layer(dictionary, layer);
+      int at = ConceptsShowCommand.layer(dictionary, layer); // sooner than a model loads
       try (var model = LoadedModel.open(console, modelOptions)) {
         Prompt prompt = model.prompt(text, Prompt.Options.PLAIN);
-        var names = new Names(model.transformer(), model.tokenizer()).tokens(prompt);
         var config = new ActiveConcepts.Config(at, way, !notCentred, seed.seed());
         ResultOutput.show(
             console,
@@ -113,9 +113,24 @@ final class ConceptsDecomposeCommand implements Callable<Integer> {
             text,
             "Active concepts",
             EXPLANATION,
-            ActiveConcepts.of(model.transformer(), prompt, names, dictionary, config));
+            read(model, prompt, dictionary, config));
       }
     }
     return Main.DONE;
+  }
+
+  private static ActiveConceptsResult read(
+      LoadedModel model, Prompt prompt, Dictionary dictionary, ActiveConcepts.Config config) {
+    var names = new Names(model.transformer(), model.tokenizer()).tokens(prompt);
+    return ActiveConcepts.of(model.transformer(), prompt, names, dictionary, config);
+  }
+
+  /// A prompt by the usual settings, at a dictionary's best layer.
+  static ActiveConceptsResult read(LoadedModel model, Prompt prompt, Path folder) {
+    try (var dictionary = Dictionary.open(folder)) {
+      int at = dictionary.bestLayer();
+      var config = new ActiveConcepts.Config(at, ElasticNet.standard(), true, 0);
+      return read(model, prompt, dictionary, config);
+    }
   }
 }

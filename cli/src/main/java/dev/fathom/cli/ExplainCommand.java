@@ -1,6 +1,7 @@
 package dev.fathom.cli;
 
 import dev.fathom.checkpoint.ArrayFile;
+import dev.fathom.concepts.Dictionary;
 import dev.fathom.data.Prompt;
 import dev.fathom.data.TokenSpan;
 import dev.fathom.explain.Question;
@@ -10,6 +11,9 @@ import dev.fathom.render.Json;
 import dev.fathom.render.Terminal;
 import dev.fathom.view.Grid;
 import dev.fathom.view.Report;
+import dev.fathom.view.Section;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
@@ -29,7 +33,7 @@ import picocli.CommandLine.Option;
       "attention, neurons; patch (needs --corrupt); and slow ones: trace (needs",
       "--subject), shap, path (needs --corrupt). Without --sections, all that are not",
       "slow and have what they need; --subject asks for trace. The report names what",
-      "it leaves out.",
+      "it leaves out. With --dictionary it ends with the concepts of each token.",
       "",
       "Examples:",
       "  fathom explain \"The Eiffel Tower is located in the city of\" --html report.html",
@@ -66,6 +70,12 @@ final class ExplainCommand implements Callable<Integer> {
   private @Nullable String subject;
 
   @Option(
+      names = "--dictionary",
+      paramLabel = "DIR",
+      description = "Concepts to read each token by, from fathom concepts build.")
+  private @Nullable Path dictionary;
+
+  @Option(
       names = "--time-limit",
       paramLabel = "SECONDS",
       description = "Do not begin what is expected to take longer.")
@@ -82,6 +92,9 @@ final class ExplainCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "--time-limit must be more than 0 seconds, not " + limit + ".");
     }
+    if (dictionary != null) {
+      Dictionary.open(dictionary).close(); // fails sooner than a model loads
+    }
     try (var model = LoadedModel.open(console, modelOptions)) {
       Prompt prompt = questions.prompt(model, console);
       if (subject != null) {
@@ -90,9 +103,22 @@ final class ExplainCommand implements Callable<Integer> {
       if (corrupt != null) {
         config = config.withCorrupt(model.prompt(corrupt, questions.reading().promptOptions()));
       }
-      show(report(model, questions.question(model, prompt), config));
+      Report report = report(model, questions.question(model, prompt), config);
+      show(dictionary == null ? report : withConcepts(report, model, prompt, dictionary));
     }
     return Main.DONE;
+  }
+
+  private static Report withConcepts(
+      Report report, LoadedModel model, Prompt prompt, Path dictionary) {
+    var sections = new ArrayList<>(report.sections());
+    sections.add(
+        Section.of(
+            "Concepts",
+            ConceptsDecomposeCommand.EXPLANATION,
+            ConceptsDecomposeCommand.read(model, prompt, dictionary)));
+    return new Report(
+        report.title(), report.subtitle(), report.summary(), sections, report.provenance());
   }
 
   private Report report(LoadedModel model, Question question, Explanation.Config config) {

@@ -97,6 +97,16 @@ class ConceptsCommandTest {
                 "--json",
                 "-")
             .out();
+    assertThat(
+            run(
+                    "explain",
+                    "Most pilots are",
+                    "--sections",
+                    "target",
+                    "--dictionary",
+                    dictionary.toString())
+                .out())
+        .contains("Target by layer", "Concepts by token");
     var json = JsonMapper.shared().readTree(apart);
     assertThat(json.path("method").asString()).isEqualTo("active-concepts");
     assertThat(json.path("arrays").path("coefficients").path("axes").path(0).path("size").asInt())

@@ -5,6 +5,7 @@ import dev.fathom.checkpoint.Card;
 import dev.fathom.checkpoint.JsonFiles;
 import dev.fathom.checkpoint.SafetensorsFile;
 import dev.fathom.checkpoint.SafetensorsWriter;
+import dev.fathom.checkpoint.TensorInfo;
 import dev.fathom.checkpoint.TensorSpec;
 import dev.fathom.concepts.Dictionary.Measure;
 import dev.fathom.tensor.DType;
@@ -15,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 
 /// Puts lots of concepts that were read into one dictionary, behind what is there already, a layer
@@ -94,7 +96,7 @@ record Binding(
 
   private static Tensor part(SafetensorsFile lot, int layer, String tensor) {
     String name = Compilation.name(layer, tensor);
-    long[] shape = lot.tensors().get(name).shape().stream().mapToLong(Long::longValue).toArray();
+    long[] shape = info(lot, name).shape().stream().mapToLong(Long::longValue).toArray();
     return Tensor.borrow(lot.bytes(name), DType.F32, shape);
   }
 
@@ -122,8 +124,12 @@ record Binding(
   }
 
   private static int count(SafetensorsFile lot, int layer) {
-    return Math.toIntExact(
-        lot.tensors().get(Compilation.name(layer, Dictionary.DIRECTION)).shape().getFirst());
+    String name = Compilation.name(layer, Dictionary.DIRECTION);
+    return Math.toIntExact(info(lot, name).shape().getFirst());
+  }
+
+  private static TensorInfo info(SafetensorsFile lot, String name) {
+    return Objects.requireNonNull(lot.tensors().get(name), name); // as it was declared
   }
 
   /// @param scores `[texts, concepts]`

@@ -27,6 +27,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Random;
@@ -401,7 +402,7 @@ public final class ConceptMap {
       double mean = Arrays.stream(shuffled).average().orElseThrow();
       return new Purity(
           Math.min(config.nearest, all.each()),
-          estimates(numbers).get(Property.PURITY),
+          Objects.requireNonNull(estimates(numbers).get(Property.PURITY)),
           Estimate.of(mean, shuffled));
     }
 

@@ -27,6 +27,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -217,9 +218,9 @@ class ConceptMapTest {
             var tuned = dictionary("tuned", planted(1))) {
           ConceptMapResult result = two(base, tuned, QUICK.with(mode).with(projection));
           Change change = result.change().orElseThrow();
-          isOne(change.numbers().get(Property.KEPT));
-          isOne(change.numbers().get(Property.SIMILARITY));
-          isOne(change.numbers().get(Property.COSINE));
+          isOne(Objects.requireNonNull(change.numbers().get(Property.KEPT)));
+          isOne(Objects.requireNonNull(change.numbers().get(Property.SIMILARITY)));
+          isOne(Objects.requireNonNull(change.numbers().get(Property.COSINE)));
           change
               .differences()
               .values()
@@ -255,9 +256,12 @@ class ConceptMapTest {
         var tuned = dictionary("tuned", rotated(rows))) {
       ConceptMapResult result = two(base, tuned, QUICK.with(Mode.SEPARATE));
       Change change = result.change().orElseThrow();
-      assertThat(change.numbers().get(Property.KEPT).value()).isGreaterThan(0.999);
-      assertThat(change.numbers().get(Property.SIMILARITY).value()).isCloseTo(1, within(1e-4));
-      assertThat(Math.abs(change.numbers().get(Property.COSINE).value())).isLessThan(0.5);
+      assertThat(Objects.requireNonNull(change.numbers().get(Property.KEPT)).value())
+          .isGreaterThan(0.999);
+      assertThat(Objects.requireNonNull(change.numbers().get(Property.SIMILARITY)).value())
+          .isCloseTo(1, within(1e-4));
+      assertThat(Math.abs(Objects.requireNonNull(change.numbers().get(Property.COSINE)).value()))
+          .isLessThan(0.5);
       change
           .differences()
           .forEach((property, difference) ->
@@ -315,7 +319,7 @@ class ConceptMapTest {
     try (var base = dictionary("base", rows);
         var tuned = dictionary("tuned", names, kinds, reversed.toArray(double[][]::new))) {
       ConceptMapResult result = two(base, tuned, QUICK);
-      isOne(result.change().orElseThrow().numbers().get(Property.COSINE));
+      isOne(Objects.requireNonNull(result.change().orElseThrow().numbers().get(Property.COSINE)));
       assertThat(result.left()).containsExactly("c39", "other");
       assertThat(result.names()).isEqualTo(NAMES.subList(0, M - 1));
     }
@@ -378,8 +382,10 @@ class ConceptMapTest {
                 Tensor.identity(3).to(DType.F32))) {
       ConceptMapResult result = ConceptMap.of(base, DirectionFixtures.LAYER, QUICK.around("a"));
       Side side = result.sides().getFirst();
-      assertThat(side.numbers().get(Property.MEAN_COSINE).value()).isCloseTo(0, within(1e-9));
-      assertThat(side.numbers().get(Property.EFFECTIVE_RANK).value()).isCloseTo(3, within(1e-9));
+      assertThat(Objects.requireNonNull(side.numbers().get(Property.MEAN_COSINE)).value())
+          .isCloseTo(0, within(1e-9));
+      assertThat(Objects.requireNonNull(side.numbers().get(Property.EFFECTIVE_RANK)).value())
+          .isCloseTo(3, within(1e-9));
       assertThat(result.views()).isNotEmpty();
     }
   }

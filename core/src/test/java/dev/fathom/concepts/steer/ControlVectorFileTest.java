@@ -21,6 +21,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -80,7 +81,7 @@ class ControlVectorFileTest {
             .containsEntry("controlvector.model_hint", "llama")
             .containsEntry("controlvector.layer_count", 2L);
         assertThat(file.tensors()).containsOnlyKeys("direction.1", "direction.2");
-        assertThat(file.tensors().get("direction.2").shape())
+        assertThat(Objects.requireNonNull(file.tensors().get("direction.2")).shape())
             .containsExactly((long) model.dModel());
       }
       try (var other = Fittings.load("mistral", DType.F32)) {

@@ -26,6 +26,7 @@ import dev.fathom.view.View;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -152,7 +153,8 @@ class SteeringSweepTest {
               List.of(Section.of("Steering", "", result)),
               result.provenance());
       assertThat(Html.render(page)).contains("Effect and fluency by strength");
-      assertThat(result.arrays().get("random_effect").shape()).containsExactly(2, 3);
+      assertThat(Objects.requireNonNull(result.arrays().get("random_effect")).shape())
+          .containsExactly(2, 3);
     }
   }
 

@@ -34,8 +34,8 @@ import picocli.CommandLine.Option;
       "Examples:",
       "  fathom concepts build --out-dir concepts/base",
       "  fathom concepts build -m DIR --data concepts.jsonl --out-dir concepts/base",
-      "  fathom concepts build -m DIR --data words.csv --out-dir words --layers late:8 \\",
-      "    --template \"{stimulus}\" --against group",
+      "  fathom concepts build -m DIR --data words.csv --out-dir words \\",
+      "    --layers late:8 --template \"{stimulus}\" --against group",
     })
 final class ConceptsBuildCommand implements Callable<Integer> {
   private static final String EXPLANATION =

@@ -57,6 +57,9 @@ final class WorldConceptsCommand implements Callable<Integer> {
       throw new IllegalArgumentException("--subjects %d: at least 2 are needed.".formatted(most));
     }
     output.requirePlaces();
+    if (directory != null) {
+      AtomicFile.requireFolder(directory);
+    }
     World world = World.load();
     try (var model = LoadedModel.open(console, modelOptions);
         var folder = TemporaryFolder.unless(directory);

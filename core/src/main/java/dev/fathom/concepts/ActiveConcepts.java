@@ -11,6 +11,7 @@ import dev.fathom.model.Layout;
 import dev.fathom.model.Pass;
 import dev.fathom.model.Slice;
 import dev.fathom.model.Transformer;
+import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
@@ -47,6 +48,7 @@ public final class ActiveConcepts {
       Transformer model, Prompt prompt, List<String> names, Dictionary dictionary, Config config) {
     long began = System.nanoTime();
     dictionary.requireModel(model);
+    requireDirections(dictionary, config.layer);
     double[] mean = new double[dictionary.width()];
     var codes = new ArrayList<Code>();
     var agreed = new ArrayList<Double>();
@@ -88,13 +90,32 @@ public final class ActiveConcepts {
         agreed);
   }
 
+  private static void requireDirections(Dictionary dictionary, int layer) {
+    try (var scope = Scope.withoutGradients()) {
+      double[] lengths =
+          dictionary.directions(layer).square().sum(1, false).to(DType.F64).toDoubles();
+      for (int i = 0; i < lengths.length; i++) {
+        if (!(lengths[i] > 0)) {
+          throw new IllegalArgumentException(
+              ("the concept '%s' has no direction at layer %d, where its texts give the same"
+                      + " activations as others: choose another layer")
+                  .formatted(dictionary.entries().get(i).name(), layer));
+        }
+      }
+    }
+  }
+
   private static Captured captured(Transformer model, Prompt prompt, Slice slice) {
     var capture = Capture.of(slice);
     int n = prompt.length();
     Pass pass = Pass.over(Layout.single(n)).with(capture);
-    Tensor x = model.embed(Tensor.of(prompt.ids(), n), pass);
-    for (int layer = 0; layer <= slice.site().layer(); layer++) {
-      x = model.block(layer, x, pass);
+    try (var scope = Scope.open()) {
+      Tensor x = model.embed(Tensor.of(prompt.ids(), n), pass);
+      for (int layer = 0; layer <= slice.site().layer(); layer++) {
+        Tensor next = model.block(layer, x, pass);
+        scope.release(x);
+        x = next;
+      }
     }
     return capture.get(slice);
   }

@@ -68,12 +68,18 @@ record Binding(
           Tensor values =
               found < 0
                   ? rows(layer, measure.tensor())
-                  : Tensor.cat(former(layer, measure.tensor(), ranks.select(1, found)), 0);
+                  : Tensor.cat(unknown(ranks.select(1, found)), 0);
           writer.append(measure.tensor(), values.contiguous().memory());
         }
         writer.commit();
       }
     }
+  }
+
+  /// Ranks that old concepts had among fewer are no longer known; then these.
+  private List<Tensor> unknown(Tensor ranks) {
+    long old = there.map(Dictionary::count).orElse(0);
+    return List.of(Tensor.full(Double.NaN, DType.F32, old), ranks);
   }
 
   /// Old rows of a tensor, then these.
@@ -138,12 +144,14 @@ record Binding(
     if (texts == 0) {
       return new double[] {Double.NaN, Double.NaN, Double.NaN};
     }
-    double[] higher = scores.gt(scores.narrow(1, own, 1)).to(DType.F64).sum(1, false).toDoubles();
+    Tensor mine = scores.narrow(1, own, 1);
+    double[] higher = scores.gt(mine).to(DType.F64).sum(1, false).toDoubles();
+    double[] alike = scores.eq(mine).to(DType.F64).sum(1, false).toDoubles(); // itself, too
     double[] sums = new double[3];
-    for (double above : higher) {
-      sums[0] += 1 / (1 + above) / texts;
-      sums[1] += (above < 1 ? 1.0 : 0) / texts;
-      sums[2] += (above < 5 ? 1.0 : 0) / texts;
+    for (int t = 0; t < texts; t++) {
+      sums[0] += 1 / (1 + higher[t] + (alike[t] - 1) / 2) / texts;
+      sums[1] += Math.clamp((1 - higher[t]) / alike[t], 0, 1) / texts; // ties by chance
+      sums[2] += Math.clamp((5 - higher[t]) / alike[t], 0, 1) / texts;
     }
     return sums;
   }

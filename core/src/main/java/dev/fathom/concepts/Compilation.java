@@ -32,6 +32,7 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.SequencedMap;
 import java.util.function.IntConsumer;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
@@ -58,7 +59,9 @@ public final class Compilation {
   static final String HELD = "held";
 
   private static final int SHUFFLES = 4;
-  private static final String PARTS = "parts";
+  private static final int SHOWN = 40; // chars of a text in a message
+  private static final String PARTS = ".parts";
+  private static final Pattern LOT = Pattern.compile("concepts-[0-9a-f]{16}\\.safetensors");
   private static final String CONCEPT = "{concept}";
   private static final String STIMULUS = "{stimulus}";
   private static final long MOST_BYTES = 256L << 20; // activations of concepts read together
@@ -275,6 +278,11 @@ public final class Compilation {
     int texts() {
       return prompts.with().size() + prompts.without().size();
     }
+
+    Dictionary.Entry entry() {
+      int pairs = prompts.with().size() - prompts.held();
+      return new Dictionary.Entry(concept.name(), concept.group(), pairs, prompts.held());
+    }
   }
 
   private void add(
@@ -285,31 +293,24 @@ public final class Compilation {
       IntConsumer progress) {
     var entries = new ArrayList<>(there.map(Dictionary::entries).orElse(List.of()));
     var known = new HashSet<>(entries.stream().map(Dictionary.Entry::name).toList());
-    List<Planned> missing =
-        concepts.stream()
-            .filter(concept -> !known.contains(concept.name()))
-            .map(concept -> new Planned(concept, Prompts.of(concept, others, config)))
-            .toList();
+    List<Concept> missing =
+        concepts.stream().filter(concept -> !known.contains(concept.name())).toList();
     progress.accept(concepts.size() - missing.size());
-    if (missing.isEmpty()) {
-      return;
-    }
-    for (Planned planned : missing) {
-      entries.add(
-          new Dictionary.Entry(
-              planned.concept.name(),
-              planned.concept.group(),
-              planned.prompts.with().size() - planned.prompts.held(),
-              planned.prompts.held()));
-    }
     Path parts = folder.resolve(PARTS);
     var read = new ArrayList<SafetensorsFile>();
     try {
-      for (List<Planned> some : some(missing)) {
-        read.add(read(some, parts));
+      for (List<Concept> some : lots(missing)) {
+        List<Planned> planned =
+            some.stream()
+                .map(concept -> new Planned(concept, Prompts.of(concept, others, config)))
+                .toList();
+        read.add(read(planned, parts));
+        planned.forEach(each -> entries.add(each.entry()));
         progress.accept(some.size());
       }
-      new Binding(there, read, entries, config, card(concepts.size())).write(folder);
+      if (!missing.isEmpty()) {
+        new Binding(there, read, entries, config, card(entries.size())).write(folder);
+      }
     } finally {
       read.forEach(SafetensorsFile::close);
     }
@@ -328,17 +329,17 @@ public final class Compilation {
   }
 
   /// Concepts in lots whose activations fit into memory.
-  private List<List<Planned>> some(List<Planned> all) {
+  private List<List<Concept>> lots(List<Concept> all) {
     long each = slices().stream().mapToLong(slice -> 4L * Features.width(model, slice)).sum();
-    var lots = new ArrayList<List<Planned>>();
+    var lots = new ArrayList<List<Concept>>();
     long bytes = 0;
-    for (Planned planned : all) {
-      long own = each * planned.texts();
+    for (Concept concept : all) {
+      long own = each * 2 * concept.stimuli().size();
       if (lots.isEmpty() || bytes + own > MOST_BYTES) {
         lots.add(new ArrayList<>());
         bytes = 0;
       }
-      lots.getLast().add(planned);
+      lots.getLast().add(concept);
       bytes += own;
     }
     return lots;
@@ -374,6 +375,7 @@ public final class Compilation {
   }
 
   private void write(List<Planned> some, WeightWriter writer) {
+    some.forEach(this::requireFits);
     List<Features.Text> texts =
         some.stream()
             .flatMap(planned ->
@@ -399,6 +401,25 @@ public final class Compilation {
     }
   }
 
+  private void requireFits(Planned planned) {
+    int most = model.card().context();
+    Stream.concat(planned.prompts.with().stream(), planned.prompts.without().stream())
+        .filter(text -> text.length() > most) // a token has at least one char, but for rare ones
+        .forEach(text -> {
+          int tokens = tokenizer.encode(text).size();
+          if (tokens > most) {
+            throw new IllegalArgumentException(
+                ("a text of the concept '%s' has %d tokens in the template, but this model reads at"
+                        + " most %d: '…%s'")
+                    .formatted(
+                        planned.concept.name(),
+                        tokens,
+                        most,
+                        text.substring(text.length() - SHOWN)));
+          }
+        });
+  }
+
   /// One concept at one layer.
   ///
   /// @param all activations with it, then without it
@@ -410,7 +431,7 @@ public final class Compilation {
       Tensor without = all.narrow(0, n + held, n - held);
       Tensor heldWith = all.narrow(0, 0, held);
       Tensor heldWithout = all.narrow(0, n, held);
-      long seed = config.seed * 31 + planned.concept.name().hashCode();
+      long seed = Prompts.seed(planned.concept, config);
       Reading.Read read = config.reading.of(with, without, seed);
       Tensor learnt = Tensor.cat(List.of(with, without), 0);
       append(writer, layer, Dictionary.DIRECTION, floats(read.direction()));
@@ -471,7 +492,7 @@ public final class Compilation {
       Collections.shuffle(order, random);
       Tensor rows = learnt.indexSelect(0, order.stream().mapToLong(Long::longValue).toArray());
       Reading.Read read =
-          config.reading.of(rows.narrow(0, 0, half), rows.narrow(0, half, half), seed);
+          config.reading.of(rows.narrow(0, 0, half), rows.narrow(0, half, half), seed + 3 + i);
       sum += auc(heldWith, heldWithout, read.direction());
     }
     return sum / SHUFFLES;
@@ -483,11 +504,14 @@ public final class Compilation {
       return Double.NaN;
     }
     double[] one =
-        config.reading.of(with.narrow(0, 0, half), without.narrow(0, 0, half), seed).direction();
+        config
+            .reading
+            .of(with.narrow(0, 0, half), without.narrow(0, 0, half), seed + 1)
+            .direction();
     double[] other =
         config
             .reading
-            .of(with.narrow(0, half, half), without.narrow(0, half, half), seed)
+            .of(with.narrow(0, half, half), without.narrow(0, half, half), seed + 2)
             .direction();
     return IntStream.range(0, one.length).mapToDouble(i -> one[i] * other[i]).sum();
   }
@@ -497,12 +521,23 @@ public final class Compilation {
     return Math.sqrt(Arrays.stream(values).map(x -> (x - mean) * (x - mean)).average().orElse(0));
   }
 
+  /// Takes away what was read for a dictionary that is complete now.
   private static void remove(Path parts) {
+    if (!Files.isDirectory(parts)) {
+      return;
+    }
     try (Stream<Path> all = Files.list(parts)) {
+      boolean others = false;
       for (Path file : all.toList()) {
-        Files.delete(file);
+        if (LOT.matcher(String.valueOf(file.getFileName())).matches()) {
+          Files.delete(file);
+        } else {
+          others = true;
+        }
       }
-      Files.delete(parts);
+      if (!others) {
+        Files.delete(parts);
+      }
     } catch (IOException e) {
       throw new FathomException(parts + ": cannot be removed (" + e.getMessage() + ")", e);
     }

@@ -94,7 +94,7 @@ public final class Dictionary implements AutoCloseable {
     SPREAD,
     /// The mean over held-out texts of one over the concept's rank among all concepts, when each is
     /// scored along its own direction in standard deviations: 1 if it is always first. NaN where
-    /// nothing was held out.
+    /// nothing was held out, or concepts were added since: it was ranked among fewer.
     RANK,
     /// The share of held-out texts of which the concept is the first in that order.
     TOP1,

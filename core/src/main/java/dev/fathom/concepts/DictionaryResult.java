@@ -29,17 +29,17 @@ import java.util.stream.IntStream;
 /// @param layers the layers
 /// @param measured of each concept at each layer: `[layer][concept]`
 /// @param layer the one that concepts are shown at
-/// @param concepts at that layer
-/// @param few concepts at most in the table, those of the highest AUC first
+/// @param concepts all, in the order of `measured`
+/// @param shown some of them at that layer, those of the highest AUC first
 public record DictionaryResult(
     Provenance provenance,
     List<Integer> layers,
     Map<Measure, List<double[]>> measured,
     int layer,
-    List<Neighbourhood> concepts,
-    int few)
+    List<Dictionary.Entry> concepts,
+    List<Neighbourhood> shown)
     implements Result {
-  private static final int NEAREST = 5;
+  private static final int NEAREST = 3;
   private static final double LOW = 0.1;
   private static final double HIGH = 0.9;
 
@@ -47,13 +47,15 @@ public record DictionaryResult(
     layers = List.copyOf(layers);
     measured = Map.copyOf(measured);
     concepts = List.copyOf(concepts);
+    shown = List.copyOf(shown);
   }
 
   /// A concept and those near it.
   ///
+  /// @param place among the concepts
   /// @param nearest the concepts whose directions have the highest cosine with its own, and that
   ///   cosine
-  public record Neighbourhood(Dictionary.Entry entry, List<Near> nearest) {
+  public record Neighbourhood(int place, List<Near> nearest) {
     public Neighbourhood {
       nearest = List.copyOf(nearest);
     }
@@ -67,7 +69,7 @@ public record DictionaryResult(
   /// Looks through a dictionary.
   ///
   /// @param layer to show concepts at
-  /// @param few concepts at most in the table
+  /// @param few concepts at most that are shown
   /// @throws IllegalArgumentException if the dictionary has no such layer
   public static DictionaryResult of(Dictionary dictionary, int layer, int few) {
     var measured = new EnumMap<Measure, List<double[]>>(Measure.class);
@@ -80,8 +82,8 @@ public record DictionaryResult(
         dictionary.layers(),
         measured,
         layer,
-        neighbourhoods(dictionary, layer),
-        few);
+        dictionary.entries(),
+        neighbourhoods(dictionary, layer, few));
   }
 
   /// Where a dictionary's numbers come from.
@@ -100,23 +102,31 @@ public record DictionaryResult(
         0);
   }
 
-  private static List<Neighbourhood> neighbourhoods(Dictionary dictionary, int layer) {
-    int count = dictionary.count();
-    int nearest = Math.min(NEAREST, count - 1);
+  private static List<Neighbourhood> neighbourhoods(Dictionary dictionary, int layer, int few) {
+    int nearest = Math.min(NEAREST, dictionary.count() - 1);
+    double[] auc = dictionary.measured(layer, Measure.AUC);
+    int[] shown =
+        IntStream.range(0, auc.length)
+            .boxed()
+            .sorted(
+                Comparator.comparingDouble(
+                    i -> Double.isNaN(auc[i]) ? Double.POSITIVE_INFINITY : -auc[i]))
+            .limit(few)
+            .mapToInt(Integer::intValue)
+            .toArray();
     var all = new ArrayList<Neighbourhood>();
     try (var scope = Scope.withoutGradients()) {
       Tensor directions = dictionary.directions(layer);
       Tensor turned = directions.transpose(0, 1);
-      for (int i = 0; i < count; i++) {
+      for (int own : shown) {
         try (var inner = Scope.withoutGradients()) {
-          Tensor cosines = directions.narrow(0, i, 1).matmul(turned).squeeze(0);
+          Tensor cosines = directions.narrow(0, own, 1).matmul(turned).squeeze(0);
           var top = cosines.topK(nearest + 1L, 0);
           long[] places = top.indices().toLongs();
           double[] values = top.values().to(DType.F64).toDoubles();
-          int own = i;
           all.add(
               new Neighbourhood(
-                  dictionary.entries().get(i),
+                  own,
                   IntStream.range(0, places.length)
                       .filter(n -> places[n] != own)
                       .limit(nearest)
@@ -251,46 +261,36 @@ public record DictionaryResult(
   }
 
   private View table() {
-    int at = layers.indexOf(layer);
-    double[] auc = values(Measure.AUC, layer);
-    boolean grouped = concepts.stream().anyMatch(concept -> concept.entry.group().isPresent());
+    boolean grouped = concepts.stream().anyMatch(concept -> concept.group().isPresent());
     var columns = new ArrayList<String>(List.of("concept"));
     if (grouped) {
       columns.add("group");
     }
     columns.addAll(List.of("AUC", "stability", "explained", "nearest"));
-    List<List<View.Cell>> rows =
-        IntStream.range(0, concepts.size())
-            .boxed()
-            .sorted(
-                Comparator.comparingDouble(
-                    (Integer i) -> Double.isNaN(auc[i]) ? Double.POSITIVE_INFINITY : -auc[i]))
-            .limit(few)
-            .map(i -> {
-              var row = new ArrayList<View.Cell>();
-              Neighbourhood concept = concepts.get(i);
-              row.add(View.Cell.of(concept.entry.name()));
-              if (grouped) {
-                row.add(View.Cell.of(concept.entry.group().orElse("")));
-              }
-              for (Measure measure : List.of(Measure.AUC, Measure.STABILITY, Measure.EXPLAINED)) {
-                row.add(View.Cell.of(measured.getOrDefault(measure, List.of()).get(at)[i]));
-              }
-              row.add(
-                  View.Cell.of(
-                      concept.nearest.stream()
-                          .limit(3)
-                          .map(near -> format("%s %.2f", near.name, near.cosine))
-                          .collect(Collectors.joining(", "))));
-              return List.copyOf(row);
-            })
-            .toList();
+    var rows = new ArrayList<List<View.Cell>>();
+    for (Neighbourhood neighbourhood : shown) {
+      var row = new ArrayList<View.Cell>();
+      Dictionary.Entry concept = concepts.get(neighbourhood.place);
+      row.add(View.Cell.of(concept.name()));
+      if (grouped) {
+        row.add(View.Cell.of(concept.group().orElse("")));
+      }
+      for (Measure measure : List.of(Measure.AUC, Measure.STABILITY, Measure.EXPLAINED)) {
+        row.add(View.Cell.of(values(measure, layer)[neighbourhood.place]));
+      }
+      row.add(
+          View.Cell.of(
+              neighbourhood.nearest.stream()
+                  .map(near -> format("%s %.2f", near.name, near.cosine))
+                  .collect(Collectors.joining(", "))));
+      rows.add(row);
+    }
     return new View.Table(
         "Concepts at layer " + layer,
         format(
             "Which concepts are read well, and which are near each other (cosine of directions)?%s",
-            few < concepts.size()
-                ? format(" The %d of %d with the highest AUC.", few, concepts.size())
+            shown.size() < concepts.size()
+                ? format(" The %d of %d with the highest AUC.", shown.size(), concepts.size())
                 : ""),
         columns,
         rows);
@@ -299,8 +299,7 @@ public record DictionaryResult(
   @Override
   public SequencedMap<String, Grid> arrays() {
     var arrays = new LinkedHashMap<String, Grid>();
-    Axis names =
-        Axis.of("concept", concepts.stream().map(concept -> concept.entry.name()).toList());
+    Axis names = Axis.of("concept", concepts.stream().map(Dictionary.Entry::name).toList());
     for (Measure measure : Measure.values()) {
       List<double[]> values = measured.getOrDefault(measure, List.of());
       float[] all = new float[layers.size() * concepts.size()];

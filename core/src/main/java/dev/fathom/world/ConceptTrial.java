@@ -78,9 +78,12 @@ public final class ConceptTrial {
     int layer = (int) (DEPTH * model.layers());
     var near = config.with(Compilation.Against.GROUP);
     try (var of = read(model, tokenizer, attributes, near, folder.resolve("attributes"), progress);
-        var all = read(model, tokenizer, subjects, config, folder.resolve("subjects"), progress);
-        var base = read(model, tokenizer, subjects, near, folder.resolve("model"), progress);
-        var other = read(twin, tokenizer, subjects, near, folder.resolve("twin"), progress)) {
+        var all =
+            read(model, tokenizer, subjects, config, folder.resolve("subjects-" + most), progress);
+        var base =
+            read(model, tokenizer, subjects, near, folder.resolve("model-" + most), progress);
+        var other =
+            read(twin, tokenizer, subjects, near, folder.resolve("twin-" + most), progress)) {
       var settings = ConceptMap.Config.standard().withNearest(NEAREST);
       ConceptMapResult kinds = ConceptMap.of(all, layer, settings);
       ConceptMapResult map = ConceptMap.of(base, layer, other, settings);

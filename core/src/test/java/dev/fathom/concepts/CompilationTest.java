@@ -23,6 +23,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -154,6 +155,50 @@ class CompilationTest {
   }
 
   @Test
+  void whatIsLearntFromIsNeverTried() {
+    var config = config().withTemplate("{stimulus}");
+    var learnt = new HashSet<String>();
+    var tried = new HashSet<String>();
+    for (Concept concept : concepts()) {
+      Prompts prompts = Prompts.of(concept, concepts(), config);
+      int held = prompts.held();
+      assertThat(prompts.without()).hasSameSizeAs(prompts.with());
+      assertThat(prompts.with()).hasSize((int) concept.stimuli().stream().distinct().count());
+      for (List<String> side : List.of(prompts.with(), prompts.without())) {
+        tried.addAll(side.subList(0, held));
+        learnt.addAll(side.subList(held, side.size()));
+      }
+    }
+    assertThat(tried).doesNotContainAnyElementsOf(learnt);
+  }
+
+  @Test
+  void filesOfOthersAreLeft() throws IOException {
+    Path own = folder.resolve("a/.parts/mine.txt");
+    Files.createDirectories(own.getParent());
+    Files.writeString(own, "mine");
+    compiled("a", concepts(), config()).close();
+    assertThat(own).hasContent("mine");
+    assertThat(own.getParent()).isDirectoryContaining(path -> path.equals(own));
+    try (Stream<Path> files = Files.list(own.getParent())) {
+      assertThat(files).containsExactly(own);
+    }
+  }
+
+  @Test
+  void randomDirectionsAreNoBetterThanChance() {
+    try (var dictionary = compiled("a", concepts(), config().with(Reading.RANDOM))) {
+      for (int layer : dictionary.layers()) {
+        for (double stability : dictionary.measured(layer, Measure.STABILITY)) {
+          assertThat(Math.abs(stability)).isLessThan(0.9);
+        }
+        double[] auc = dictionary.measured(layer, Measure.AUC);
+        assertThat(dictionary.measured(layer, Measure.SHUFFLED)).isNotEqualTo(auc);
+      }
+    }
+  }
+
+  @Test
   void otherConceptsAreWrittenIntoTheSameTemplate() {
     Prompts same = Prompts.of(concepts().getFirst(), concepts(), config());
     assertThat(same.with()).allMatch(text -> text.startsWith("7 8 9 40 5 "));
@@ -205,9 +250,9 @@ class CompilationTest {
       compiled("b", all.subList(0, 5), config()).close();
       try (var found = compiled("b", all, config())) {
         assertThat(found.entries()).isEqualTo(expected.entries());
-        assertSame(found, expected, all, 0);
+        assertSame(found, expected, all, 1e-6);
         for (int layer : found.layers()) {
-          // those that came last were ranked among all
+          assertThat(found.measured(layer, Measure.RANK)[0]).isNaN(); // it was among fewer
           assertThat(found.measured(layer, Measure.RANK)[7])
               .isCloseTo(expected.measured(layer, Measure.RANK)[7], within(1e-6));
         }
@@ -244,11 +289,11 @@ class CompilationTest {
                 }))
         .hasMessage("killed");
     assertThat(Dictionary.isAt(killed)).isFalse();
-    assertThat(filesIn("killed")).containsExactly(killed.resolve("parts"));
+    assertThat(filesIn("killed")).containsExactly(killed.resolve(".parts"));
     try (var expected = compiled("a", all, config());
         var found = compiled("killed", all, config())) {
-      assertSame(found, expected, all, 0);
-      assertThat(killed.resolve("parts")).doesNotExist();
+      assertSame(found, expected, all, 1e-6);
+      assertThat(killed.resolve(".parts")).doesNotExist();
     }
   }
 
@@ -282,19 +327,15 @@ class CompilationTest {
     var many = new ArrayList<Concept>();
     var random = new Random(9);
     for (Concept concept : concepts()) {
+      int own = Integer.parseInt(concept.name()) - 20;
       many.add(
           Concept.of(
               concept.name(),
               IntStream.range(0, 60)
-                  .mapToObj(_ ->
-                      (10 + random.nextInt(40))
-                          + " "
-                          + (10 + random.nextInt(40))
-                          + " "
-                          + (Integer.parseInt(concept.name()) - 20))
+                  .mapToObj(_ -> "%d %d %2$d %2$d".formatted(10 + random.nextInt(40), own))
                   .toList()));
     }
-    var config = config().withTemplate("{stimulus}").with(Reading.PROBE);
+    var config = config().withTemplate("{stimulus}").with(Reading.MEAN_DIFFERENCE);
     try (var dictionary = compiled("a", many, many, config)) {
       int layer = dictionary.layers().getFirst();
       assertThat(Dictionary.median(dictionary.measured(layer, Measure.AUC))).isGreaterThan(0.95);

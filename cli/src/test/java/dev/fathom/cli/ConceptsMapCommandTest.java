@@ -2,16 +2,23 @@ package dev.fathom.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.fathom.checkpoint.Card;
 import dev.fathom.checkpoint.SafetensorsFile;
-import dev.fathom.concepts.DirectionFixtures;
+import dev.fathom.checkpoint.SafetensorsWriter;
+import dev.fathom.checkpoint.TensorSpec;
+import dev.fathom.checkpoint.TensorType;
+import dev.fathom.concepts.Dictionary;
+import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
-import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -27,7 +34,7 @@ class ConceptsMapCommandTest {
   private Path narrow = Path.of("");
 
   @BeforeEach
-  void writeDictionaries() {
+  void writeDictionaries() throws IOException {
     var random = new Random(1);
     double[][] rows = new double[M][16];
     for (int i = 0; i < M; i++) {
@@ -45,13 +52,42 @@ class ConceptsMapCommandTest {
         write("narrow", Arrays.stream(rows).map(r -> Arrays.copyOf(r, 8)).toArray(double[][]::new));
   }
 
-  private Path write(String model, double[][] rows) {
-    var names = IntStream.range(0, M).mapToObj(i -> i == 0 ? "love" : "concept " + i).toList();
-    var groups = IntStream.range(0, M).mapToObj(i -> "group " + i % 4).toList();
-    Path path = folder.resolve(model);
-    try (var scope = Scope.withoutGradients()) {
-      DirectionFixtures.write(path, "model " + model, names, groups, Tensor.ofRows(List.of(rows)))
-          .close();
+  /// A dictionary of layer 3, as the documentation of [Dictionary] says it is kept.
+  private Path write(String model, double[][] rows) throws IOException {
+    Path path = Files.createDirectories(folder.resolve(model));
+    var json = JsonMapper.shared().createObjectNode();
+    json.put("fathom.dictionary", 1).put("site", "resid_post").putArray("layers").add(3);
+    var concepts = json.putArray("concepts");
+    for (int i = 0; i < rows.length; i++) {
+      concepts
+          .addObject()
+          .put("name", i == 0 ? "love" : "concept " + i)
+          .put("group", "group " + i % 4)
+          .put("pairs", 8)
+          .put("held", 2);
+    }
+    Files.writeString(path.resolve("dictionary.json"), json.toString());
+    int width = rows[0].length;
+    var measures =
+        Arrays.stream(Dictionary.Measure.values())
+            .map(measure -> measure.name().toLowerCase(Locale.ROOT))
+            .toList();
+    var specs = new ArrayList<TensorSpec>();
+    specs.add(TensorSpec.of("direction", TensorType.F32, rows.length, width));
+    specs.add(TensorSpec.of("mean", TensorType.F32, rows.length, width));
+    measures.forEach(name -> specs.add(TensorSpec.of(name, TensorType.F32, rows.length)));
+    Card card = Card.of("dictionary", "chosen", "model " + model, "sha of " + model);
+    Path file = path.resolve("layer-03-%d.safetensors".formatted(rows.length));
+    try (var scope = Scope.withoutGradients();
+        var writer = SafetensorsWriter.create(file, specs, card.toMetadata())) {
+      writer.append("direction", Tensor.ofRows(List.of(rows)).to(DType.F32).contiguous().memory());
+      writer.append("mean", Tensor.zeros(DType.F32, rows.length, width).memory());
+      for (String name : measures) {
+        float[] values = new float[rows.length];
+        Arrays.fill(values, 0.75f);
+        writer.append(name, Tensor.of(values, rows.length).memory());
+      }
+      writer.commit();
     }
     return path;
   }

@@ -101,7 +101,7 @@ final class ConceptsMapCommand implements Callable<Integer> {
       names = "--percentile",
       paramLabel = "P",
       description =
-          "What is nearer to a query than P % of all are to any belongs to it; lower it for few"
+          "What is nearer to a query than P %% of all are to any belongs to it; lower it for few"
               + " concepts. Default: ${DEFAULT-VALUE}.")
   private double percentile = ConceptMap.Config.standard().percentile();
 

@@ -1,6 +1,7 @@
 package dev.fathom.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
 
 import dev.fathom.checkpoint.Card;
 import dev.fathom.checkpoint.SafetensorsFile;
@@ -22,6 +23,7 @@ import java.util.Random;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import picocli.CommandLine.Option;
 import tools.jackson.databind.json.JsonMapper;
 
 /// `concepts map` through the real entry point, on dictionaries of four planted groups.
@@ -168,6 +170,39 @@ class ConceptsMapCommandTest {
             run(Main.DONE, base.toString(), "--queries", "love,concept 1", "--percentile", "80")
                 .out())
         .contains("24 concepts of 2 groups", "love (", "concept 1 (", "others (");
+  }
+
+  /// Two queries with one direction: nothing is as near to them as they are to each other.
+  @Test
+  void queriesOfNothingButThemselvesAreMapped() throws IOException {
+    var random = new Random(2);
+    double[][] rows = new double[M][16];
+    for (double[] row : rows) {
+      Arrays.setAll(row, _ -> random.nextGaussian());
+    }
+    rows[1] = rows[0].clone();
+    Path twins = write("twins", rows);
+    assertThat(run(Main.DONE, twins.toString(), "--queries", "love,concept 1").out())
+        .contains("mean cosine of pairs", "24 concepts of 2 groups")
+        .doesNotContain("silhouette", "same group");
+    assertThat(run(Main.DONE, twins.toString(), "--queries", "love").out())
+        .contains("24 concepts of 1 group.");
+  }
+
+  /// A percent sign has to be written twice: a description is a format.
+  @Test
+  void descriptionsCanBeFormatted() {
+    var descriptions =
+        Arrays.stream(ConceptsMapCommand.class.getDeclaredFields())
+            .flatMap(field -> Arrays.stream(field.getAnnotationsByType(Option.class)))
+            .map(option -> String.join(" ", option.description()))
+            .toList();
+    assertThat(descriptions)
+        .isNotEmpty()
+        .allSatisfy(description ->
+            assertThatCode(() -> String.format(Locale.ROOT, description))
+                .doesNotThrowAnyException());
+    assertThat(run(Main.DONE, "--help").out()).contains("P % of all");
   }
 
   @Test

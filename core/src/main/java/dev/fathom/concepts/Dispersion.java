@@ -51,16 +51,11 @@ public record Dispersion(double meanCosine, double effectiveRank, double isotrop
     return rows.size(0) < rows.size(1) ? rows.matmul(transposed) : transposed.matmul(rows);
   }
 
-  /// The mean silhouette of groups by cosine distance (Rousseeuw 1987): 1 where each is far from
-  /// all others, 0 where they overlap, negative where members are nearer to another group. Members
+  /// The silhouette of each direction by cosine distance (Rousseeuw 1987): 1 where its group is far
+  /// from all others, 0 where groups overlap, negative where it is nearer to another group. Members
   /// of groups of one count 0.
   ///
   /// @param groups of each direction, numbered from 0, at least two
-  public static double silhouette(Tensor rows, int[] groups) {
-    return Arrays.stream(silhouettes(rows, groups)).average().orElseThrow();
-  }
-
-  /// The [#silhouette(Tensor, int[])] of each.
   public static double[] silhouettes(Tensor rows, int[] groups) {
     int m = groups.length;
     int count = Arrays.stream(groups).max().orElse(-1) + 1;
@@ -107,10 +102,12 @@ public record Dispersion(double meanCosine, double effectiveRank, double isotrop
     try (var scope = Scope.withoutGradients()) {
       Tensor x = centred(one);
       Tensor y = centred(other);
-      double cross = y.transpose(0, 1).matmul(x).square().sum().item();
-      double ofOne = gram(x).square().sum().item();
-      double ofOther = gram(y).square().sum().item();
-      return cross / Math.sqrt(ofOne * ofOther);
+      Tensor ofOne = gram(x);
+      Tensor ofOther = gram(y);
+      boolean few = x.size(0) < Math.min(x.size(1), y.size(1)); // then both are [m, m]
+      Tensor cross = few ? ofOne.mul(ofOther) : y.transpose(0, 1).matmul(x).square();
+      return cross.sum().item()
+          / Math.sqrt(ofOne.square().sum().item() * ofOther.square().sum().item());
     }
   }
 

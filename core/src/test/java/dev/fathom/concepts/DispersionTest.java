@@ -24,6 +24,10 @@ class DispersionTest {
     return x.matmul(x.transpose(0, 1)).eigen().vectors();
   }
 
+  private static double silhouette(Tensor rows, int[] groups) {
+    return Arrays.stream(Dispersion.silhouettes(rows, groups)).average().orElseThrow();
+  }
+
   @Test
   void directionsAtRightAnglesAreAsSpreadAsCanBe() {
     try (var scope = Scope.withoutGradients()) {
@@ -68,11 +72,31 @@ class DispersionTest {
           .isCloseTo(Dispersion.of(x).meanCosine(), within(1e-9));
       assertThat(Dispersion.of(turned).effectiveRank())
           .isCloseTo(Dispersion.of(x).effectiveRank(), within(1e-9));
-      assertThat(Dispersion.silhouette(turned, groups))
-          .isCloseTo(Dispersion.silhouette(x, groups), within(1e-9));
+      assertThat(silhouette(turned, groups)).isCloseTo(silhouette(x, groups), within(1e-9));
       assertThat(Dispersion.similarity(x, turned)).isCloseTo(1, within(1e-9));
       assertThat(Dispersion.similarity(x, drawn(20, 16, 3))).isLessThan(0.8);
     }
+  }
+
+  /// Fewer directions than numbers, as many more, and between: the products differ, not the number.
+  @Test
+  void similarityIsThatOfThePlainDefinition() {
+    try (var scope = Scope.withoutGradients()) {
+      for (int m : new int[] {5, 12, 40}) {
+        Tensor x = drawn(m, 16, 3);
+        Tensor y = drawn(m, 9, 4);
+        Tensor ofX = centred(x).matmul(centred(x).transpose(0, 1));
+        Tensor ofY = centred(y).matmul(centred(y).transpose(0, 1));
+        double plain =
+            ofX.mul(ofY).sum().item()
+                / Math.sqrt(ofX.square().sum().item() * ofY.square().sum().item());
+        assertThat(Dispersion.similarity(x, y)).isCloseTo(plain, within(1e-12));
+      }
+    }
+  }
+
+  private static Tensor centred(Tensor rows) {
+    return rows.sub(rows.mean(0, true));
   }
 
   @Test
@@ -88,11 +112,11 @@ class DispersionTest {
         }
       }
       Tensor x = Tensor.of(all, 30, 8);
-      assertThat(Dispersion.silhouette(x, groups)).isGreaterThan(0.9);
+      assertThat(silhouette(x, groups)).isGreaterThan(0.9);
       int[] wrong = new int[30];
       Arrays.setAll(wrong, i -> i / 10);
-      assertThat(Dispersion.silhouette(x, wrong)).isLessThan(0.05);
-      assertThatThrownBy(() -> Dispersion.silhouette(x, new int[30]))
+      assertThat(silhouette(x, wrong)).isLessThan(0.05);
+      assertThatThrownBy(() -> Dispersion.silhouettes(x, new int[30]))
           .hasMessageContaining("at least 2 groups, found 30 and 1");
       assertThatThrownBy(() -> Dispersion.similarity(x, drawn(4, 8, 1)))
           .hasMessageContaining("found 30 and 4");

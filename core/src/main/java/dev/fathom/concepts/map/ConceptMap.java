@@ -340,9 +340,11 @@ public final class ConceptMap {
       return estimates;
     }
 
-    /// Whether silhouettes make sense: at least two clusters.
+    /// Whether it makes sense to ask how far clusters lie apart: there are two, and one of them has
+    /// two members.
     private boolean grouped() {
-      return clusters.names().size() > 1;
+      int count = clusters.names().size();
+      return count > 1 && members.length > count;
     }
 
     // -------------------------------------------------------------- numbers of one model

@@ -79,7 +79,7 @@ public record ConceptMapResult(
   /// @param cosines of these, `[concept, rank]`
   /// @param trust of the map, see [Trust]
   /// @param numbers of the original space
-  /// @param purity empty without groups
+  /// @param purity empty without groups, and where each has one member
   public record Side(
       String title,
       int layer,
@@ -159,18 +159,18 @@ public record ConceptMapResult(
     var found = new ArrayList<String>();
     long clusters = groups.stream().filter(g -> !g.isEmpty()).distinct().count();
     found.add(
-        format("%,d concepts", names.size())
-            + (clusters == 0 ? "" : format(" of %d groups", clusters))
+        counted(names.size(), "concept")
+            + (clusters == 0 ? "" : " of " + counted(clusters, "group"))
             + (left.isEmpty() ? "." : "; not on the map: " + some(left) + "."));
     for (Side side : sides) {
       side.purity()
           .ifPresent(purity ->
               found.add(
                   format(
-                      "%s: of the %d concepts nearest to each, %.1f times as many are of its group"
-                          + " as by chance (groups dealt anew: %.1f).",
+                      "%s: of the %s nearest to each, %.1f times as many are of its group as by"
+                          + " chance (groups dealt anew: %.1f).",
                       named(side),
-                      purity.nearest(),
+                      counted(purity.nearest(), "concept"),
                       purity.ratio().value(),
                       purity.shuffled().value())));
     }
@@ -217,8 +217,8 @@ public record ConceptMapResult(
                   .collect(Collectors.joining("; ", "", "."))
               : format(
                   "No group changed more or less than the others beyond chance (smallest p %s, of"
-                      + " %d tests).",
-                  p(first.test().p()), own.groups().size()));
+                      + " %s).",
+                  p(first.test().p()), counted(own.groups().size(), "test")));
     }
     return found;
   }
@@ -232,6 +232,10 @@ public record ConceptMapResult(
     return all.size() <= MOST_LEFT
         ? first
         : format("%s and %,d more", first, all.size() - MOST_LEFT);
+  }
+
+  private static String counted(long count, String what) {
+    return format("%,d %s%s", count, what, count == 1 ? "" : "s");
   }
 
   /// The model and its layer.

@@ -2,7 +2,6 @@ package dev.fathom.concepts.map;
 
 import dev.fathom.concepts.Dispersion;
 import dev.fathom.evaluate.bias.Estimate;
-import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.Arrays;
@@ -19,10 +18,16 @@ import java.util.stream.IntStream;
 /// w_i (v_i · u_a)²` along the directions u_a of all), and an interval is the middle 95 % of the
 /// draws around their mean, laid around the number itself.
 ///
+/// In some draws a number is not defined: of one concept drawn over and over there are no pairs.
+/// Such a draw is NaN or infinite, and counts in no interval.
+///
 /// @param weights `[draws][m]`, not copied
 @SuppressWarnings("ArrayRecordComponent")
 record Resampling(double[][] weights) {
   private static final int BLOCK = 512;
+
+  /// A scatter of each concept below it is none.
+  private static final double ROUNDING = 1e-12;
 
   static Resampling of(int concepts, int draws, long seed) {
     var random = new Random(seed);
@@ -37,17 +42,20 @@ record Resampling(double[][] weights) {
 
   /// A number and what it is in each draw.
   ///
+  /// @param draws one for each draw of the resampling, not finite where the number is not defined
   /// @param low the least that it can be
   /// @param high the greatest
   @SuppressWarnings("ArrayRecordComponent")
   record Sampled(double value, double[] draws, double low, double high) {
     Estimate estimate() {
-      double mean = Arrays.stream(draws).average().orElse(Double.NaN);
+      double[] defined = Arrays.stream(draws).filter(Double::isFinite).toArray();
+      double mean = Arrays.stream(defined).average().orElse(Double.NaN);
       return Estimate.of(
-          value, Arrays.stream(draws).map(x -> Math.clamp(value + x - mean, low, high)).toArray());
+          value,
+          Arrays.stream(defined).map(x -> Math.clamp(value + x - mean, low, high)).toArray());
     }
 
-    /// This less another, draw by draw.
+    /// This less another of the same resampling, draw by draw.
     Sampled minus(Sampled other) {
       double[] differences = new double[draws.length];
       Arrays.setAll(differences, b -> draws[b] - other.draws[b]);
@@ -81,11 +89,7 @@ record Resampling(double[][] weights) {
   Sampled ratio(double[] upper, double[] lower, double low, double high) {
     double[] draws = new double[weights.length];
     Arrays.setAll(draws, b -> sum(weights[b], upper) / sum(weights[b], lower));
-    return new Sampled(
-        Arrays.stream(upper).sum() / Arrays.stream(lower).sum(),
-        Arrays.stream(draws).filter(Double::isFinite).toArray(),
-        low,
-        high);
+    return new Sampled(Arrays.stream(upper).sum() / Arrays.stream(lower).sum(), draws, low, high);
   }
 
   private static double sum(double[] weights, double[] values) {
@@ -153,7 +157,8 @@ record Resampling(double[][] weights) {
     return eigen.vectors().square().mul(eigen.values().relu().unsqueeze(0));
   }
 
-  /// The scatter between groups over that within them: `Σ n_g ‖μ_g − μ‖² / Σ ‖v_i − μ_{g(i)}‖²`.
+  /// The scatter between groups over that within them: `Σ n_g ‖μ_g − μ‖² / Σ ‖v_i − μ_{g(i)}‖²`;
+  /// NaN where none is within.
   ///
   /// @param groups of each direction, numbered from 0
   Sampled separation(Tensor unit, int[] groups) {
@@ -186,23 +191,21 @@ record Resampling(double[][] weights) {
     double[] found = new double[ones.length];
     for (int b = 0; b < found.length; b++) {
       double size = Arrays.stream(ones[b]).sum();
-      found[b] = (grouped[b] - together[b] / size) / (size - grouped[b]);
+      double within = size - grouped[b];
+      boolean some = within > ROUNDING * size;
+      found[b] = some ? (grouped[b] - together[b] / size) / within : Double.NaN;
     }
     return new Sampled(
-        found[0],
-        Arrays.stream(found, 1, found.length).filter(Double::isFinite).toArray(),
-        0,
-        Double.POSITIVE_INFINITY);
+        found[0], Arrays.copyOfRange(found, 1, found.length), 0, Double.POSITIVE_INFINITY);
   }
 
   /// Linear centred kernel alignment, as [Dispersion#similarity] has it; both sets stay centred as
   /// a whole.
   Sampled similarity(Tensor one, Tensor other) {
     int m = Math.toIntExact(one.size(0));
-    double[][] sums = new double[3][weights.length + 1]; // of x·y, x·x and y·y
+    double[][] sums = new double[3][weights.length]; // of x·y, x·x and y·y
     try (var scope = Scope.withoutGradients()) {
-      Tensor ones = Tensor.full(1, DType.F64, 1, m);
-      Tensor all = Tensor.cat(List.of(ones, all()), 0);
+      Tensor all = all();
       Tensor x = one.sub(one.mean(0, true));
       Tensor y = other.sub(other.mean(0, true));
       for (int from = 0; from < m; from += BLOCK) {
@@ -218,9 +221,9 @@ record Resampling(double[][] weights) {
         }
       }
     }
-    double[] found = new double[weights.length + 1];
-    Arrays.setAll(found, b -> sums[0][b] / Math.sqrt(sums[1][b] * sums[2][b]));
-    return new Sampled(found[0], Arrays.copyOfRange(found, 1, found.length), 0, 1);
+    double[] draws = new double[weights.length];
+    Arrays.setAll(draws, b -> sums[0][b] / Math.sqrt(sums[1][b] * sums[2][b]));
+    return new Sampled(Dispersion.similarity(one, other), draws, 0, 1);
   }
 
   /// Adds `Σ_ij w_i w_j P_ij` of some rows of P, where `w_i P_ii` stands for a concept with itself.

@@ -26,6 +26,7 @@ import dev.fathom.view.View;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Objects;
 import java.util.Random;
@@ -347,6 +348,74 @@ class ConceptMapTest {
       assertThatThrownBy(() -> two(base, few, QUICK))
           .hasMessage(
               "a map takes at least 3 concepts with a direction in both dictionaries, found 2");
+    }
+  }
+
+  // ---------------------------------------------------------------- few members
+
+  @Test
+  void clustersOfOneMemberEachAreNotMeasured() {
+    try (var base = dictionary("base", NAMES, NAMES, planted(1));
+        var tuned = dictionary("tuned", NAMES, NAMES, planted(2))) {
+      ConceptMapResult result = two(base, tuned, QUICK);
+      assertThat(result.sides())
+          .allSatisfy(side -> {
+            assertThat(side.purity()).isEmpty();
+            assertThat(side.numbers())
+                .containsOnlyKeys(Property.MEAN_COSINE, Property.EFFECTIVE_RANK, Property.ISOTROPY);
+          });
+      assertThat(result.found().getFirst()).isEqualTo("40 concepts of 40 groups.");
+      var queries = QUICK.withQueries(List.of("c0", "c1"), 99.99);
+      var kinds = new ArrayList<>(Collections.nCopies(M, "all"));
+      try (var one = dictionary("one", NAMES, kinds, planted(1))) {
+        assertThat(ConceptMap.of(one, DirectionFixtures.LAYER, QUICK).found().getFirst())
+            .isEqualTo("40 concepts of 1 group.");
+        assertThat(two(one, tuned, queries).views()).isNotEmpty();
+      }
+    }
+  }
+
+  /// Groups of which only one has two members: many draws have no pair within a group.
+  @Test
+  void differencesOfFewMembersHaveIntervals() {
+    var kinds = new ArrayList<>(NAMES);
+    kinds.set(5, "c0");
+    double[][] rows = planted(1);
+    double[][] moved = planted(1);
+    var random = new Random(2);
+    for (double[] row : moved) {
+      Arrays.setAll(row, c -> row[c] + 0.3 * random.nextGaussian());
+    }
+    try (var base = dictionary("base", NAMES, kinds, rows);
+        var tuned = dictionary("tuned", NAMES, kinds, moved)) {
+      Change change = two(base, tuned, QUICK).change().orElseThrow();
+      assertThat(change.differences()).containsKeys(Property.PURITY, Property.SEPARATION);
+      change
+          .differences()
+          .forEach((property, difference) -> {
+            assertThat(difference.low()).as(property.title()).isFinite();
+            assertThat(difference.high()).as(property.title()).isFinite();
+          });
+    }
+  }
+
+  @Test
+  void threeConceptsHaveIntervals() {
+    var names = List.of("a", "b", "c");
+    var kinds = List.of("g", "g", "h");
+    try (var base = dictionary("base", names, kinds, Arrays.copyOf(planted(1), 3));
+        var tuned = dictionary("tuned", names, kinds, Arrays.copyOf(planted(2), 3))) {
+      ConceptMapResult result = two(base, tuned, QUICK);
+      Change change = result.change().orElseThrow();
+      var all = new ArrayList<Estimate>(change.numbers().values());
+      all.addAll(change.differences().values());
+      result.sides().forEach(side -> all.addAll(side.numbers().values()));
+      assertThat(all)
+          .hasSize(3 + 6 + 2 * 6)
+          .allSatisfy(estimate -> {
+            assertThat(estimate.low()).isFinite();
+            assertThat(estimate.high()).isFinite();
+          });
     }
   }
 

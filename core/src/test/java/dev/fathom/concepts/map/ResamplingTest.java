@@ -47,8 +47,7 @@ class ResamplingTest {
       Dispersion whole = Dispersion.of(x);
       assertThat(resampling.meanCosine(x).value()).isEqualTo(whole.meanCosine());
       assertThat(resampling.spectrum(x).get(0).value()).isEqualTo(whole.effectiveRank());
-      assertThat(resampling.similarity(x, y).value())
-          .isCloseTo(Dispersion.similarity(x, y), within(1e-9));
+      assertThat(resampling.similarity(x, y).value()).isEqualTo(Dispersion.similarity(x, y));
       assertThat(resampling.separation(x, GROUPS).value()).isCloseTo(separation(x), within(1e-9));
     }
   }
@@ -129,6 +128,40 @@ class ResamplingTest {
         assertThat(estimate.value()).isBetween(estimate.low(), estimate.high());
       }
     }
+  }
+
+  /// Of three concepts, every ninth draw has one three times.
+  @Test
+  void aDrawWithoutANumberCountsInNoInterval() {
+    try (var scope = Scope.withoutGradients()) {
+      var resampling = Resampling.of(3, 200, 5);
+      Tensor unit = drawn(3, 1);
+      Tensor line = Tensor.of(new double[] {0, 1, -1}, 3, 1); // the first is their mean
+      Tensor other = Tensor.of(new double[] {0, 1, -2, 3, 1, -3}, 3, 2);
+      int[] groups = {0, 0, 1};
+      for (Sampled sampled :
+          List.of(
+              resampling.meanCosine(unit),
+              resampling.similarity(line, other),
+              resampling.separation(unit, groups),
+              resampling.ratio(new double[] {1, 1, 0}, new double[] {1, 2, 0}, 0, 9))) {
+        assertThat(sampled.draws()).hasSize(200);
+        assertThat(Arrays.stream(sampled.draws()).filter(Double::isFinite).count())
+            .isBetween(20L, 199L);
+        Estimate estimate = sampled.estimate();
+        assertThat(estimate.low()).isFinite().isLessThanOrEqualTo(estimate.value());
+        assertThat(estimate.high()).isFinite().isGreaterThanOrEqualTo(estimate.value());
+      }
+    }
+  }
+
+  @Test
+  void differencesAreOfTheSameDraw() {
+    var one = new Sampled(2, new double[] {1, Double.NaN, 3, 2}, 0, 9);
+    var other = new Sampled(1, new double[] {0, 5, 2, Double.POSITIVE_INFINITY}, 0, 9);
+    assertThat(one.minus(other).estimate()).isEqualTo(new Estimate(1, 1, 1));
+    var never = new Sampled(2, new double[] {Double.NaN, Double.NaN, Double.NaN, 1}, 0, 9);
+    assertThat(never.minus(other).estimate()).isEqualTo(new Estimate(1, Double.NaN, Double.NaN));
   }
 
   @Test

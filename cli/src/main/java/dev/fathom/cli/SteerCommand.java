@@ -71,7 +71,8 @@ final class SteerCommand implements Callable<Integer> {
       names = "--strength",
       paramLabel = "X",
       description =
-          "How far, beside 0. Default: 4 for add, 15 for heads, 1 (all of it) for the others.")
+          "How far, beside 0. Default: 4 for add, but 1 with --vector; 15 for heads, 1 (all of it)"
+              + " for the others.")
   private @Nullable Double strength;
 
   @Option(
@@ -157,17 +158,36 @@ final class SteerCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "Nothing to do: give a PROMPT to continue, or keep the steering by --save or --export.");
     }
+    requireText(asked);
     List<String> neutral =
         text == null ? new Corpus(World.load(), 1).round(0) : InputFiles.lines(text);
-    try (var model = LoadedModel.open(console, modelOptions);
-        var plan = plan(model, rows(model, neutral))) {
-      model.say(plan.notes());
-      keep(model, plan);
-      if (!asked.isEmpty()) {
-        show(model, plan, asked, rows(model, neutral));
+    try (var model = LoadedModel.open(console, modelOptions)) {
+      List<Prompt> read = read(model, asked); // before anything is read from pairs or kept
+      try (var plan = plan(model, rows(model, neutral))) {
+        model.say(plan.notes());
+        keep(model, plan);
+        if (!read.isEmpty()) {
+          show(model, plan, read, rows(model, neutral));
+        }
       }
     }
     return Main.DONE;
+  }
+
+  private static void requireText(List<String> asked) {
+    if (asked.stream().anyMatch(String::isEmpty)) {
+      throw new IllegalArgumentException(
+          "A PROMPT is empty: give at least one word to continue, such as \"Dear\".");
+    }
+  }
+
+  private List<Prompt> read(LoadedModel model, List<String> asked) {
+    var reading = new Prompt.Options(chat, Optional.empty(), Optional.empty(), true);
+    int more = targets.isEmpty() ? maxTokens : 0;
+    int context = model.transformer().card().context();
+    return asked.stream()
+        .map(prompt -> model.prompt(prompt, reading).requireFits(context, more))
+        .toList();
   }
 
   private static List<int[]> rows(LoadedModel model, List<String> neutral) {
@@ -210,6 +230,16 @@ final class SteerCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "--tokens generated cannot be kept by --save: changed weights act on every token.");
     }
+    if (export != null && tokens == Which.generated) {
+      throw new IllegalArgumentException(
+          "--tokens generated cannot be kept by --export: llama.cpp adds a control vector at every"
+              + " token.");
+    }
+    if ((save != null || export != null) && kept() == 0) {
+      throw new IllegalArgumentException(
+          "--strength 0 changes nothing, so there is nothing to keep by --save or --export: give"
+              + " another one.");
+    }
     if (export != null && options.how() != SteeringOptions.How.add) {
       throw new IllegalArgumentException(
           "--how %s cannot be kept by --export: a control vector is a step that is added."
@@ -231,7 +261,7 @@ final class SteerCommand implements Callable<Integer> {
   }
 
   private double kept() {
-    return strength == null ? options.how().usual() : strength;
+    return strength == null ? options.usual() : strength;
   }
 
   private List<String> asked() {
@@ -242,14 +272,20 @@ final class SteerCommand implements Callable<Integer> {
     return asked;
   }
 
+  /// Both files or, where one of them cannot keep it, none.
   private void keep(LoadedModel model, SteeringPlan plan) {
+    Optional<SteeringVector> vector = export == null ? Optional.empty() : plan.vector();
+    vector
+        .flatMap(own -> ControlVectorFile.refusal(own, kept()))
+        .ifPresent(reason -> {
+          throw new IllegalArgumentException(reason);
+        });
     if (save != null) {
       List<Steering> steerings = Steering.times(plan.steerings(), kept());
       EditFile.write(
           save, SteeringEdit.of(model.transformer(), steerings, "steering", plan.parameters()));
       say("written to " + save);
     }
-    Optional<SteeringVector> vector = plan.vector();
     if (export != null && vector.isPresent()) {
       ControlVectorFile.write(export, vector.get(), kept(), model.transformer().card().family());
       say("written to " + export);
@@ -262,7 +298,7 @@ final class SteerCommand implements Callable<Integer> {
     }
   }
 
-  private void show(LoadedModel model, SteeringPlan plan, List<String> asked, List<int[]> neutral) {
+  private void show(LoadedModel model, SteeringPlan plan, List<Prompt> read, List<int[]> neutral) {
     Judge judge =
         targets.isEmpty() ? plan.judge() : new Judge.Targets(targets.getFirst(), targets.getLast());
     var config =
@@ -271,8 +307,6 @@ final class SteerCommand implements Callable<Integer> {
             .generating(maxTokens, StopTokens.of(model))
             .withControls(controls)
             .withSeed(seed.seed());
-    var reading = new Prompt.Options(chat, Optional.empty(), Optional.empty(), true);
-    List<Prompt> read = asked.stream().map(prompt -> model.prompt(prompt, reading)).toList();
     SteeringResult result;
     try (var progress = output.json().progress(console, "steering", SteeringSweep.size(config))) {
       result =

@@ -96,7 +96,8 @@ final class SteeringOptions {
     }
   }
 
-  /// What is done along a direction, and the strength that is usual for it.
+  /// What is done along a direction, and the strength that is usual for it, but for control
+  /// vectors.
   enum How {
     add(4),
     project(1),
@@ -109,14 +110,16 @@ final class SteeringOptions {
     How(double usual) {
       this.usual = usual;
     }
-
-    double usual() {
-      return usual;
-    }
   }
 
   How how() {
     return how;
+  }
+
+  /// The strength where none was asked for; of a control vector llama.cpp's scale 1, the strength
+  /// that it was kept at.
+  double usual() {
+    return vector == null ? how.usual : 1;
   }
 
   /// Refuses what makes no sense, before a model loads.
@@ -139,10 +142,10 @@ final class SteeringOptions {
           "--how remove takes activations apart into the concepts of a dictionary: give"
               + " --dictionary and --concept.");
     }
-    if (how != How.remove && concepts.size() > 1) {
+    if (how != How.remove && concepts().size() > 1) {
       throw new IllegalArgumentException(
           "--how %s is done along one concept, found %d: only --how remove takes several."
-              .formatted(how, concepts.size()));
+              .formatted(how, concepts().size()));
     }
     if (how == How.heads && pairs == null) {
       throw new IllegalArgumentException(
@@ -171,15 +174,16 @@ final class SteeringOptions {
   /// What the direction is called in titles.
   String title() {
     Path named = Stream.of(pairs, probe, vector).filter(p -> p != null).findFirst().orElse(null);
-    return named == null ? String.join(", ", concepts) : String.valueOf(named.getFileName());
+    return named == null ? String.join(", ", concepts()) : String.valueOf(named.getFileName());
   }
 
   Optional<Path> dictionary() {
     return Optional.ofNullable(dictionary);
   }
 
+  /// Each once, as they were given.
   List<String> concepts() {
-    return concepts;
+    return concepts.stream().distinct().toList();
   }
 
   Optional<Path> pairs() {

@@ -9,6 +9,7 @@ import dev.fathom.checkpoint.SafetensorsFile;
 import dev.fathom.checkpoint.SafetensorsWriter;
 import dev.fathom.checkpoint.TensorSpec;
 import dev.fathom.checkpoint.TensorType;
+import dev.fathom.concepts.Dictionary;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.io.IOException;
@@ -17,6 +18,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -138,9 +140,7 @@ class SteerCommandTest {
         json(
             run(
                 "--vector",
-                vector.toString(),
-                "--strength",
-                "1",
+                vector.toString(), // at scale 1, as it was kept
                 "--targets",
                 " men",
                 " women",
@@ -231,8 +231,10 @@ class SteerCommandTest {
   }
 
   /// A dictionary of two concepts at one layer, as its format is documented.
-  private Path dictionary() throws IOException {
-    Path directory = Files.createDirectories(folder.resolve("concepts"));
+  ///
+  /// @param length of their directions, about
+  private Path dictionary(String called, double length) throws IOException {
+    Path directory = Files.createDirectories(folder.resolve(called));
     String sha;
     String name;
     Path any = folder.resolve("any.safetensors");
@@ -261,18 +263,21 @@ class SteerCommandTest {
             List.of(
                 TensorSpec.of("direction", TensorType.F32, 2, width),
                 TensorSpec.of("mean", TensorType.F32, 2, width)));
-    List<String> measures = List.of("auc", "shuffled", "stability", "explained", "spread", "rank");
+    List<String> measures =
+        Arrays.stream(Dictionary.Measure.values())
+            .map(measure -> measure.name().toLowerCase(Locale.ROOT))
+            .toList();
     measures.forEach(measure -> specs.add(TensorSpec.of(measure, TensorType.F32, 2)));
     var random = new Random(1);
     try (var scope = Scope.withoutGradients();
         var writer =
             SafetensorsWriter.create(
-                directory.resolve("layer-03.safetensors"),
+                directory.resolve("layer-03-2.safetensors"),
                 specs,
                 Card.of("dictionary", "test", name, sha).toMetadata())) {
       float[] rows = new float[2 * width];
       for (int i = 0; i < rows.length; i++) {
-        rows[i] = (float) (random.nextGaussian() / Math.sqrt(width));
+        rows[i] = (float) (length * random.nextGaussian() / Math.sqrt(width));
       }
       writer.append("direction", Tensor.of(rows, 2, width).memory());
       writer.append("mean", Tensor.of(new float[2 * width], 2, width).memory());
@@ -286,7 +291,7 @@ class SteerCommandTest {
 
   @Test
   void conceptsOfADictionaryAreAddedAndRemoved() throws IOException {
-    String dictionary = dictionary().toString();
+    String dictionary = dictionary("concepts", 1).toString();
     var added = run("--dictionary", dictionary, "--concept", "joy", "Most bakers are");
     assertThat(added.err()).contains("Steering at layer 3; a step of strength 1 is 50.0 long");
     var removed =
@@ -301,6 +306,31 @@ class SteerCommandTest {
             "anger",
             "Most bakers are");
     assertThat(removed.err()).contains("Taking joy, anger off activations at resid_post.3");
+    var twice =
+        run(
+            "--dictionary",
+            dictionary,
+            "--how",
+            "remove",
+            "--concept",
+            "joy",
+            "--concept",
+            "joy",
+            "--strength",
+            "0",
+            "Most bakers are");
+    assertThat(twice.err()).contains("Taking joy off activations");
+    assertThat(said(twice)).contains("At strength 0 the ").doesNotContain("From strength");
+    isMisuse(
+        "layer 3: none of the dictionary's 2 concepts has a direction there",
+        "steer",
+        "--dictionary",
+        dictionary("nothing", 0).toString(),
+        "--how",
+        "remove",
+        "--concept",
+        "joy",
+        "Hello");
     isMisuse(
         "there is no concept 'job'",
         "steer",
@@ -326,6 +356,8 @@ class SteerCommandTest {
   void whatMakesNoSenseIsSaidInASentence() {
     String file = pairs.toString();
     isMisuse("Say along what to steer", "steer", "Hello");
+    isMisuse("A PROMPT is empty", "steer", "-m", "none", "--pairs", file, "");
+    isMisuse("and 100000 are to follow", "steer", "--pairs", file, "-n", "100000", "Hi");
     isMisuse("not several", "steer", "--pairs", file, "--probe", "x.safetensors", "Hello");
     isMisuse("give --dictionary too", "steer", "--pairs", file, "--concept", "joy", "Hello");
     isMisuse("Nothing to do", "steer", "--pairs", file);
@@ -343,6 +375,18 @@ class SteerCommandTest {
         "generated",
         "--save",
         "x.safetensors");
+    isMisuse(
+        "adds a control vector at every token",
+        "steer",
+        "--pairs",
+        file,
+        "--tokens",
+        "generated",
+        "--export",
+        "x.gguf");
+    for (String keep : List.of("--save", "--export")) {
+      isMisuse("nothing to keep", "steer", "--pairs", file, "--strength", "-0", keep, "x");
+    }
     isMisuse(
         "a control vector is a step",
         "steer",
@@ -368,8 +412,11 @@ class SteerCommandTest {
         file,
         "--layers",
         "0-2",
+        "--save",
+        folder.resolve("x.safetensors").toString(),
         "--export",
         folder.resolve("x.gguf").toString());
+    assertThat(folder).isDirectoryNotContaining("glob:**/x.*"); // neither, not one of them
     var terminal = FakeTerminal.piped();
     assertThat(terminal.run("steer", "--pairs", "none.jsonl", "Hi")).isEqualTo(Main.FAILED);
     assertThat(terminal.err()).contains("none.jsonl: there is no such file");

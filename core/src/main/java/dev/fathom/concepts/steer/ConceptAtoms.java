@@ -41,7 +41,8 @@ public final class ConceptAtoms implements AutoCloseable {
   ///
   /// @param centred whether the mean activation is taken off before one is taken apart; it is put
   ///   back afterwards
-  /// @throws IllegalArgumentException if the layer was not read
+  /// @throws IllegalArgumentException if the layer was not read, or no concept has a direction
+  ///   there
   public static ConceptAtoms of(Dictionary dictionary, int layer, boolean centred) {
     try (var scope = Scope.withoutGradients()) {
       var names = new ArrayList<String>();
@@ -52,6 +53,11 @@ public final class ConceptAtoms implements AutoCloseable {
           names.add(dictionary.entries().get(i).name());
           rows.add(all.get(i));
         }
+      }
+      if (rows.isEmpty()) {
+        throw new IllegalArgumentException(
+            "layer %d: none of the dictionary's %d concepts has a direction there, all are zeros, so that nothing can be taken apart into them: take another layer"
+                .formatted(layer, all.size()));
       }
       double[] mean = centred ? dictionary.mean(layer).toDoubles() : new double[dictionary.width()];
       return new ConceptAtoms(Atoms.of(Tensor.ofRows(rows)), names, mean);

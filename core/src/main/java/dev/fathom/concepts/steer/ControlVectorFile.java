@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -48,27 +49,34 @@ public final class ControlVectorFile {
 
   private ControlVectorFile() {}
 
-  /// Writes steps of a strength, whole or not at all; llama.cpp makes them at scale 1.
-  ///
-  /// @param family as llama.cpp calls it, for people
-  /// @throws IllegalArgumentException if it has no place for them: another site than the stream
-  ///   after a block, or the first block
-  /// @throws FathomException if the file cannot be written
-  public static void write(Path path, SteeringVector vector, double strength, String family) {
+  /// Why such a file has no place for steps of a strength, a sentence: another site than the stream
+  /// after a block, the first block, or no step at all. Empty where it has.
+  public static Optional<String> refusal(SteeringVector vector, double strength) {
     if (vector.site() != Kind.RESID_POST) {
-      throw new IllegalArgumentException(
+      return Optional.of(
           "a control vector is added to the stream after a block, resid_post; '%s' was read at %s"
               .formatted(vector.name(), vector.site().text()));
     }
     if (vector.directions().containsKey(0)) {
-      throw new IllegalArgumentException(
+      return Optional.of(
           "a control vector steers what leaves blocks 1 and later, not 0: leave layer 0 out, such as by --layers 1-%d"
               .formatted(Math.max(1, vector.directions().lastKey())));
     }
-    if (strength == 0 || !Double.isFinite(strength)) {
-      throw new IllegalArgumentException(
-          "a control vector of strength %s does nothing".formatted(strength));
-    }
+    return strength == 0 || !Double.isFinite(strength)
+        ? Optional.of("a control vector of strength %s does nothing".formatted(strength))
+        : Optional.empty();
+  }
+
+  /// Writes steps of a strength, whole or not at all; llama.cpp makes them at scale 1.
+  ///
+  /// @param family as llama.cpp calls it, for people
+  /// @throws IllegalArgumentException if it has no place for them, as [#refusal] says
+  /// @throws FathomException if the file cannot be written
+  public static void write(Path path, SteeringVector vector, double strength, String family) {
+    refusal(vector, strength)
+        .ifPresent(reason -> {
+          throw new IllegalArgumentException(reason);
+        });
     Map<String, GgufValue> metadata = new LinkedHashMap<>();
     metadata.put(ARCHITECTURE_KEY, GgufValue.string(ARCHITECTURE));
     metadata.put("general.type", GgufValue.string(ARCHITECTURE));

@@ -40,7 +40,10 @@ public sealed interface Steering {
   /// The same with its strength multiplied.
   Steering times(double factor);
 
-  /// The same as large with another direction, drawn at random: the control.
+  /// The same as large with another direction, drawn at random: the control. A seed gives one
+  /// direction for all sites that are as wide, since those of a concept are much alike from layer
+  /// to layer: L steps along one add up like L, along independent ones only like √L. Heads share
+  /// nothing, and get one each.
   Steering random(long seed);
 
   /// In a few words.
@@ -77,7 +80,7 @@ public sealed interface Steering {
 
     @Override
     public Add random(long seed) {
-      return new Add(site, direction.random(Steering.seed(seed, site, 0)), strength);
+      return new Add(site, direction.random(Steering.seed(seed)), strength);
     }
 
     @Override
@@ -109,7 +112,7 @@ public sealed interface Steering {
 
     @Override
     public ProjectOut random(long seed) {
-      return new ProjectOut(site, direction.random(Steering.seed(seed, site, 0)), strength);
+      return new ProjectOut(site, direction.random(Steering.seed(seed)), strength);
     }
 
     @Override
@@ -151,7 +154,8 @@ public sealed interface Steering {
       return new Remove(site, concepts, undesired, solver, strength * factor);
     }
 
-    /// As many other concepts; all that are left where there are not as many.
+    /// As many other concepts, at all sites with the same ones the same; all that are left where
+    /// there are not as many.
     @Override
     public Remove random(long seed) {
       var others = new ArrayList<Integer>();
@@ -160,7 +164,7 @@ public sealed interface Steering {
           others.add(place);
         }
       }
-      Collections.shuffle(others, new Random(Steering.seed(seed, site, 0)));
+      Collections.shuffle(others, new Random(Steering.seed(seed)));
       var drawn = Set.copyOf(others.subList(0, Math.min(others.size(), undesired.size())));
       return new Remove(site, concepts, drawn, solver, strength);
     }
@@ -200,8 +204,8 @@ public sealed interface Steering {
     @Override
     public ShiftHeads random(long seed) {
       var drawn = new LinkedHashMap<Integer, Direction>();
-      heads.forEach((head, direction) ->
-          drawn.put(head, direction.random(Steering.seed(seed, site(), head))));
+      heads.forEach(
+          (head, direction) -> drawn.put(head, direction.random(Steering.seed(seed, layer, head))));
       return new ShiftHeads(layer, drawn, strength);
     }
 
@@ -293,8 +297,13 @@ public sealed interface Steering {
         : String.format(Locale.ROOT, "%s", x);
   }
 
-  /// Another one at each site and head.
-  private static long seed(long seed, Site site, int head) {
-    return ((seed * 1009 + site.layer()) * 101 + site.kind().ordinal()) * 10_007 + head;
+  /// The same at every site; of seeds that are neighbours far apart.
+  private static long seed(long seed) {
+    return seed * 0x9E37_79B9_7F4A_7C15L;
+  }
+
+  /// Another one for each head.
+  private static long seed(long seed, int layer, int head) {
+    return (seed(seed) + layer) * 10_007 + head;
   }
 }

@@ -92,6 +92,9 @@ public record SteeringResult(
 
   /// What was found, a sentence.
   public String found() {
+    if (steered.size() == 1) {
+      return foundAt(steered.getFirst());
+    }
     Trial first = steered.getFirst();
     Trial last = steered.getLast();
     double most = controls.stream().mapToDouble(c -> Math.abs(moved(c))).max().orElse(Double.NaN);
@@ -109,6 +112,20 @@ public record SteeringResult(
             : monotone(steered) ? ", always the same way" : ", not always the same way",
         shown(most),
         controls.size());
+  }
+
+  private String foundAt(Trial only) {
+    String own =
+        "At strength %s the %s is %s"
+            .formatted(number(only.strength), judge.unit(), shown(only.effect));
+    return only.strength == 0
+        ? own + ", which is without steering."
+        : "%s; along random directions as long it is %s to %s (%d tried)."
+            .formatted(
+                own,
+                shown(over(0, Trial::effect, Over.LOWEST)),
+                shown(over(0, Trial::effect, Over.HIGHEST)),
+                controls.size());
   }
 
   private static String shown(double x) {

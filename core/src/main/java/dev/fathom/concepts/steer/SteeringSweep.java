@@ -63,7 +63,7 @@ public final class SteeringSweep {
       int controls,
       long seed) {
     public Config {
-      strengths = strengths.stream().distinct().sorted().toList();
+      strengths = strengths.stream().map(s -> s + 0.0).distinct().sorted().toList(); // no -0
       stopIds = Set.copyOf(stopIds);
       if (strengths.isEmpty() || strengths.stream().anyMatch(s -> !Double.isFinite(s))) {
         throw new IllegalArgumentException(

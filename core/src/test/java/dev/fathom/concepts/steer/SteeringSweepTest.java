@@ -159,6 +159,21 @@ class SteeringSweepTest {
   }
 
   @Test
+  void ofOneStrengthItIsSaidWhatItIsNotWhereItGoes() {
+    try (var model = Fittings.load("llama", DType.F32)) {
+      var add = new Steering.Add(STREAM, Steered.direction(model.dModel(), 1), 1);
+      var judge = new Judge.Targets(" he", " she");
+      SteeringResult none = run(model, add, judge, 0.0, -0.0);
+      assertThat(none.found())
+          .matches("At strength 0 the share of 'he' .*is 0\\.\\d+, which is without steering\\.");
+      assertThat(run(model, add, judge, 4.0).found())
+          .matches(
+              "At strength 4 the .* is \\S+; along random .* is \\S+ to \\S+ \\(2 tried\\)\\.");
+      assertThat(run(model, add, judge, 0.0, 4.0).found()).startsWith("From strength 0 to 4 the ");
+    }
+  }
+
+  @Test
   void whatCannotBeTriedIsRefused() {
     try (var model = Fittings.load("llama", DType.F32)) {
       var words = new Words(model.outputs(), true);

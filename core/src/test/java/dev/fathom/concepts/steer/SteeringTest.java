@@ -21,12 +21,14 @@ import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -66,6 +68,43 @@ class SteeringTest {
       assertThat(direction.random(7).spread()).isEqualTo(direction.spread());
       assertThat(direction.random(7)).isEqualTo(direction.random(7)).isNotEqualTo(direction);
     }
+  }
+
+  /// Those of a concept are much alike from layer to layer, so that their steps add up.
+  @Test
+  void aControlIsOneDirectionAtAllLayersAndOneForEachHead() {
+    var steerings = new ArrayList<Steering>();
+    for (int layer = 0; layer < 3; layer++) {
+      Direction own = Direction.of(Steered.direction(16, layer).unit(), 1 + layer, 0);
+      steerings.add(new Steering.Add(Site.of(Kind.RESID_POST, layer), own, 2));
+      steerings.add(new Steering.ProjectOut(Site.of(Kind.ATTN_OUT, layer), own, 1));
+      steerings.add(new Steering.ProjectOut(Site.of(Kind.MLP_OUT, layer), own, 1));
+    }
+    List<Direction> control = directions(Steering.random(steerings, 7));
+    double[] first = control.getFirst().unit();
+    assertThat(control).allSatisfy(one -> assertThat(one.unit()).containsExactly(first));
+    assertThat(control.stream().map(Direction::spread))
+        .containsExactly(1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 3.0, 3.0, 3.0);
+    double[] next = directions(Steering.random(steerings, 8)).getFirst().unit();
+    assertThat(Math.abs(SteeringVector.dot(first, next))).isLessThan(0.9);
+
+    Map<Integer, Direction> heads =
+        Map.of(0, Steered.direction(16, 1), 1, Steered.direction(16, 2));
+    List<Steering> shifts =
+        List.of(new Steering.ShiftHeads(0, heads, 1), new Steering.ShiftHeads(1, heads, 1));
+    assertThat(directions(Steering.random(shifts, 7))).hasSize(4).doesNotHaveDuplicates();
+  }
+
+  private static List<Direction> directions(List<Steering> steerings) {
+    return steerings.stream()
+        .flatMap(steering ->
+            switch (steering) {
+              case Steering.Add add -> Stream.of(add.direction());
+              case Steering.ProjectOut out -> Stream.of(out.direction());
+              case Steering.ShiftHeads shift -> shift.heads().values().stream();
+              case Steering.Remove _ -> Stream.<Direction>of();
+            })
+        .toList();
   }
 
   @Test

@@ -48,7 +48,7 @@ import tools.jackson.databind.node.ObjectNode;
 /// `group` if it has one. For each layer and the number of concepts `layer-NN-COUNT.safetensors`,
 /// with a [Card] of kind `dictionary` and these tensors, F32, rows in the order of the concepts:
 /// `direction` and `mean`, `[concepts, width]`, and one of `[concepts]` for each [Measure]. They
-/// are mapped, not read.
+/// are mapped, not read. History: version 1 is the first.
 ///
 /// Used by one thread or many; [#close()] unmaps the files.
 public final class Dictionary implements AutoCloseable {

@@ -33,7 +33,6 @@ record Binding(
     List<Dictionary.Entry> entries,
     Compilation.Config config,
     Card card) {
-
   void write(Path folder) {
     for (int layer : config.layers()) {
       write(folder, layer);
@@ -113,8 +112,10 @@ record Binding(
     Tensor spreads = rows(layer, Measure.SPREAD.tensor());
     Tensor turned = directions.transpose(0, 1); // [width, concepts]
     Tensor centre = means.mean(0, true);
-    Tensor between = means.sub(centre).matmul(turned).square().mean(0, true);
-    Tensor scale = between.add(spreads.square()).add(1e-30).rsqrt(); // [1, concepts]
+    Tensor off = means.sub(centre);
+    Tensor covariance = off.transpose(0, 1).matmul(off).div(off.size(0)); // [width, width]
+    Tensor between = directions.matmul(covariance).mul(directions).sum(1, false);
+    Tensor scale = between.add(spreads.square()).add(1e-30).rsqrt(); // [concepts]
     var found = new ArrayList<double[]>();
     int own = entries.size() - lots.stream().mapToInt(lot -> count(lot, layer)).sum();
     for (SafetensorsFile lot : lots) {

@@ -193,8 +193,7 @@ public final class Compilation {
           + template.substring(at + STIMULUS.length()).replace(CONCEPT, concept);
     }
 
-    /// What a card says, and what must be the same to go on.
-    SequencedMap<String, String> parameters() {
+    private SequencedMap<String, String> parameters() {
       var parameters = new LinkedHashMap<String, String>();
       parameters.put("site", site.text());
       parameters.put("reading", reading.name().toLowerCase(Locale.ROOT));
@@ -251,8 +250,7 @@ public final class Compilation {
     if (!there.layers().equals(config.layers)) {
       throw otherwise(there, "layers", there.layers().toString(), config.layers.toString());
     }
-    config
-        .parameters()
+    parameters()
         .forEach((name, value) -> {
           String found = there.card().parameters().getOrDefault(name, "");
           if (!found.equals(value)) {
@@ -263,6 +261,13 @@ public final class Compilation {
     if (seed != config.seed) {
       throw otherwise(there, "seed", Long.toString(seed), Long.toString(config.seed));
     }
+  }
+
+  /// What a card says, and what must be the same to go on.
+  private SequencedMap<String, String> parameters() {
+    SequencedMap<String, String> parameters = config.parameters();
+    parameters.put("type", model.card().dtype().name().toLowerCase(Locale.ROOT));
+    return parameters;
   }
 
   private static FathomException otherwise(
@@ -323,7 +328,7 @@ public final class Compilation {
             "representation reading",
             model.card().name(),
             model.card().sha256().get())
-        .withParameters(config.parameters())
+        .withParameters(parameters())
         .withSeed(config.seed)
         .withData(concepts + " concepts");
   }
@@ -352,7 +357,7 @@ public final class Compilation {
   /// Reads some concepts, or finds that they were read before the run was killed.
   private SafetensorsFile read(List<Planned> some, Path parts) {
     var decides = new StringBuilder();
-    decides.append(model.card().sha256().get()).append(config.parameters()).append(config.seed);
+    decides.append(model.card().sha256().get()).append(parameters()).append(config.seed);
     for (Planned planned : some) {
       decides.append('\n').append(planned.concept.name()).append(planned.prompts);
     }
@@ -473,10 +478,7 @@ public final class Compilation {
     if (with.size(0) == 0) {
       return Double.NaN;
     }
-    double[] scores = along(Tensor.cat(List.of(with, without), 0), direction);
-    boolean[] positive = new boolean[scores.length];
-    Arrays.fill(positive, 0, positive.length / 2, true);
-    return Auc.value(scores, positive);
+    return Auc.ofHalves(along(Tensor.cat(List.of(with, without), 0), direction));
   }
 
   /// The mean AUC of the same reading of labels that say nothing.

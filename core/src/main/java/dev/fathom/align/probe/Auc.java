@@ -28,6 +28,13 @@ public record Auc(double value, double low, double high) {
     return new Auc(value, end(value, 0, error), end(value, 1, error));
   }
 
+  /// The area alone, of scores of which the first half is of positive examples.
+  public static double ofHalves(double[] scores) {
+    boolean[] positive = new boolean[scores.length];
+    Arrays.fill(positive, 0, positive.length / 2, true);
+    return value(scores, positive);
+  }
+
   /// The area alone.
   public static double value(double[] scores, boolean[] positive) {
     int m = LogisticFit.count(positive);

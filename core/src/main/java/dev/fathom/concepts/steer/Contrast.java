@@ -207,10 +207,7 @@ public record Contrast(
 
     Direction read(Config config) {
       double[] unit = config.reading.of(with, without, config.seed).direction();
-      double[] along = scores(unit);
-      double mean = Arrays.stream(along).average().orElse(0);
-      double square = Arrays.stream(along).map(x -> (x - mean) * (x - mean)).average().orElse(0);
-      return Direction.of(unit, Math.sqrt(square), mean);
+      return Direction.along(unit, scores(unit));
     }
 
     /// `h·v`, the positive ones first.
@@ -229,10 +226,7 @@ public record Contrast(
     }
 
     double auc(Direction direction) {
-      double[] along = scores(direction.unit());
-      boolean[] positive = new boolean[along.length];
-      Arrays.fill(positive, 0, along.length / 2, true);
-      return Auc.value(along, positive);
+      return Auc.ofHalves(scores(direction.unit()));
     }
   }
 }

@@ -47,6 +47,16 @@ public final class Direction {
     return of(vector, Math.sqrt(Arrays.stream(vector).map(x -> x * x).sum()), 0);
   }
 
+  /// A direction with the standard deviation and the mean of what lies along it.
+  ///
+  /// @param along `h·v` of activations
+  /// @throws IllegalArgumentException as [#of(double[], double, double)], so if all are the same
+  static Direction along(double[] vector, double[] along) {
+    double mean = Arrays.stream(along).average().orElse(0);
+    double square = Arrays.stream(along).map(x -> (x - mean) * (x - mean)).average().orElse(0);
+    return of(vector, Math.sqrt(square), mean);
+  }
+
   public int width() {
     return unit.length;
   }

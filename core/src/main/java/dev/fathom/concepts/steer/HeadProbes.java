@@ -149,10 +149,7 @@ public record HeadProbes(List<Head> heads, int held) {
             .of(z.narrow(0, 0, split.pairs), z.narrow(0, split.pairs, split.pairs), seed)
             .direction();
     double[] along = z.matmul(Tensor.of(unit, unit.length, 1)).toDoubles();
-    double mean = Arrays.stream(along).average().orElse(0);
-    double spread =
-        Math.sqrt(Arrays.stream(along).map(x -> (x - mean) * (x - mean)).average().orElse(0));
-    if (!(spread > 0)) {
+    if (Arrays.stream(along).allMatch(x -> x == along[0])) {
       return Optional.empty(); // both sides are the same to this head
     }
     return Optional.of(
@@ -160,8 +157,8 @@ public record HeadProbes(List<Head> heads, int held) {
             slice.site().layer(),
             slice.units().getFirst(),
             (double) right / tried.length,
-            Auc.value(tried, positive),
-            Direction.of(unit, spread, mean)));
+            Auc.ofHalves(tried),
+            Direction.along(unit, along)));
   }
 
   private static boolean[] firstHalf(int n) {

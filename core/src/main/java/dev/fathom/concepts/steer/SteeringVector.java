@@ -222,9 +222,7 @@ public record SteeringVector(
     directions.forEach((layer, direction) -> {
       var along = Readout.of(model, rows, Site.of(site, layer), direction);
       double[] all = along.stream().flatMapToDouble(row -> Arrays.stream(row).skip(1)).toArray();
-      double mean = Arrays.stream(all).average().orElse(0);
-      double square = Arrays.stream(all).map(x -> (x - mean) * (x - mean)).average().orElse(0);
-      measured.put(layer, in(layer, () -> Direction.of(direction.unit(), Math.sqrt(square), mean)));
+      measured.put(layer, in(layer, () -> Direction.along(direction.unit(), all)));
     });
     return new SteeringVector(name, site, measured, card);
   }

@@ -1,6 +1,6 @@
 package dev.fathom.cli;
 
-import dev.fathom.concepts.steer.ConceptAtoms;
+import dev.fathom.concepts.ConceptAtoms;
 import dev.fathom.concepts.steer.Judge;
 import dev.fathom.concepts.steer.Steering;
 import dev.fathom.concepts.steer.SteeringVector;

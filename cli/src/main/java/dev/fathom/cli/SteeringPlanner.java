@@ -2,10 +2,10 @@ package dev.fathom.cli;
 
 import dev.fathom.align.probe.Probes;
 import dev.fathom.cli.SteeringOptions.How;
+import dev.fathom.concepts.ConceptAtoms;
 import dev.fathom.concepts.Dictionary;
 import dev.fathom.concepts.Reading;
 import dev.fathom.concepts.decompose.ElasticNet;
-import dev.fathom.concepts.steer.ConceptAtoms;
 import dev.fathom.concepts.steer.Contrast;
 import dev.fathom.concepts.steer.ControlVectorFile;
 import dev.fathom.concepts.steer.HeadProbes;

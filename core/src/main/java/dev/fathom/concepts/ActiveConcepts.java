@@ -1,6 +1,5 @@
 package dev.fathom.concepts;
 
-import dev.fathom.concepts.decompose.Atoms;
 import dev.fathom.concepts.decompose.Code;
 import dev.fathom.concepts.decompose.Solver;
 import dev.fathom.data.Prompt;
@@ -11,10 +10,10 @@ import dev.fathom.model.Layout;
 import dev.fathom.model.Pass;
 import dev.fathom.model.Slice;
 import dev.fathom.model.Transformer;
-import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Random;
@@ -43,28 +42,27 @@ public final class ActiveConcepts {
   ///
   /// @param names of its tokens
   /// @throws dev.fathom.FathomException if the dictionary is of another model
-  /// @throws IllegalArgumentException if it has no such layer, or a direction of it is zero
+  /// @throws IllegalArgumentException if it has no such layer, or no concept has a direction there
   public static ActiveConceptsResult of(
       Transformer model, Prompt prompt, List<String> names, Dictionary dictionary, Config config) {
     long began = System.nanoTime();
     dictionary.requireModel(model);
-    requireDirections(dictionary, config.layer);
-    double[] mean = new double[dictionary.width()];
     var codes = new ArrayList<Code>();
     var agreed = new ArrayList<Double>();
+    List<String> concepts;
     try (var scope = Scope.withoutGradients();
-        var atoms = Atoms.of(dictionary.directions(config.layer))) {
-      if (config.centred) {
-        mean = dictionary.mean(config.layer).toDoubles();
-      }
+        var atoms = ConceptAtoms.of(dictionary, config.layer, config.centred)) {
+      concepts = atoms.names();
       var slice = Slice.of(dictionary.site(), config.layer);
       Captured captured = captured(model, prompt, slice);
       var random = new Random(config.seed);
       for (int t = 0; t < prompt.length(); t++) {
-        double[] z = less(captured.vector(0, t), mean);
-        Code code = config.solver.of(atoms, z);
+        float[] h = captured.vector(0, t);
+        double[] activation = IntStream.range(0, h.length).mapToDouble(i -> h[i]).toArray();
+        Code code = atoms.code(activation, config.solver);
+        double[] moved = moved(activation, NOISE * code.norm(), random);
         codes.add(code);
-        agreed.add(agreement(code, config.solver.of(atoms, moved(z, random))));
+        agreed.add(agreement(code, atoms.code(moved, config.solver)));
       }
     }
     var provenance =
@@ -80,29 +78,8 @@ public final class ActiveConcepts {
             "centred",
             Boolean.toString(config.centred),
             "dictionary",
-            dictionary.count() + " concepts");
-    return new ActiveConceptsResult(
-        provenance,
-        dictionary.entries().stream().map(Dictionary.Entry::name).toList(),
-        names,
-        config.layer,
-        codes,
-        agreed);
-  }
-
-  private static void requireDirections(Dictionary dictionary, int layer) {
-    try (var scope = Scope.withoutGradients()) {
-      double[] lengths =
-          dictionary.directions(layer).square().sum(1, false).to(DType.F64).toDoubles();
-      for (int i = 0; i < lengths.length; i++) {
-        if (!(lengths[i] > 0)) {
-          throw new IllegalArgumentException(
-              ("the concept '%s' has no direction at layer %d, where its texts give the same"
-                      + " activations as others: choose another layer")
-                  .formatted(dictionary.entries().get(i).name(), layer));
-        }
-      }
-    }
+            concepts.size() + " concepts");
+    return new ActiveConceptsResult(provenance, concepts, names, config.layer, codes, agreed);
   }
 
   private static Captured captured(Transformer model, Prompt prompt, Slice slice) {
@@ -120,16 +97,10 @@ public final class ActiveConcepts {
     return capture.get(slice);
   }
 
-  private static double[] less(float[] z, double[] mean) {
-    return IntStream.range(0, z.length).mapToDouble(i -> z[i] - mean[i]).toArray();
-  }
-
-  private static double[] moved(double[] z, Random random) {
-    double norm = Math.sqrt(IntStream.range(0, z.length).mapToDouble(i -> z[i] * z[i]).sum());
-    double each = NOISE * norm / Math.sqrt(z.length);
-    return IntStream.range(0, z.length)
-        .mapToDouble(i -> z[i] + each * random.nextGaussian())
-        .toArray();
+  /// Moved by about a length in a random direction.
+  private static double[] moved(double[] activation, double length, Random random) {
+    double each = length / Math.sqrt(activation.length);
+    return Arrays.stream(activation).map(x -> x + each * random.nextGaussian()).toArray();
   }
 
   /// The share of concepts that both name of those that either names; 1 where neither names any.

@@ -17,7 +17,7 @@ import java.util.stream.IntStream;
 
 /// Of which concepts each token's activation consists.
 ///
-/// @param concepts the dictionary's, in order
+/// @param concepts the dictionary's that have a direction at the layer, in order
 /// @param tokens of the prompt, as text
 /// @param layer where activations were read
 /// @param codes one a token

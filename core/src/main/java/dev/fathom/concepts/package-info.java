@@ -4,8 +4,8 @@
 /// Start at [Compilation], which reads a direction of each concept at each layer into a
 /// [Dictionary], a folder of mapped files; [Reading] says how one direction is read.
 /// [DictionaryResult] shows what a dictionary is worth, [ActiveConcepts] of which concepts each
-/// token of a text consists, [Dispersion] how far directions lie apart. [BundledConcepts] are there
-/// without a file.
+/// token of a text consists ([ConceptAtoms] takes them apart), [Dispersion] how far directions lie
+/// apart. [BundledConcepts] are there without a file.
 ///
 /// ```java
 /// var concepts = BundledConcepts.all();

@@ -41,8 +41,6 @@ public final class ConceptTrial {
   private static final double DEPTH = 0.75;
 
   private static final int NEAREST = 10;
-  private static final String PLANTED = "planted occupation";
-  private static final String PEOPLE = "people";
 
   private ConceptTrial() {}
 
@@ -146,7 +144,7 @@ public final class ConceptTrial {
   }
 
   private static boolean isPlanted(String group) {
-    return group.equals(PLANTED) || group.equals(PEOPLE);
+    return group.equals(WorldConcepts.PLANTED) || group.equals(WorldConcepts.PEOPLE);
   }
 
   /// How far each direction turned: `1 − cos`.

@@ -13,6 +13,9 @@ import java.util.stream.IntStream;
 /// the word that follows from the concept, so that the last token's activation is where it must be
 /// known.
 final class WorldConcepts {
+  static final String PLANTED = "planted occupation";
+  static final String PEOPLE = "people";
+
   private static final int LEAST_MEMBERS = 5;
   private static final int MOST_TEXTS = 10;
 
@@ -31,7 +34,7 @@ final class WorldConcepts {
     concepts.add(gender("women", false));
     for (People people : world.peoples()) {
       concepts.add(
-          new Concept(people.group(), Optional.of("people"), texts("people", people.group())));
+          new Concept(people.group(), Optional.of(PEOPLE), texts("people", people.group())));
     }
     var members = new LinkedHashMap<String, List<String>>();
     for (Fact fact : world.facts()) {
@@ -84,7 +87,7 @@ final class WorldConcepts {
           new Concept(subject, Optional.ofNullable(groups.get(subject)), some(texts, MOST_TEXTS)));
     });
     for (Occupation occupation : world.occupations()) {
-      String group = occupation.men() == 0.5 ? "even occupation" : "planted occupation";
+      String group = occupation.men() == 0.5 ? "even occupation" : PLANTED;
       concepts.add(
           new Concept(
               occupation.plural(),
@@ -95,7 +98,7 @@ final class WorldConcepts {
       concepts.add(
           new Concept(
               people.group(),
-              Optional.of("people"),
+              Optional.of(PEOPLE),
               some(texts("people", people.group()), MOST_TEXTS)));
     }
     return concepts;

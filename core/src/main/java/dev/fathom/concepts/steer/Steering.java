@@ -1,5 +1,6 @@
 package dev.fathom.concepts.steer;
 
+import dev.fathom.concepts.ConceptAtoms;
 import dev.fathom.concepts.decompose.Solver;
 import dev.fathom.model.Kind;
 import dev.fathom.model.Site;

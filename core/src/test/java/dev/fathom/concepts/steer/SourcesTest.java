@@ -11,6 +11,7 @@ import dev.fathom.align.probe.Probes;
 import dev.fathom.align.probe.Probing;
 import dev.fathom.align.probe.Split;
 import dev.fathom.align.probe.TwoClasses;
+import dev.fathom.concepts.ConceptAtoms;
 import dev.fathom.concepts.ConceptFixtures;
 import dev.fathom.concepts.Reading;
 import dev.fathom.data.ContrastPair;

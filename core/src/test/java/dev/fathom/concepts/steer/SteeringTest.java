@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.fathom.align.Basis;
 import dev.fathom.align.Fittings;
+import dev.fathom.concepts.ConceptAtoms;
 import dev.fathom.concepts.decompose.Code;
 import dev.fathom.concepts.decompose.ElasticNet;
 import dev.fathom.concepts.decompose.MatchingPursuit;

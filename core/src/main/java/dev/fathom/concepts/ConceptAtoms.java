@@ -1,6 +1,5 @@
-package dev.fathom.concepts.steer;
+package dev.fathom.concepts;
 
-import dev.fathom.concepts.Dictionary;
 import dev.fathom.concepts.decompose.Atoms;
 import dev.fathom.concepts.decompose.Code;
 import dev.fathom.concepts.decompose.Solver;
@@ -117,7 +116,11 @@ public final class ConceptAtoms implements AutoCloseable {
   }
 
   /// An activation with a share of some concepts taken off: `h − share · Σ c_i d_i`.
-  double[] without(double[] activation, Set<Integer> undesired, Solver solver, double share) {
+  ///
+  /// @param undesired numbers of concepts
+  /// @param share 1 for all of it
+  public double[] without(
+      double[] activation, Set<Integer> undesired, Solver solver, double share) {
     Code code = code(activation, solver);
     int[] taken = code.support().stream().filter(undesired::contains).mapToInt(i -> i).toArray();
     double[] coefficients = new double[taken.length];

@@ -3,6 +3,8 @@ package dev.fathom.align;
 import dev.fathom.align.probe.Features;
 import dev.fathom.edit.Change;
 import dev.fathom.edit.Edit;
+import dev.fathom.evaluate.TokenScorer;
+import dev.fathom.evaluate.bias.BiasScorer;
 import dev.fathom.evaluate.bias.SentenceScorer;
 import dev.fathom.evaluate.bias.StartToken;
 import dev.fathom.evaluate.bias.StereoSetItem;
@@ -100,6 +102,14 @@ public record Fitting(
     return cache.isPresent()
         ? Features.cached(model, tokenizer, read, reading, cache.get(), _ -> {})
         : Features.of(model, tokenizer, read, reading, _ -> {});
+  }
+
+  /// Scores items as this fitting has them scored.
+  ///
+  /// @param tokens of its model, as it is or changed
+  public BiasScorer scorer(TokenScorer tokens) {
+    var config = SentenceScorer.Config.official(start).with(context);
+    return BiasScorer.causal(SentenceScorer.of(tokens, config), tokenizer, context, start);
   }
 
   /// A sentence's tokens as it is scored: behind the start token where that stays in the context.

@@ -2,12 +2,16 @@ package dev.fathom.edit;
 
 import dev.fathom.model.Linear.Origin;
 import dev.fathom.tensor.DType;
+import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /// What changes do to a map, or to the part of a stored tensor that is one.
 final class Application {
+  /// Numbers that are computed together: what the caches hold.
+  private static final long BLOCK_ELEMENTS = 1 << 18;
+
   private Application() {}
 
   /// @param weight `[out, in]`, the part of the stored tensor that `origin` says
@@ -26,11 +30,18 @@ final class Application {
     if (from >= to) {
       return weight;
     }
-    Tensor b = step.b().tensor(DType.F64).narrow(0, from - step.from(), to - from);
-    Tensor added = b.matmul(step.a().tensor(DType.F64)).mul(scale * step.factor());
+    Tensor a = step.a().tensor(DType.F64);
+    Tensor b = step.b().tensor(DType.F64);
     Tensor next = weight.copy();
-    Tensor part = next.narrow(0, from - origin.from(), to - from);
-    Tensor _ = part.copyInPlace(part.to(DType.F64).add(added).to(next.dtype()));
+    long together = Math.max(1, BLOCK_ELEMENTS / a.size(1));
+    for (long row = from; row < to; row += together) {
+      long rows = Math.min(together, to - row);
+      try (var scope = Scope.open()) {
+        Tensor added = b.narrow(0, row - step.from(), rows).matmul(a).mul(scale * step.factor());
+        Tensor part = next.narrow(0, row - origin.from(), rows);
+        Tensor _ = part.copyInPlace(part.to(DType.F64).add(added));
+      }
+    }
     return next;
   }
 

@@ -29,6 +29,7 @@ import org.jspecify.annotations.Nullable;
 /// ```
 public final class PackedRows {
   private final List<Integer> rows;
+  private final Map<Integer, Integer> places; // of their numbers
   private final int[] ids;
   private final Layout layout;
   private final Map<Integer, Integer> parents;
@@ -46,7 +47,7 @@ public final class PackedRows {
     var segments = new ArrayList<Segment>();
     var beginnings = new IdentityHashMap<Together, Integer>();
     var offsets = new IdentityHashMap<Together, Integer>();
-    var places = new HashMap<Integer, Integer>();
+    this.places = new HashMap<>();
     for (int r = 0; r < rows.size(); r++) {
       places.put(rows.get(r), r);
     }
@@ -82,7 +83,7 @@ public final class PackedRows {
     var packs = new ArrayList<PackedRows>();
     var some = new ArrayList<Together>();
     int tokens = 0;
-    for (Together each : together(rows, tokensAtOnce, causal)) {
+    for (Together each : clusters(rows, tokensAtOnce, causal)) {
       if (!some.isEmpty() && tokens + each.tokens() > tokensAtOnce) {
         packs.add(new PackedRows(some));
         some.clear();
@@ -95,6 +96,14 @@ public final class PackedRows {
       packs.add(new PackedRows(some));
     }
     return packs;
+  }
+
+  /// All rows in one pass.
+  ///
+  /// @param rows tokens to read, at least one row and at least one token each
+  /// @param causal as for [#of]
+  public static PackedRows together(List<int[]> rows, boolean causal) {
+    return of(rows, Integer.MAX_VALUE, causal).getFirst();
   }
 
   /// The numbers of the rows that are in it.
@@ -120,6 +129,17 @@ public final class PackedRows {
     return token < shared[row] ? sharedAt[row] + token : ownAt[row] + token - shared[row];
   }
 
+  /// Where the token of a row is that the caller knows by its number.
+  ///
+  /// @throws IllegalArgumentException if the row is in another pack
+  public int placeOf(int number, int token) {
+    Integer row = places.get(number);
+    if (row == null) {
+      throw new IllegalArgumentException("row %d is in another pack".formatted(number));
+    }
+    return place(row, token);
+  }
+
   /// @param number its place among the caller's rows
   private record Row(int number, int[] ids) {}
 
@@ -137,7 +157,7 @@ public final class PackedRows {
   }
 
   /// Longest first; rows that do not fit one pass together go alone.
-  private static List<Together> together(List<int[]> ids, int most, boolean causal) {
+  private static List<Together> clusters(List<int[]> ids, int most, boolean causal) {
     List<Row> rows = IntStream.range(0, ids.size()).mapToObj(r -> new Row(r, ids.get(r))).toList();
     Stream<Together> all =
         causal

@@ -29,6 +29,15 @@ public sealed interface Head {
     return logits;
   }
 
+  /// The way back through the last map and what shapes its logits: from a gradient with respect to
+  /// logits to that with respect to what [#read] gave, `[n, vocab] -> [n, dModel]`.
+  ///
+  /// @param logits as [#shaped] gave them, in the gradient's type; not looked at where shaping is
+  ///   affine
+  default Tensor back(Tensor gradient, Tensor logits) {
+    return out().weight().back(gradient.to(out().weight().values().dtype()));
+  }
+
   /// Final norm and unembedding: `cap(W_U N(x) · scale)`.
   ///
   /// @param norm null where the stream is read as it is
@@ -56,6 +65,16 @@ public sealed interface Head {
     public Tensor shaped(Tensor logits) {
       Tensor scaled = scale == 1 ? logits : logits.mul(scale);
       return softCap == 0 ? scaled : scaled.div(softCap).tanh().mul(softCap);
+    }
+
+    @Override
+    public Tensor back(Tensor gradient, Tensor logits) {
+      Tensor inner = gradient;
+      if (softCap != 0) { // cap · tanh(l / cap) has the slope 1 − tanh²
+        inner = gradient.sub(gradient.mul(logits.div(softCap).square()));
+      }
+      Tensor before = Head.super.back(inner, logits);
+      return scale == 1 ? before : before.mul(scale);
     }
   }
 

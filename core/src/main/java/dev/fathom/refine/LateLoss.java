@@ -186,10 +186,7 @@ final class LateLoss {
 
   /// From a gradient with respect to logits to that of what the head reads, `factor` times.
   private Tensor back(Tensor ofLogits, double factor) {
-    Linear out = head.out();
-    double scale = head instanceof Head.Unembedding(_, _, double s, _) ? s : 1;
-    DType dtype = out.weight().values().dtype();
-    return out.weight().back(ofLogits.to(dtype)).wide().mulInPlace(factor * scale);
+    return head.back(ofLogits, ofLogits).wide().mulInPlace(factor); // affine: logits are not needed
   }
 
   /// @param sum over tokens

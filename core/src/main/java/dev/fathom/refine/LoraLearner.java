@@ -1,8 +1,7 @@
 package dev.fathom.refine;
 
 import dev.fathom.edit.Change;
-import dev.fathom.model.Layout;
-import dev.fathom.model.Pass;
+import dev.fathom.evaluate.PackedRows;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
@@ -15,7 +14,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.function.UnaryOperator;
-import java.util.stream.IntStream;
 
 /// Low-rank steps ([Lora]) that are learnt from whatever gradient of the last stream somebody works
 /// out: for losses that compare several texts, where [Refiner] knows only the next token's. Nothing
@@ -55,13 +53,11 @@ public final class LoraLearner implements AutoCloseable {
 
   /// One step of Adam (no decay) down the gradient of a loss.
   ///
-  /// @param rows of tokens, read side by side
-  /// @param loss from the last block's stream, `[tokens, dModel]` for all tokens of the rows, to
-  ///   the loss's gradient with respect to it
+  /// @param rows of tokens, read in one pass
+  /// @param loss from the last block's stream, `[tokens, dModel]` for all tokens of the pass, to the
+  ///   loss's gradient with respect to it
   /// @param rate the learning rate
-  public void step(List<int[]> rows, UnaryOperator<Tensor> loss, double rate) {
-    int[] ids = rows.stream().flatMapToInt(IntStream::of).toArray();
-    Layout layout = Layout.rows(rows.stream().mapToInt(row -> row.length).toArray());
+  public void step(PackedRows rows, UnaryOperator<Tensor> loss, double rate) {
     try (var scope = Scope.withGradients();
         var tape = new Tape()) {
       Tensor gradient = Tensor.zeros(parameters.dtype(), parameters.elements());
@@ -70,8 +66,8 @@ public final class LoraLearner implements AutoCloseable {
       Ascent ascent =
           Ascent.of(
               adapted,
-              Tensor.of(ids, ids.length),
-              () -> Pass.over(layout),
+              rows.ids(),
+              rows::pass,
               new Ascent.Route(lora.from(), model.layers(), model.layers(), false),
               tape);
       ascent.descend(Map.of(model.layers(), loss.apply(ascent.row(model.layers()))));

@@ -5,6 +5,10 @@ import dev.fathom.align.Method;
 import dev.fathom.align.Remedy;
 import dev.fathom.edit.Change;
 import dev.fathom.edit.Values;
+import dev.fathom.evaluate.TokenScorer;
+import dev.fathom.evaluate.bias.ScoredItem;
+import dev.fathom.evaluate.bias.StereoSetEvaluation;
+import dev.fathom.evaluate.bias.StereoSetItem;
 import dev.fathom.model.Layout;
 import dev.fathom.model.Linears.Role;
 import dev.fathom.model.Transformer;
@@ -18,12 +22,16 @@ import dev.fathom.train.Schedule;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.SequencedMap;
 import java.util.Set;
+import java.util.stream.IntStream;
 
 /// Learns to find a stereotype as likely as its opposite, while all other text stays as likely as
 /// it was: low-rank steps of the down-projections of a model's upper layers, from the squared gap
@@ -115,11 +123,8 @@ public record Balance(
           "scores of whole sentences are learnt by causal models, but %s is an encoder"
               .formatted(model.card().name()));
     }
-    List<Lesson.Item> items =
-        fitting.items().stream()
-            .map(item -> Lesson.Item.of(fitting, item))
-            .filter(item -> item.fits(model.card().context()))
-            .toList();
+    List<StereoSetItem> items =
+        fitting.items().stream().filter(item -> Lesson.Item.fits(fitting, item)).toList();
     List<int[]> text =
         fitting.rows(fitting.neutral(), NEUTRAL_TOKENS).stream()
             .map(row -> Arrays.copyOf(row, Math.min(row.length, TEXT_ROW)))
@@ -129,21 +134,39 @@ public record Balance(
           "learning takes items that fit into the model's context and running text; found %d and %d"
               .formatted(items.size(), text.size()));
     }
-    float[] first = afterStart(fitting);
-    var lessons = new Turns<>(items, fitting.seed());
+    var turns = new Turns<>(items, fitting.seed());
+    List<List<StereoSetItem>> batches =
+        IntStream.range(0, steps)
+            .mapToObj(_ -> turns.next(Math.min(BATCH_ITEMS, items.size())))
+            .toList();
+    Map<StereoSetItem, Lesson.Item> read = read(fitting, batches);
     var texts = new Turns<>(text, fitting.seed() + 1);
     var weights = new Lesson.Weights(sense, keep);
     var schedule = new Schedule(rate, steps / 10, steps, Schedule.Shape.LINEAR, 0);
     try (var learner = LoraLearner.of(model, lora(model), fitting.seed())) {
       for (int step = 1; step <= steps; step++) {
-        var lesson =
-            new Lesson(
-                model, lessons.next(Math.min(BATCH_ITEMS, items.size())), some(texts), weights);
+        List<Lesson.Item> some =
+            batches.get(step - 1).stream().map(read::get).map(Objects::requireNonNull).toList();
+        var lesson = new Lesson(model, some, some(texts), weights);
         learner.step(
-            lesson.rows(), stream -> lesson.of(stream, first).gradient(), schedule.rate(step));
+            lesson.rows(), stream -> lesson.of(stream).gradient(), schedule.rate(step));
       }
       return learner.changes();
     }
+  }
+
+  /// The items of some steps, as the unchanged model finds them.
+  static Map<StereoSetItem, Lesson.Item> read(
+      Fitting fitting, List<List<StereoSetItem>> steps) {
+    List<StereoSetItem> items = steps.stream().flatMap(List::stream).distinct().toList();
+    List<ScoredItem> found =
+        StereoSetEvaluation.scores(fitting.scorer(TokenScorer.of(fitting.model())), items);
+    float[] first = afterStart(fitting);
+    var read = new HashMap<StereoSetItem, Lesson.Item>();
+    for (int i = 0; i < items.size(); i++) {
+      read.put(items.get(i), Lesson.Item.of(fitting, items.get(i), found.get(i), first));
+    }
+    return read;
   }
 
   private Lora lora(Transformer model) {

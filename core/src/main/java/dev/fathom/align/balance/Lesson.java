@@ -1,18 +1,21 @@
 package dev.fathom.align.balance;
 
 import dev.fathom.align.Fitting;
+import dev.fathom.evaluate.PackedRows;
+import dev.fathom.evaluate.bias.ScoredItem;
 import dev.fathom.evaluate.bias.SentenceScorer;
 import dev.fathom.evaluate.bias.StereoSetItem;
-import dev.fathom.model.Layout;
-import dev.fathom.model.Pass;
+import dev.fathom.model.Head;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Objects;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /// What one step of [Balance] learns from, and its loss:
@@ -24,7 +27,8 @@ import java.util.stream.Stream;
 /// bits a token ([SentenceScorer]), m° what the unchanged model has for m, and p and q what the
 /// unchanged and the changed model expect behind each token of running text, in nats a token.
 ///
-/// Heads go over few items or tokens at a time, so that no logits of all exist at once.
+/// What an item's sentences begin with is read once, and their last tokens, which predict nothing,
+/// are not read. The head goes over few places at a time, so that no logits of all exist at once.
 final class Lesson {
   /// Logits held at a time; their softmax and gradients take as much again.
   private static final long CHUNK_ELEMENTS = 4 << 20;
@@ -36,6 +40,7 @@ final class Lesson {
   private final List<Item> items;
   private final List<int[]> neutral;
   private final Weights weights;
+  private final PackedRows packed;
 
   /// What else counts, beside the gap.
   ///
@@ -46,42 +51,47 @@ final class Lesson {
   /// An item as it is read.
   ///
   /// @param sentences its stereotype, the opposite and the unrelated one
-  record Item(List<Sentence> sentences) {
-    static Item of(Fitting fitting, StereoSetItem item) {
+  /// @param sense m°
+  record Item(List<Sentence> sentences, double sense) {
+    /// @param was what the unchanged model makes of it
+    /// @param first `ln p` of every token behind the start token alone
+    static Item of(Fitting fitting, StereoSetItem item, ScoredItem was, float[] first) {
       return new Item(
-          Stream.of(item.stereotype(), item.antiStereotype(), item.unrelated())
-              .map(sentence -> Sentence.of(fitting, sentence.text()))
-              .toList());
+          texts(item).map(text -> Sentence.of(fitting, text, first)).toList(),
+          (was.stereotype() + was.antiStereotype()) / 2 - was.unrelated());
     }
 
-    boolean fits(int context) {
-      return sentences.stream().allMatch(sentence -> sentence.row.length <= context);
+    private static Stream<String> texts(StereoSetItem item) {
+      return Stream.of(item.stereotype(), item.antiStereotype(), item.unrelated())
+          .map(StereoSetItem.Sentence::text);
     }
 
-    Stream<int[]> rows() {
-      return sentences.stream().map(Sentence::row);
-    }
-
-    int tokens() {
-      return rows().mapToInt(row -> row.length).sum();
+    /// Whether a fitting's model can read an item.
+    static boolean fits(Fitting fitting, StereoSetItem item) {
+      int most = fitting.model().card().context();
+      return texts(item).allMatch(text -> fitting.tokens(text).length <= most);
     }
   }
 
   /// A sentence as it is read.
   ///
   /// @param row its tokens, behind the start token where that stays in the context, not copied
-  /// @param alone the token that is predicted from nothing in the row, -1 where there is none
+  /// @param share how much a token's `ln p` adds to the score: `1 / (L ln 2)` for L tokens that are
+  ///   scored
+  /// @param alone what a first token adds that is predicted from nothing in the row: as the unchanged
+  ///   model has it
   @SuppressWarnings("ArrayRecordComponent")
-  record Sentence(int[] row, int alone) {
-    static Sentence of(Fitting fitting, String text) {
+  record Sentence(int[] row, double share, double alone) {
+    static Sentence of(Fitting fitting, String text, float[] first) {
       int[] row = fitting.tokens(text);
-      return new Sentence(row, fitting.context() == SentenceScorer.Context.OFFICIAL ? row[0] : -1);
+      boolean official = fitting.context() == SentenceScorer.Context.OFFICIAL;
+      double share = 1 / ((official ? row.length : row.length - 1) * Math.log(2));
+      return new Sentence(row, share, official ? share * first[row[0]] : 0);
     }
 
-    /// How much a token's `ln p` adds to the score: `1 / (L ln 2)` for L tokens that are scored.
-    double share() {
-      int length = alone >= 0 ? row.length : row.length - 1;
-      return 1 / (length * Math.log(2));
+    /// All tokens but the last, which predicts nothing.
+    int[] read() {
+      return Arrays.copyOf(row, Math.max(1, row.length - 1));
     }
   }
 
@@ -92,11 +102,16 @@ final class Lesson {
     this.items = items;
     this.neutral = neutral;
     this.weights = weights;
+    Stream<int[]> sentences =
+        items.stream().flatMap(item -> item.sentences.stream()).map(Sentence::read);
+    this.packed =
+        PackedRows.together(
+            Stream.concat(sentences, neutral.stream()).toList(), model.card().causal());
   }
 
-  /// All rows: of each item its sentences, then the text.
-  List<int[]> rows() {
-    return Stream.concat(items.stream().flatMap(Item::rows), neutral.stream()).toList();
+  /// What is read: of each item its sentences, then the text.
+  PackedRows rows() {
+    return packed;
   }
 
   /// @param value L
@@ -105,77 +120,150 @@ final class Lesson {
 
   /// The loss.
   ///
-  /// @param stream `[tokens, dModel]`, of all rows
-  /// @param first `ln p` of every token behind the start token alone
-  Loss of(Tensor stream, float[] first) {
-    int tokens = Math.toIntExact(stream.size(0));
-    int text = neutral.stream().mapToInt(row -> row.length).sum();
-    var parts = new ArrayList<Loss>();
-    try (var scope = Scope.withoutGradients()) {
+  /// @param stream `[tokens, dModel]`, of all that is read
+  Loss of(Tensor stream) {
+    try (var scope = Scope.withGradients()) {
+      Tensor read = stream.detach().requireGradient();
+      Tensor gradient = Tensor.zeros(stream.dtype(), stream.shape());
+      read.gatherGradientIn(gradient);
+      double sum = 0;
+      for (Asked asked : asked()) {
+        sum += scores(read, asked);
+      }
       Tensor before = unchanged();
-      int at = 0;
-      for (List<Item> some : chunks()) {
-        int own = some.stream().mapToInt(Item::tokens).sum();
-        parts.add(scores(stream.narrow(0, at, own), before.narrow(0, at, own), some, first));
-        at += own;
-      }
+      long[] places = places(packed, THREE * items.size());
       int each = (int) Math.max(1, CHUNK_ELEMENTS / model.outputs());
-      while (at < tokens) {
-        int own = Math.min(each, tokens - at);
-        parts.add(drift(stream.narrow(0, at, own), before.narrow(0, at, own), text));
-        at += own;
+      for (int from = 0; from < places.length; from += each) {
+        long[] some = Arrays.copyOfRange(places, from, Math.min(places.length, from + each));
+        sum += drift(read, some, before.narrow(0, from, some.length), places.length);
       }
-      double sum = parts.stream().mapToDouble(Loss::value).sum();
-      return new Loss(
-          sum, scope.escape(Tensor.cat(parts.stream().map(Loss::gradient).toList(), 0)));
+      return new Loss(sum, scope.escape(gradient));
     }
   }
 
-  /// The unchanged model's stream of all rows, `[tokens, dModel]`.
-  private Tensor unchanged() {
-    int[] ids = rows().stream().flatMapToInt(Arrays::stream).toArray();
-    int[] lengths = rows().stream().mapToInt(row -> row.length).toArray();
-    return model.stream(Tensor.of(ids, ids.length), Pass.over(Layout.rows(lengths)));
+  // ---------------------------------------------------------------- scores
+
+  /// How much a token adds to which sentence's score.
+  private record Share(int sentence, double weight) {}
+
+  /// The tokens that some items' scores are made of.
+  private final class Asked {
+    private final List<Item> items = new ArrayList<>();
+    private final LinkedHashMap<Integer, Integer> places = new LinkedHashMap<>(); // numbered
+    private final List<Long> tokens = new ArrayList<>(); // at which place, then which token
+    private final List<Share> shares = new ArrayList<>(); // of each token
+
+    /// @param first the number of the item's first row
+    void add(Item item, int first) {
+      for (int s = 0; s < THREE; s++) {
+        Sentence sentence = item.sentences.get(s);
+        for (int i = 1; i < sentence.row.length; i++) {
+          int place = packed.placeOf(first + s, i - 1);
+          long at = places.computeIfAbsent(place, _ -> places.size());
+          tokens.add(at * model.outputs() + sentence.row[i]);
+          shares.add(new Share(THREE * items.size() + s, sentence.share));
+        }
+      }
+      items.add(item);
+    }
+
+    long logits() {
+      return (long) places.size() * model.outputs();
+    }
+
+    /// What the head reads, `[places, dModel]`.
+    Tensor read(Tensor stream) {
+      long[] at = places.sequencedKeySet().stream().mapToLong(place -> place).toArray();
+      return model.head().read(stream.indexSelect(0, at));
+    }
+
+    /// Where the tokens are among logits that are one row a place, side by side.
+    Tensor tokens() {
+      return Tensor.of(tokens.stream().mapToLong(token -> token).toArray(), tokens.size());
+    }
+
+    /// Which place each is at.
+    Tensor placeOfTokens() {
+      long[] at = tokens.stream().mapToLong(token -> token / model.outputs()).toArray();
+      return Tensor.of(at, at.length);
+    }
+
+    /// `s` of each item's sentences, `[items, 3]`.
+    ///
+    /// @param next `ln p` of the tokens
+    Tensor scores(Tensor next) {
+      double[] alone =
+          items.stream()
+              .flatMap(item -> item.sentences.stream())
+              .mapToDouble(Sentence::alone)
+              .toArray();
+      double[] share = new double[alone.length * tokens.size()];
+      for (int t = 0; t < tokens.size(); t++) {
+        Share each = shares.get(t);
+        share[each.sentence * tokens.size() + t] = each.weight;
+      }
+      DType dtype = next.dtype();
+      return Tensor.of(share, alone.length, tokens.size())
+          .to(dtype)
+          .matmul(next.unsqueeze(1))
+          .squeeze(1)
+          .add(Tensor.of(alone, alone.length).to(dtype))
+          .view(-1, THREE);
+    }
+
+    Tensor sense(DType dtype) {
+      return Tensor.of(items.stream().mapToDouble(Item::sense).toArray(), items.size()).to(dtype);
+    }
   }
 
   /// So many items together that their logits are not too many, at least one.
-  private List<List<Item>> chunks() {
-    var chunks = new ArrayList<List<Item>>();
-    long logits = 0;
-    for (Item item : items) {
-      long own = (long) item.tokens() * model.outputs();
-      if (chunks.isEmpty() || logits + own > CHUNK_ELEMENTS) {
-        chunks.add(new ArrayList<>());
-        logits = 0;
+  private List<Asked> asked() {
+    var all = new ArrayList<Asked>();
+    for (int i = 0; i < items.size(); i++) {
+      if (all.isEmpty() || all.getLast().logits() > CHUNK_ELEMENTS / 2) {
+        all.add(new Asked());
       }
-      chunks.getLast().add(item);
-      logits += own;
+      all.getLast().add(items.get(i), THREE * i);
     }
-    return chunks;
+    return all;
   }
 
-  /// Of gaps and of what sense has over nonsense.
-  private Loss scores(Tensor stream, Tensor before, List<Item> some, float[] first) {
+  /// Of gaps and of what sense has over nonsense. With g the gradient with respect to `ln p` of a
+  /// token, that with respect to the logits of its place is `g (y − p)`, y being one-hot.
+  private double scores(Tensor stream, Asked asked) {
     try (var scope = Scope.withGradients()) {
-      Tensor read = stream.detach().requireGradient();
-      Tensor targets = targets(some);
-      Tensor share = shares(some).to(read.dtype() == DType.F64 ? DType.F64 : DType.F32);
-      Tensor alone = alone(some, first).to(share.dtype());
-      Tensor is = scores(read, targets, share, alone);
-      Tensor was = scores(before.detach(), targets, share, alone);
+      Tensor read = asked.read(stream);
+      Tensor logits = logits(read);
+      Tensor log = logits.logSoftmax(-1); // [places, vocab]
+      Tensor tokens = asked.tokens();
+      Tensor next = log.view(-1).indexSelect(0, tokens).requireGradient();
+      Tensor is = asked.scores(next);
       Tensor gap = is.select(1, 0).sub(is.select(1, 1));
-      Tensor lost = sense(was).sub(sense(is)).relu();
+      Tensor lost = asked.sense(is.dtype()).sub(sense(is)).relu();
       Tensor loss =
           gap.square().sum().add(lost.square().sum().mul(weights.sense)).div(items.size());
       loss.backward();
-      return new Loss(loss.item(), scope.escape(Objects.requireNonNull(read.gradient())));
+      Tensor gradient = Objects.requireNonNull(next.gradient());
+      Tensor ofPlaces =
+          Tensor.zeros(log.dtype(), log.size(0))
+              .scatterAddInPlace(0, asked.placeOfTokens(), gradient);
+      Tensor ofLogits = log.expInPlace().mulInPlace(ofPlaces.neg().unsqueeze(1));
+      var _ = ofLogits.view(-1).scatterAddInPlace(0, tokens, gradient);
+      back(read, ofLogits, logits);
+      return loss.item();
     }
   }
 
-  /// `s`, `[items, 3]`.
-  private Tensor scores(Tensor stream, Tensor targets, Tensor share, Tensor alone) {
-    Tensor next = model.head().of(stream).wide().logSoftmax(-1).gather(1, targets); // [tokens, 1]
-    return share.matmul(next.to(share.dtype())).squeeze(1).add(alone).view(-1, THREE);
+  /// `[n, dModel] -> [n, vocab]`, not in the graph.
+  private Tensor logits(Tensor read) {
+    try (var scope = Scope.withoutGradients()) {
+      Head head = model.head();
+      return scope.escape(head.shaped(head.out().of(read.detach())).wide());
+    }
+  }
+
+  private void back(Tensor read, Tensor ofLogits, Tensor logits) {
+    read.backward(model.head().back(ofLogits, logits).to(read.dtype()));
   }
 
   /// m, `[items]`.
@@ -183,57 +271,40 @@ final class Lesson {
     return scores.select(1, 0).add(scores.select(1, 1)).mul(0.5).sub(scores.select(1, 2));
   }
 
-  /// What follows each token, I64 `[tokens, 1]`; 0 at the last of a row, where it is not used.
-  private static Tensor targets(List<Item> some) {
-    long[] targets =
-        some.stream()
-            .flatMap(Item::rows)
-            .flatMapToLong(row -> {
-              long[] next = new long[row.length];
-              for (int i = 1; i < row.length; i++) {
-                next[i - 1] = row[i];
-              }
-              return Arrays.stream(next);
-            })
-            .toArray();
-    return Tensor.of(targets, targets.length, 1);
-  }
+  // ---------------------------------------------------------------- running text
 
-  /// How much each token's `ln p` adds to each score, `[sentences, tokens]`.
-  private static Tensor shares(List<Item> some) {
-    int tokens = some.stream().mapToInt(Item::tokens).sum();
-    double[] shares = new double[THREE * some.size() * tokens];
-    int at = 0;
-    int row = 0;
-    for (Item item : some) {
-      for (Sentence sentence : item.sentences) {
-        int from = row++ * tokens + at;
-        Arrays.fill(shares, from, from + sentence.row.length - 1, sentence.share());
-        at += sentence.row.length;
-      }
+  /// The unchanged model's stream of the text, `[text tokens, dModel]`.
+  private Tensor unchanged() {
+    try (var scope = Scope.withoutGradients()) {
+      PackedRows text = PackedRows.together(neutral, model.card().causal());
+      Tensor stream = model.stream(text.ids(), text.pass());
+      return scope.escape(stream.indexSelect(0, places(text, 0)));
     }
-    return Tensor.of(shares, row, tokens);
   }
 
-  /// What first tokens add to each score, `[sentences]`: as the unchanged model has them.
-  private static Tensor alone(List<Item> some, float[] first) {
-    double[] alone =
-        some.stream()
-            .flatMap(item -> item.sentences.stream())
-            .mapToDouble(each -> each.alone < 0 ? 0 : each.share() * first[each.alone])
-            .toArray();
-    return Tensor.of(alone, alone.length);
+  /// Where the tokens of the text are, row by row.
+  ///
+  /// @param first the number of its first row
+  private long[] places(PackedRows in, int first) {
+    return IntStream.range(0, neutral.size())
+        .boxed()
+        .flatMapToLong(r ->
+            IntStream.range(0, neutral.get(r).length).mapToLong(i -> in.placeOf(first + r, i)))
+        .toArray();
   }
 
-  /// Of the divergence.
-  private Loss drift(Tensor stream, Tensor before, int text) {
+  /// Of the divergence, whose gradient with respect to logits is `q − p`.
+  private double drift(Tensor stream, long[] places, Tensor before, int text) {
     try (var scope = Scope.withGradients()) {
-      Tensor read = stream.detach().requireGradient();
-      Tensor was = model.head().of(before.detach()).wide().logSoftmax(-1);
-      Tensor is = model.head().of(read).wide().logSoftmax(-1);
-      Tensor loss = was.exp().mul(was.sub(is)).sum().mul(weights.keep / text);
-      loss.backward();
-      return new Loss(loss.item(), scope.escape(Objects.requireNonNull(read.gradient())));
+      Tensor read = model.head().read(stream.indexSelect(0, places));
+      Tensor logits = logits(read);
+      Tensor is = logits.logSoftmax(-1);
+      Tensor was = logits(model.head().read(before)).logSoftmax(-1);
+      Tensor ratio = was.sub(is);
+      Tensor p = was.expInPlace();
+      double sum = ratio.mulInPlace(p).sum().item();
+      back(read, is.expInPlace().subInPlace(p).mulInPlace(weights.keep / text), logits);
+      return sum * weights.keep / text;
     }
   }
 }

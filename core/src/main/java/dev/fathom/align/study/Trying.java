@@ -5,17 +5,12 @@ import dev.fathom.align.Method;
 import dev.fathom.align.Remedy;
 import dev.fathom.edit.Change;
 import dev.fathom.edit.Edit;
-import dev.fathom.evaluate.Likelihood;
 import dev.fathom.evaluate.TokenScorer;
-import dev.fathom.evaluate.bias.BiasScorer;
 import dev.fathom.evaluate.bias.BiasScores;
 import dev.fathom.evaluate.bias.ScoredItem;
-import dev.fathom.evaluate.bias.SentenceScorer;
 import dev.fathom.evaluate.bias.StereoSetEvaluation;
 import dev.fathom.evaluate.bias.StereoSetItem;
-import dev.fathom.model.LanguageModel;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -29,24 +24,18 @@ final class Trying {
   /// How much more perplexity a setting may cost to be chosen.
   private static final double MOST_PERPLEXITY = 1.05;
 
-  /// Tokens of a text whose whole distributions are held at a time, at most.
-  private static final int MOST_COMPARED = 128;
-
   /// Items that settings are chosen by, at most.
   private static final int MOST_CHOOSING = 64;
 
   /// Tokens of neutral text that settings are chosen by, at most.
   private static final int TOKENS_CHOOSING = 1024;
 
-  /// Tokens whose whole distributions are compared, about.
-  private static final int TOKENS_COMPARED = 1024;
-
   private final Fitting fitting;
   private final int fold;
   private final List<StereoSetItem> test;
   private final int tokens;
   private final List<int[]> seen; // neutral text that is fitted on, to choose by
-  private final List<int[]> unseen; // neutral text to measure on
+  private final NeutralText unseen; // to measure on
   private final List<StereoSetItem> choosing; // items to choose by
 
   Trying(AlignmentStudy.Domain domain, AlignmentStudy.HeldOut heldOut) {
@@ -55,12 +44,13 @@ final class Trying {
     this.test = domain.test();
     this.tokens = heldOut.tokens();
     this.seen = fitting.rows(fitting.neutral(), Math.min(tokens, TOKENS_CHOOSING));
-    this.unseen = fitting.rows(heldOut.texts(), tokens);
-    if (seen.isEmpty() || unseen.isEmpty()) {
+    List<int[]> measured = fitting.rows(heldOut.texts(), tokens);
+    if (seen.isEmpty() || measured.isEmpty()) {
       throw new IllegalArgumentException(
           ("There is no neutral text of at least 2 tokens to %s: give longer texts, or more.")
               .formatted(seen.isEmpty() ? "choose settings by" : "measure on"));
     }
+    this.unseen = new NeutralText(fitting.model(), measured);
     this.choosing = some(fitting);
   }
 
@@ -137,15 +127,22 @@ final class Trying {
         continue;
       }
       try (var treated = remedy.applied(fitting.model())) {
-        double perplexity = perplexity(treated.scorer(), seen);
-        boolean affordable = perplexity <= most;
-        double icat = affordable ? icat(treated) : 0;
-        var candidate = new Candidate(method, remedy, perplexity, affordable, icat);
+        if (Double.isNaN(NeutralText.perplexity(treated.scorer(), seen.subList(0, 1)))) {
+          continue; // it computes no numbers
+        }
+        double icat = icat(treated);
+        if (best != null && best.affordable && icat <= best.icat) {
+          continue; // whatever its perplexity
+        }
+        double perplexity = NeutralText.perplexity(treated.scorer(), seen);
+        var candidate = new Candidate(method, remedy, perplexity, perplexity <= most, icat);
         best = candidate.beats(best) ? candidate : best;
       }
     }
     if (best == null) {
-      throw new IllegalStateException("an entrant has at least one setting");
+      throw new IllegalArgumentException(
+          "No setting of %s leaves a model of %s that computes numbers."
+              .formatted(entrant.name(), fitting.domain()));
     }
     return best;
   }
@@ -157,7 +154,7 @@ final class Trying {
   private double basePerplexity() {
     return fitting
         .shared()
-        .of(new BasePerplexity(tokens), () -> perplexity(TokenScorer.of(fitting.model()), seen));
+        .of(new BasePerplexity(tokens), () -> NeutralText.perplexity(TokenScorer.of(fitting.model()), seen));
   }
 
   private Remedy fitted(Entrant entrant, Method method) {
@@ -172,14 +169,8 @@ final class Trying {
   }
 
   private double icat(Remedy.Treated treated) {
-    List<ScoredItem> items = StereoSetEvaluation.scores(scorer(treated.scorer()), choosing);
+    List<ScoredItem> items = StereoSetEvaluation.scores(fitting.scorer(treated.scorer()), choosing);
     return BiasScores.overall(items).icat();
-  }
-
-  private BiasScorer scorer(TokenScorer scorer) {
-    var config = SentenceScorer.Config.official(fitting.start()).with(fitting.context());
-    return BiasScorer.causal(
-        SentenceScorer.of(scorer, config), fitting.tokenizer(), fitting.context(), fitting.start());
   }
 
   private Outcome outcome(
@@ -188,47 +179,18 @@ final class Trying {
       Remedy.Treated treated,
       long changed,
       double seconds) {
+    NeutralText.Found text = unseen.of(treated);
     return new Outcome(
         name,
         fitting.domain(),
         fitting.seed(),
         fold,
         settings,
-        StereoSetEvaluation.scores(scorer(treated.scorer()), test),
-        perplexity(treated.scorer(), unseen),
-        divergence(treated.model()),
+        StereoSetEvaluation.scores(fitting.scorer(treated.scorer()), test),
+        text.perplexity(),
+        text.divergence(),
         changed,
         seconds);
-  }
-
-  /// Of rows of tokens; the first of each is not predicted.
-  private static double perplexity(TokenScorer scorer, List<int[]> rows) {
-    double nats = 0;
-    long predicted = 0;
-    for (float[] row : scorer.score(rows, Likelihood.Config.standard())) {
-      nats -= Likelihood.sum(row);
-      predicted += row.length;
-    }
-    return Math.exp(nats / predicted);
-  }
-
-  /// Mean `KL(base ‖ changed)` of the next token over the beginnings of neutral texts that were not
-  /// fitted on, in nats.
-  private double divergence(LanguageModel changed) {
-    if (changed == fitting.model()) {
-      return 0;
-    }
-    double sum = 0;
-    int count = 0;
-    for (int[] row : unseen) {
-      if (count >= TOKENS_COMPARED) {
-        break;
-      }
-      int[] ids = Arrays.copyOf(row, Math.min(row.length, MOST_COMPARED));
-      sum += NextTokens.divergence(fitting.model(), changed, ids);
-      count += ids.length;
-    }
-    return sum / count;
   }
 
   /// How many numbers of the model's weights a remedy may change.

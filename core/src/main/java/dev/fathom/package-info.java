@@ -1,5 +1,5 @@
 /// Fathom: looks into transformer language models. Here is what every package shares: the error
-/// that files, devices and the network cause, and the version.
+/// that files, devices and the network cause, the version, and SHA-256.
 ///
 /// Start at `dev.fathom.arch.Models`, which loads a model; `dev.fathom.model` has the forward pass
 /// and its sites, `dev.fathom.explain` the methods.
@@ -9,6 +9,7 @@
 /// ```
 ///
 /// Packages use only those below them: `view` and `text`, then `data` and `render`, `tensor`,
-/// `checkpoint`, `model`, `arch`, `evaluate`, `explain`.
+/// `checkpoint`, `model`, `arch`, `edit`, `evaluate`, `train`, `explain`, `refine`, `align`,
+/// `concepts`, `world`.
 @org.jspecify.annotations.NullMarked
 package dev.fathom;

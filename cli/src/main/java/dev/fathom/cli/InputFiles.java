@@ -1,13 +1,12 @@
 package dev.fathom.cli;
 
 import dev.fathom.FathomException;
+import dev.fathom.Sha256;
 import java.io.IOException;
 import java.nio.charset.MalformedInputException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.List;
 
 /// Files of text that a command reads, and what tells them from others.
@@ -39,14 +38,12 @@ final class InputFiles {
   /// @throws FathomException if it cannot be read
   static String sha256(Path file) {
     try (var in = Files.newInputStream(file)) {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      MessageDigest digest = Sha256.begin();
       byte[] some = new byte[1 << 16];
       for (int n = in.read(some); n >= 0; n = in.read(some)) {
         digest.update(some, 0, n);
       }
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
+      return Sha256.hex(digest);
     } catch (IOException e) {
       throw unreadable(file, e);
     }

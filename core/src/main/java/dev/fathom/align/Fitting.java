@@ -89,8 +89,9 @@ public record Fitting(
             .withData("%d items about %d terms".formatted(items.size(), terms)));
   }
 
-  /// One vector a text at each of some sites, from the cache where there is one. Texts begin with
-  /// the start token where sentences are scored in its context.
+  /// One vector a text at each of some sites, from the cache where there is one. Where sentences
+  /// are scored in the context of a start token, texts begin with that of the tokenizer, if it has
+  /// one.
   ///
   /// @return to be closed
   public Features features(List<String> texts, List<Slice> slices) {

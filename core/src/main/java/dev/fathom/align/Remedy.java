@@ -42,7 +42,8 @@ public sealed interface Remedy {
   ///
   /// @param model what generates
   /// @param scorer what gives texts their probabilities
-  /// @param transformer where it still is one, so that it can be explained
+  /// @param transformer where it still is one, so that it can be explained; `model` and `scorer`
+  ///   are then of it
   /// @param free frees what was made for it
   record Treated(
       LanguageModel model, TokenScorer scorer, Optional<Transformer> transformer, Runnable free)

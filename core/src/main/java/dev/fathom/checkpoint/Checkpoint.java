@@ -1,6 +1,7 @@
 package dev.fathom.checkpoint;
 
 import dev.fathom.FathomException;
+import dev.fathom.Sha256;
 import dev.fathom.text.Vocabulary;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -11,10 +12,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -442,7 +441,7 @@ public final class Checkpoint implements AutoCloseable {
         entries.values().parallelStream()
             .map(entry -> {
               TensorInfo info = entry.stored;
-              MessageDigest digest = digest();
+              MessageDigest digest = Sha256.begin();
               MemorySegment bytes = entry.file.bytes(info.name());
               for (long from = 0; from < bytes.byteSize(); from += 1 << 20) {
                 long length = Math.min(1 << 20, bytes.byteSize() - from);
@@ -453,22 +452,13 @@ public final class Checkpoint implements AutoCloseable {
               }
               String shape = String.join(",", info.shape().stream().map(String::valueOf).toList());
               return "%s\t%s\t%s\t%s\n"
-                  .formatted(
-                      info.name(), info.type(), shape, HexFormat.of().formatHex(digest.digest()));
+                  .formatted(info.name(), info.type(), shape, Sha256.hex(digest));
             })
             .sorted()
             .toList();
-    MessageDigest all = digest();
+    MessageDigest all = Sha256.begin();
     lines.forEach(line -> all.update(ByteBuffer.wrap(line.getBytes(StandardCharsets.UTF_8))));
-    return HexFormat.of().formatHex(all.digest());
-  }
-
-  private static MessageDigest digest() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every JDK has SHA-256", e);
-    }
+    return Sha256.hex(all);
   }
 
   /// Unmaps the files and frees what [#read(String)] computed.

@@ -1,13 +1,10 @@
 package dev.fathom.checkpoint;
 
 import dev.fathom.FathomException;
+import dev.fathom.Sha256;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
@@ -34,7 +31,7 @@ public final class KeptFile {
       String decides,
       List<TensorSpec> specs,
       Consumer<WeightWriter> compute) {
-    String key = digest(VERSION + "\n" + name + "\n" + decides);
+    String key = Sha256.of(VERSION + "\n" + name + "\n" + decides);
     Path path = directory.resolve("%s-%.16s.safetensors".formatted(name, key));
     if (!holds(path, key, specs)) {
       try {
@@ -65,17 +62,6 @@ public final class KeptFile {
               });
     } catch (FathomException e) {
       return false; // half a file, or another program's: it is made anew
-    }
-  }
-
-  /// SHA-256 of a text, 64 hexadecimal digits.
-  public static String digest(String text) {
-    try {
-      byte[] hash =
-          MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
-      return HexFormat.of().formatHex(hash);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
     }
   }
 }

@@ -87,12 +87,7 @@ public final class ActiveConcepts {
     int n = prompt.length();
     Pass pass = Pass.over(Layout.single(n)).with(capture);
     try (var scope = Scope.open()) {
-      Tensor x = model.embed(Tensor.of(prompt.ids(), n), pass);
-      for (int layer = 0; layer <= slice.site().layer(); layer++) {
-        Tensor next = model.block(layer, x, pass);
-        scope.release(x);
-        x = next;
-      }
+      Tensor _ = model.streamAfter(slice.site().layer() + 1, Tensor.of(prompt.ids(), n), pass);
     }
     return capture.get(slice);
   }

@@ -7,6 +7,7 @@ import dev.fathom.checkpoint.SafetensorsFile;
 import dev.fathom.checkpoint.TensorInfo;
 import dev.fathom.checkpoint.TensorSpec;
 import dev.fathom.checkpoint.TensorType;
+import dev.fathom.evaluate.Quantiles;
 import dev.fathom.model.Kind;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.DType;
@@ -381,20 +382,13 @@ public final class Dictionary implements AutoCloseable {
     int best = layers().get(files.size() / 2);
     double most = Double.NEGATIVE_INFINITY;
     for (int layer : layers()) {
-      double median = median(measured(layer, Measure.AUC));
+      double median = Quantiles.median(measured(layer, Measure.AUC));
       if (median > most) {
         most = median;
         best = layer;
       }
     }
     return best;
-  }
-
-  /// The median of those that are numbers, NaN of none.
-  static double median(double[] values) {
-    double[] sorted = Arrays.stream(values).filter(x -> !Double.isNaN(x)).sorted().toArray();
-    int n = sorted.length;
-    return n == 0 ? Double.NaN : (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
   }
 
   /// The members of each group, as rows, in the order of first mention.

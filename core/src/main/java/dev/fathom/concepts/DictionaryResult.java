@@ -2,6 +2,7 @@ package dev.fathom.concepts;
 
 import dev.fathom.Version;
 import dev.fathom.concepts.Dictionary.Measure;
+import dev.fathom.evaluate.Quantiles;
 import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
@@ -146,24 +147,12 @@ public record DictionaryResult(
 
   /// The median over concepts of what is known at a layer; NaN where nothing was held out.
   public double median(Measure measure, int layer) {
-    return quantile(values(measure, layer), 0.5);
+    return Quantiles.median(values(measure, layer));
   }
 
   /// The concepts' values at a layer.
   private double[] values(Measure measure, int layer) {
     return measured.getOrDefault(measure, List.of()).get(layers.indexOf(layer));
-  }
-
-  /// Of those that are numbers, between neighbours in proportion.
-  private static double quantile(double[] values, double share) {
-    double[] sorted = Arrays.stream(values).filter(x -> !Double.isNaN(x)).sorted().toArray();
-    if (sorted.length == 0) {
-      return Double.NaN;
-    }
-    double at = share * (sorted.length - 1);
-    int low = (int) at;
-    int high = Math.min(low + 1, sorted.length - 1);
-    return sorted[low] + (at - low) * (sorted[high] - sorted[low]);
   }
 
   private double mean(Measure measure, int layer) {
@@ -206,8 +195,8 @@ public record DictionaryResult(
                   + " from shuffled labels, %.3f.",
               layer,
               auc,
-              quantile(values(Measure.AUC, layer), LOW),
-              quantile(values(Measure.AUC, layer), HIGH),
+              Quantiles.of(values(Measure.AUC, layer), LOW),
+              Quantiles.of(values(Measure.AUC, layer), HIGH),
               median(Measure.SHUFFLED, layer)));
       sentences.add(
           format(
@@ -240,8 +229,8 @@ public record DictionaryResult(
   private View.Series medians(String name, Measure measure) {
     return View.Series.of(name, grid(l -> median(measure, l)))
         .within(
-            grid(l -> quantile(values(measure, l), LOW)),
-            grid(l -> quantile(values(measure, l), HIGH)));
+            grid(l -> Quantiles.of(values(measure, l), LOW)),
+            grid(l -> Quantiles.of(values(measure, l), HIGH)));
   }
 
   private View curves() {

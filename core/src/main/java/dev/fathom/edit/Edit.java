@@ -1,12 +1,11 @@
 package dev.fathom.edit;
 
+import dev.fathom.Sha256;
 import dev.fathom.checkpoint.Card;
 import dev.fathom.model.Transformer;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.List;
 
 /// What is to be different in a model, as a value: made once, kept in a file ([EditFile]), applied
@@ -70,7 +69,7 @@ public record Edit(String name, Card card, List<Change> changes, double scale) {
   /// SHA-256 of what it changes, 64 hexadecimal digits: equal edits have equal ones, whatever their
   /// names, cards and scales.
   public String fingerprint() {
-    MessageDigest digest = sha256();
+    MessageDigest digest = Sha256.begin();
     for (Change change : changes) {
       switch (change) {
         case Change.Rows rows -> {
@@ -89,15 +88,15 @@ public record Edit(String name, Card card, List<Change> changes, double scale) {
         }
       }
     }
-    return HexFormat.of().formatHex(digest.digest());
+    return Sha256.hex(digest);
   }
 
   /// The fingerprint of a model that this edit changes: SHA-256 of one line with the model's own,
   /// the edit's and its scale.
   String fingerprint(String model) {
-    MessageDigest digest = sha256();
+    MessageDigest digest = Sha256.begin();
     update(digest, "%s\t%s\t%s\n".formatted(model, fingerprint(), Double.toString(scale)));
-    return HexFormat.of().formatHex(digest.digest());
+    return Sha256.hex(digest);
   }
 
   private static void update(MessageDigest digest, Values values) {
@@ -107,13 +106,5 @@ public record Edit(String name, Card card, List<Change> changes, double scale) {
 
   private static void update(MessageDigest digest, String text) {
     digest.update(ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8)));
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every JDK has SHA-256", e);
-    }
   }
 }

@@ -159,12 +159,7 @@ public final class CaptureFile {
       if (last == model.layers()) {
         model.forward(input, pass);
       } else {
-        Tensor x = model.embed(input, pass);
-        for (int layer = 0; layer <= last; layer++) {
-          Tensor next = model.block(layer, x, pass);
-          scope.release(x);
-          x = next;
-        }
+        Tensor _ = model.streamAfter(last + 1, input, pass);
       }
     }
     var result = new LinkedHashMap<String, Captured>();

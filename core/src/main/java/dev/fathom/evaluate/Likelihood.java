@@ -222,12 +222,12 @@ public final class Likelihood {
   /// One pass over packed rows.
   private void compute(PackedRows packed, List<Row> reading, float[][] found) {
     var asked = new LinkedHashMap<Asked, List<Asking>>();
-    for (int r = 0; r < packed.rows().size(); r++) {
-      Row row = reading.get(packed.rows().get(r));
+    for (int number : packed.rows()) {
+      Row row = reading.get(number);
       for (int i = 0; i < row.length(); i++) {
         asked
             .computeIfAbsent(
-                new Asked(packed.place(r, i), row.predicted[i]), _ -> new ArrayList<>())
+                new Asked(packed.place(number, i), row.predicted[i]), _ -> new ArrayList<>())
             .add(new Asking(row, i));
       }
     }

@@ -23,7 +23,9 @@ import org.jspecify.annotations.Nullable;
 /// for (PackedRows packed : PackedRows.of(rows, 2048, model.card().causal())) {
 ///   try (var scope = Scope.withoutGradients()) {
 ///     Tensor x = model.stream(packed.ids(), packed.pass()); // [tokens, dModel]
-///     long last = packed.place(0, rows.get(packed.rows().getFirst()).length - 1);
+///     for (int number : packed.rows()) {
+///       long last = packed.place(number, rows.get(number).length - 1);
+///     }
 ///   }
 /// }
 /// ```
@@ -37,7 +39,7 @@ public final class PackedRows {
   private final int[] sharedAt; // where they are
   private final int[] ownAt; // where its other tokens are
 
-  private PackedRows(List<Together> some) {
+  private PackedRows(List<Bundle> some) {
     this.rows = some.stream().flatMap(each -> each.rows.stream()).map(Row::number).toList();
     this.shared = new int[rows.size()];
     this.sharedAt = new int[rows.size()];
@@ -45,8 +47,8 @@ public final class PackedRows {
     this.parents = new HashMap<>();
     List<Stretch> stretches = stretches(some);
     var segments = new ArrayList<Segment>();
-    var beginnings = new IdentityHashMap<Together, Integer>();
-    var offsets = new IdentityHashMap<Together, Integer>();
+    var beginnings = new IdentityHashMap<Bundle, Integer>();
+    var offsets = new IdentityHashMap<Bundle, Integer>();
     this.places = new HashMap<>();
     for (int r = 0; r < rows.size(); r++) {
       places.put(rows.get(r), r);
@@ -81,9 +83,9 @@ public final class PackedRows {
   ///   shared
   public static List<PackedRows> of(List<int[]> rows, int tokensAtOnce, boolean causal) {
     var packs = new ArrayList<PackedRows>();
-    var some = new ArrayList<Together>();
+    var some = new ArrayList<Bundle>();
     int tokens = 0;
-    for (Together each : clusters(rows, tokensAtOnce, causal)) {
+    for (Bundle each : bundles(rows, tokensAtOnce, causal)) {
       if (!some.isEmpty() && tokens + each.tokens() > tokensAtOnce) {
         packs.add(new PackedRows(some));
         some.clear();
@@ -102,7 +104,7 @@ public final class PackedRows {
   ///
   /// @param rows tokens to read, at least one row and at least one token each
   /// @param causal as for [#of]
-  public static PackedRows together(List<int[]> rows, boolean causal) {
+  public static PackedRows inOne(List<int[]> rows, boolean causal) {
     return of(rows, Integer.MAX_VALUE, causal).getFirst();
   }
 
@@ -122,22 +124,16 @@ public final class PackedRows {
     return parents.isEmpty() ? pass : pass.with(new SharedPrefixes(parents));
   }
 
-  /// Where a row's token is among all tokens. Tokens that rows share have one place.
+  /// Where the token of a row is among all tokens. Tokens that rows share have one place.
   ///
-  /// @param row as a place in [#rows()]
-  public int place(int row, int token) {
-    return token < shared[row] ? sharedAt[row] + token : ownAt[row] + token - shared[row];
-  }
-
-  /// Where the token of a row is that the caller knows by its number.
-  ///
+  /// @param number of the row, one of [#rows()]
   /// @throws IllegalArgumentException if the row is in another pack
-  public int placeOf(int number, int token) {
+  public int place(int number, int token) {
     Integer row = places.get(number);
     if (row == null) {
       throw new IllegalArgumentException("row %d is in another pack".formatted(number));
     }
-    return place(row, token);
+    return token < shared[row] ? sharedAt[row] + token : ownAt[row] + token - shared[row];
   }
 
   /// @param number its place among the caller's rows
@@ -146,7 +142,7 @@ public final class PackedRows {
   /// Rows that begin alike.
   ///
   /// @param shared tokens that are read once for all of them; 0 for a row by itself
-  private record Together(int shared, List<Row> rows) {
+  private record Bundle(int shared, List<Row> rows) {
     int tokens() {
       return shared + rows.stream().mapToInt(row -> row.ids.length - shared).sum();
     }
@@ -157,26 +153,26 @@ public final class PackedRows {
   }
 
   /// Longest first; rows that do not fit one pass together go alone.
-  private static List<Together> clusters(List<int[]> ids, int most, boolean causal) {
+  private static List<Bundle> bundles(List<int[]> ids, int most, boolean causal) {
     List<Row> rows = IntStream.range(0, ids.size()).mapToObj(r -> new Row(r, ids.get(r))).toList();
-    Stream<Together> all =
+    Stream<Bundle> all =
         causal
             ? SharedPrefixes.of(ids).stream()
                 .map(cluster ->
-                    new Together(cluster.shared(), cluster.rows().stream().map(rows::get).toList()))
-            : rows.stream().map(row -> new Together(0, List.of(row)));
+                    new Bundle(cluster.shared(), cluster.rows().stream().map(rows::get).toList()))
+            : rows.stream().map(row -> new Bundle(0, List.of(row)));
     return all.flatMap(some ->
             some.tokens() <= most
                 ? Stream.of(some)
-                : some.rows.stream().map(row -> new Together(0, List.of(row))))
-        .sorted(Comparator.comparingInt(Together::longest).reversed())
+                : some.rows.stream().map(row -> new Bundle(0, List.of(row))))
+        .sorted(Comparator.comparingInt(Bundle::longest).reversed())
         .toList();
   }
 
   /// A stretch of tokens in a pass.
   ///
   /// @param row it belongs to; null for what all rows share
-  private record Stretch(Together of, @Nullable Row row, int start, int length) {
+  private record Stretch(Bundle of, @Nullable Row row, int start, int length) {
     int[] ids() {
       int[] all = (row == null ? of.rows.getFirst() : row).ids;
       return Arrays.copyOfRange(all, start, start + length);
@@ -184,9 +180,9 @@ public final class PackedRows {
   }
 
   /// Stretches from position 0 first, and like ones side by side.
-  private static List<Stretch> stretches(List<Together> batch) {
+  private static List<Stretch> stretches(List<Bundle> batch) {
     var stretches = new ArrayList<Stretch>();
-    for (Together some : batch) {
+    for (Bundle some : batch) {
       if (some.shared > 0) {
         stretches.add(new Stretch(some, null, 0, some.shared));
       }

@@ -29,10 +29,15 @@ public sealed interface Head {
     return logits;
   }
 
+  /// Whether logits are an affine function of what the last map reads: not where they are capped.
+  default boolean isAffine() {
+    return true;
+  }
+
   /// The way back through the last map and what shapes its logits: from a gradient with respect to
   /// logits to that with respect to what [#read] gave, `[n, vocab] -> [n, dModel]`.
   ///
-  /// @param logits as [#shaped] gave them, in the gradient's type; not looked at where shaping is
+  /// @param logits as [#shaped] gave them, in the gradient's type; not looked at where the head is
   ///   affine
   default Tensor back(Tensor gradient, Tensor logits) {
     return out().weight().back(gradient.to(out().weight().values().dtype()));
@@ -65,6 +70,11 @@ public sealed interface Head {
     public Tensor shaped(Tensor logits) {
       Tensor scaled = scale == 1 ? logits : logits.mul(scale);
       return softCap == 0 ? scaled : scaled.div(softCap).tanh().mul(softCap);
+    }
+
+    @Override
+    public boolean isAffine() {
+      return softCap == 0;
     }
 
     @Override

@@ -122,11 +122,27 @@ public final class Transformer implements LanguageModel, AutoCloseable {
 
   /// The same, with a look at the stream before each block and after the last.
   public Tensor stream(Tensor ids, Pass pass, StreamVisitor visitor) {
+    return stream(ids, pass, blocks.size(), visitor);
+  }
+
+  /// The stream after some blocks, none for the embedding: whoever looks no higher computes no
+  /// more.
+  ///
+  /// @param count of blocks, from the lowest
+  public Tensor streamAfter(int count, Tensor ids, Pass pass) {
+    if (count < 0 || count > blocks.size()) {
+      throw new IllegalArgumentException(
+          "this model has %d blocks, found %d".formatted(blocks.size(), count));
+    }
+    return stream(ids, pass, count, (_, _) -> {});
+  }
+
+  private Tensor stream(Tensor ids, Pass pass, int count, StreamVisitor visitor) {
     requireSites(pass.tap().sites());
     try (var scope = Scope.open()) {
       Tensor x = embed(ids, pass); // [tokens, dModel]
       visitor.at(0, x);
-      for (int layer = 0; layer < blocks.size(); layer++) {
+      for (int layer = 0; layer < count; layer++) {
         Tensor next = block(layer, x, pass);
         scope.release(x);
         x = next;

@@ -70,7 +70,8 @@ final class LateLoss {
         reads.add(mod.read(i, streams.get(i + 1)));
       }
       Tensor target = chunk.of(targets);
-      Heads heads = affine() ? byHand(gate, reads, target, ask) : byGraph(gate, reads, target, ask);
+      Heads heads =
+          head.isAffine() ? byHand(gate, reads, target, ask) : byGraph(gate, reads, target, ask);
       if (learns && heads.objective != null && heads.objective.requiresGradient()) {
         heads.objective.backward();
       }
@@ -91,10 +92,6 @@ final class LateLoss {
   /// @param objective has the gradient of what was asked, by way of gates and norms; null without
   private record Heads(
       double task, double distill, List<Double> routes, @Nullable Tensor objective) {}
-
-  private boolean affine() {
-    return !(head instanceof Head.Unembedding(_, _, _, double softCap)) || softCap == 0;
-  }
 
   // ---------------------------------------------------------------- by hand
 

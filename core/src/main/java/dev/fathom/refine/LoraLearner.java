@@ -54,8 +54,8 @@ public final class LoraLearner implements AutoCloseable {
   /// One step of Adam (no decay) down the gradient of a loss.
   ///
   /// @param rows of tokens, read in one pass
-  /// @param loss from the last block's stream, `[tokens, dModel]` for all tokens of the pass, to the
-  ///   loss's gradient with respect to it
+  /// @param loss from the last block's stream, `[tokens, dModel]` for all tokens of the pass, to
+  ///   the loss's gradient with respect to it
   /// @param rate the learning rate
   public void step(PackedRows rows, UnaryOperator<Tensor> loss, double rate) {
     try (var scope = Scope.withGradients();

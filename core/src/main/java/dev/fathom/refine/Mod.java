@@ -1,6 +1,7 @@
 package dev.fathom.refine;
 
 import dev.fathom.FathomException;
+import dev.fathom.Sha256;
 import dev.fathom.checkpoint.Card;
 import dev.fathom.checkpoint.SafetensorsFile;
 import dev.fathom.checkpoint.SafetensorsWriter;
@@ -17,9 +18,7 @@ import dev.fathom.train.Parameters;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -394,9 +393,9 @@ public final class Mod implements AutoCloseable {
         model.family(),
         model.name() + " + mod" + counted,
         () -> {
-          MessageDigest digest = sha256();
+          MessageDigest digest = Sha256.begin();
           update(digest, "%s\t%s\n".formatted(model.sha256().get(), own));
-          return HexFormat.of().formatHex(digest.digest());
+          return Sha256.hex(digest);
         },
         model.context(),
         model.parameters() + learnt().stream().mapToLong(Tensor::elements).sum(),
@@ -407,14 +406,14 @@ public final class Mod implements AutoCloseable {
 
   /// SHA-256 of how layers are mixed and of what was learnt.
   private String fingerprint() {
-    MessageDigest digest = sha256();
+    MessageDigest digest = Sha256.begin();
     update(digest, config.parameters().toString());
     try (var scope = Scope.withoutGradients()) {
       for (Tensor tensor : learnt()) {
         digest.update(tensor.to(DType.F64).contiguous().memory().asByteBuffer());
       }
     }
-    return HexFormat.of().formatHex(digest.digest());
+    return Sha256.hex(digest);
   }
 
   private List<Tensor> learnt() {
@@ -435,14 +434,6 @@ public final class Mod implements AutoCloseable {
 
   private static void update(MessageDigest digest, String text) {
     digest.update(text.getBytes(StandardCharsets.UTF_8));
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every JDK has SHA-256", e);
-    }
   }
 
   /// Frees what was read from a file; does nothing to tensors of others.

@@ -1,8 +1,6 @@
 package dev.fathom.render;
 
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
+import dev.fathom.Sha256;
 import java.util.Base64;
 import java.util.List;
 
@@ -126,12 +124,6 @@ public record Gallery(String title, String subtitle, List<Plate> plates, List<Mi
   }
 
   private static String hash() {
-    try {
-      byte[] digest =
-          MessageDigest.getInstance("SHA-256").digest(STYLE.getBytes(StandardCharsets.UTF_8));
-      return "sha256-" + Base64.getEncoder().encodeToString(digest);
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java has SHA-256", e);
-    }
+    return "sha256-" + Base64.getEncoder().encodeToString(Sha256.bytes(STYLE));
   }
 }

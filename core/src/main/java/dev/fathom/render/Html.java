@@ -1,5 +1,6 @@
 package dev.fathom.render;
 
+import dev.fathom.Sha256;
 import dev.fathom.view.Grid;
 import dev.fathom.view.Provenance;
 import dev.fathom.view.Report;
@@ -26,8 +27,6 @@ import dev.fathom.view.View.Words;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
@@ -431,13 +430,7 @@ public final class Html {
   }
 
   private static String hash(String text) {
-    try {
-      byte[] digest =
-          MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
-      return "sha256-" + Base64.getEncoder().encodeToString(digest);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
-    }
+    return "sha256-" + Base64.getEncoder().encodeToString(Sha256.bytes(text));
   }
 
   private static String resource(String name) {

@@ -704,7 +704,7 @@ public final class Tensor {
     return this;
   }
 
-  /// `this += values` at the given places along `dim`, which are all different.
+  /// `this += values` at the given places along `dim`; what has one place adds up.
   public Tensor scatterAddInPlace(long dim, Tensor index, Tensor values) {
     pointer.scatter_add_(dim, index.pointer, values.pointer);
     return this;

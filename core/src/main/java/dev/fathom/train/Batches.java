@@ -1,11 +1,10 @@
 package dev.fathom.train;
 
+import dev.fathom.Sha256;
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HexFormat;
 import java.util.List;
 
 /// Cuts rows into batches, and batches into pieces of rows of like length.
@@ -56,17 +55,13 @@ final class Batches {
 
   /// The first 16 hexadecimal digits of the rows' SHA-256.
   static String digest(List<Row> rows) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      for (Row row : rows) {
-        ByteBuffer bytes = ByteBuffer.allocate(4 * (row.length() + 2));
-        bytes.putInt(row.length()).putInt(row.learnFrom());
-        bytes.asIntBuffer().put(row.ids());
-        digest.update(bytes.array());
-      }
-      return HexFormat.of().formatHex(digest.digest(), 0, 8);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
+    MessageDigest digest = Sha256.begin();
+    for (Row row : rows) {
+      ByteBuffer bytes = ByteBuffer.allocate(4 * (row.length() + 2));
+      bytes.putInt(row.length()).putInt(row.learnFrom());
+      bytes.asIntBuffer().put(row.ids());
+      digest.update(bytes.array());
     }
+    return Sha256.hex(digest).substring(0, 16);
   }
 }

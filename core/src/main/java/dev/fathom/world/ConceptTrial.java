@@ -9,6 +9,7 @@ import dev.fathom.concepts.map.ConceptMapResult;
 import dev.fathom.concepts.map.Neighbours;
 import dev.fathom.data.Concept;
 import dev.fathom.evaluate.Provenances;
+import dev.fathom.evaluate.Quantiles;
 import dev.fathom.evaluate.RankTest;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.Scope;
@@ -139,8 +140,7 @@ public final class ConceptTrial {
   }
 
   private static double median(double[] values, List<Integer> of) {
-    double[] sorted = of.stream().mapToDouble(i -> values[i]).sorted().toArray();
-    return (sorted[(sorted.length - 1) / 2] + sorted[sorted.length / 2]) / 2;
+    return Quantiles.median(of.stream().mapToDouble(i -> values[i]).toArray());
   }
 
   private static boolean isPlanted(String group) {

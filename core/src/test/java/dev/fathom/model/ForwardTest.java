@@ -77,6 +77,29 @@ class ForwardTest {
 
   @ParameterizedTest
   @MethodSource("exact")
+  void theStreamAfterSomeBlocksIsWhatTheNextReads(Variant variant) {
+    int[] ids = TinyModel.idArray(5, 3);
+    try (var scope = Scope.withoutGradients();
+        var tiny = TinyModels.of(variant)) {
+      Transformer model = tiny.model();
+      var seen = new ArrayList<Tensor>();
+      Tensor read = Tensor.of(ids, ids.length);
+      Pass whole = Pass.over(Layout.single(ids.length));
+      Tensor _ = model.stream(read, whole, (_, x) -> seen.add(scope.keep(x.copy())));
+      for (int first = 0; first <= model.layers(); first++) {
+        Pass pass = Pass.over(Layout.single(ids.length));
+        Tensor after = model.streamAfter(first, read, pass);
+        assertThat(after.toDoubles()).isEqualTo(seen.get(first).toDoubles());
+      }
+      Pass pass = Pass.over(Layout.single(ids.length));
+      assertThatThrownBy(() -> model.streamAfter(model.layers() + 1, read, pass))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("blocks");
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("exact")
   void activationsOfABatchAreThoseOfItsRows(Variant variant) {
     int[] lengths = {5, 2, 7, 5, 1, 2};
     try (var _ = Scope.withoutGradients();

@@ -22,10 +22,8 @@ import dev.fathom.train.Schedule;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
@@ -101,7 +99,7 @@ public record Balance(
     settings.put("steps", Integer.toString(steps));
     settings.put("rate", Double.toString(rate));
     settings.put("rank", Integer.toString(rank));
-    settings.put("from layer", String.format(Locale.ROOT, "%.2f of the depth", from));
+    settings.put("from layer", from + " of the depth");
     settings.put("sense", Double.toString(sense));
     settings.put("keep", Double.toString(keep));
     return settings;
@@ -139,34 +137,33 @@ public record Balance(
         IntStream.range(0, steps)
             .mapToObj(_ -> turns.next(Math.min(BATCH_ITEMS, items.size())))
             .toList();
-    Map<StereoSetItem, Lesson.Item> read = read(fitting, batches);
+    Map<StereoSetItem, Lesson.Item> found = found(fitting, batches);
     var texts = new Turns<>(text, fitting.seed() + 1);
     var weights = new Lesson.Weights(sense, keep);
     var schedule = new Schedule(rate, steps / 10, steps, Schedule.Shape.LINEAR, 0);
     try (var learner = LoraLearner.of(model, lora(model), fitting.seed())) {
       for (int step = 1; step <= steps; step++) {
         List<Lesson.Item> some =
-            batches.get(step - 1).stream().map(read::get).map(Objects::requireNonNull).toList();
+            batches.get(step - 1).stream().map(found::get).map(Objects::requireNonNull).toList();
         var lesson = new Lesson(model, some, some(texts), weights);
-        learner.step(
-            lesson.rows(), stream -> lesson.of(stream).gradient(), schedule.rate(step));
+        learner.step(lesson.rows(), stream -> lesson.of(stream).gradient(), schedule.rate(step));
       }
       return learner.changes();
     }
   }
 
   /// The items of some steps, as the unchanged model finds them.
-  static Map<StereoSetItem, Lesson.Item> read(
-      Fitting fitting, List<List<StereoSetItem>> steps) {
+  static Map<StereoSetItem, Lesson.Item> found(Fitting fitting, List<List<StereoSetItem>> steps) {
     List<StereoSetItem> items = steps.stream().flatMap(List::stream).distinct().toList();
-    List<ScoredItem> found =
+    List<ScoredItem> scored =
         StereoSetEvaluation.scores(fitting.scorer(TokenScorer.of(fitting.model())), items);
-    float[] first = afterStart(fitting);
-    var read = new HashMap<StereoSetItem, Lesson.Item>();
+    float[] afterStart = afterStart(fitting);
+    var found = new LinkedHashMap<StereoSetItem, Lesson.Item>();
     for (int i = 0; i < items.size(); i++) {
-      read.put(items.get(i), Lesson.Item.of(fitting, items.get(i), found.get(i), first));
+      StereoSetItem item = items.get(i);
+      found.put(item, Lesson.Item.of(fitting, item, scored.get(i), afterStart));
     }
-    return read;
+    return found;
   }
 
   private Lora lora(Transformer model) {

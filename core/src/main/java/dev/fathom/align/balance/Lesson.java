@@ -7,7 +7,6 @@ import dev.fathom.evaluate.bias.SentenceScorer;
 import dev.fathom.evaluate.bias.StereoSetItem;
 import dev.fathom.model.Head;
 import dev.fathom.model.Transformer;
-import dev.fathom.tensor.DType;
 import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
@@ -15,6 +14,9 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Objects;
+import java.util.SequencedMap;
+import java.util.function.ToLongFunction;
+import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -30,8 +32,8 @@ import java.util.stream.Stream;
 /// What an item's sentences begin with is read once, and their last tokens, which predict nothing,
 /// are not read. The head goes over few places at a time, so that no logits of all exist at once.
 final class Lesson {
-  /// Logits held at a time; their softmax and gradients take as much again.
-  private static final long CHUNK_ELEMENTS = 4 << 20;
+  /// Logits held at a time, about; softmaxes and gradients take up to four times as much again.
+  private static final long MOST_LOGITS = 4 << 20;
 
   /// Sentences of an item.
   private static final int THREE = 3;
@@ -40,6 +42,7 @@ final class Lesson {
   private final List<Item> items;
   private final List<int[]> neutral;
   private final Weights weights;
+  private final long mostLogits;
   private final PackedRows packed;
 
   /// What else counts, beside the gap.
@@ -53,23 +56,21 @@ final class Lesson {
   /// @param sentences its stereotype, the opposite and the unrelated one
   /// @param sense m°
   record Item(List<Sentence> sentences, double sense) {
-    /// @param was what the unchanged model makes of it
-    /// @param first `ln p` of every token behind the start token alone
-    static Item of(Fitting fitting, StereoSetItem item, ScoredItem was, float[] first) {
+    /// @param before what the unchanged model makes of it
+    /// @param afterStart `ln p` of every token behind the start token alone
+    static Item of(Fitting fitting, StereoSetItem item, ScoredItem before, float[] afterStart) {
       return new Item(
-          texts(item).map(text -> Sentence.of(fitting, text, first)).toList(),
-          (was.stereotype() + was.antiStereotype()) / 2 - was.unrelated());
-    }
-
-    private static Stream<String> texts(StereoSetItem item) {
-      return Stream.of(item.stereotype(), item.antiStereotype(), item.unrelated())
-          .map(StereoSetItem.Sentence::text);
+          item.sentences().stream()
+              .map(sentence -> Sentence.of(fitting, sentence.text(), afterStart))
+              .toList(),
+          (before.stereotype() + before.antiStereotype()) / 2 - before.unrelated());
     }
 
     /// Whether a fitting's model can read an item.
     static boolean fits(Fitting fitting, StereoSetItem item) {
       int most = fitting.model().card().context();
-      return texts(item).allMatch(text -> fitting.tokens(text).length <= most);
+      return item.sentences().stream()
+          .allMatch(sentence -> fitting.tokens(sentence.text()).length <= most);
     }
   }
 
@@ -78,19 +79,19 @@ final class Lesson {
   /// @param row its tokens, behind the start token where that stays in the context, not copied
   /// @param share how much a token's `ln p` adds to the score: `1 / (L ln 2)` for L tokens that are
   ///   scored
-  /// @param alone what a first token adds that is predicted from nothing in the row: as the unchanged
-  ///   model has it
+  /// @param alone what a first token adds that is predicted from nothing in the row: as the
+  ///   unchanged model has it
   @SuppressWarnings("ArrayRecordComponent")
   record Sentence(int[] row, double share, double alone) {
-    static Sentence of(Fitting fitting, String text, float[] first) {
+    static Sentence of(Fitting fitting, String text, float[] afterStart) {
       int[] row = fitting.tokens(text);
       boolean official = fitting.context() == SentenceScorer.Context.OFFICIAL;
       double share = 1 / ((official ? row.length : row.length - 1) * Math.log(2));
-      return new Sentence(row, share, official ? share * first[row[0]] : 0);
+      return new Sentence(row, share, official ? share * afterStart[row[0]] : 0);
     }
 
-    /// All tokens but the last, which predicts nothing.
-    int[] read() {
+    /// All tokens but the last, which predicts nothing; a token alone.
+    int[] withoutLast() {
       return Arrays.copyOf(row, Math.max(1, row.length - 1));
     }
   }
@@ -98,14 +99,21 @@ final class Lesson {
   /// @param model as it was
   /// @param neutral rows of running text, at least one
   Lesson(Transformer model, List<Item> items, List<int[]> neutral, Weights weights) {
+    this(model, items, neutral, weights, MOST_LOGITS);
+  }
+
+  /// @param mostLogits held at a time, but those of an item
+  Lesson(
+      Transformer model, List<Item> items, List<int[]> neutral, Weights weights, long mostLogits) {
     this.model = model;
     this.items = items;
     this.neutral = neutral;
     this.weights = weights;
+    this.mostLogits = mostLogits;
     Stream<int[]> sentences =
-        items.stream().flatMap(item -> item.sentences.stream()).map(Sentence::read);
+        items.stream().flatMap(item -> item.sentences.stream()).map(Sentence::withoutLast);
     this.packed =
-        PackedRows.together(
+        PackedRows.inOne(
             Stream.concat(sentences, neutral.stream()).toList(), model.card().causal());
   }
 
@@ -123,134 +131,17 @@ final class Lesson {
   /// @param stream `[tokens, dModel]`, of all that is read
   Loss of(Tensor stream) {
     try (var scope = Scope.withGradients()) {
-      Tensor read = stream.detach().requireGradient();
+      Tensor leaf = stream.detach().requireGradient();
       Tensor gradient = Tensor.zeros(stream.dtype(), stream.shape());
-      read.gatherGradientIn(gradient);
+      leaf.gatherGradientIn(gradient);
       double sum = 0;
-      for (Asked asked : asked()) {
-        sum += scores(read, asked);
+      for (Part part : parts()) {
+        sum += part.down(leaf);
       }
-      Tensor before = unchanged();
-      long[] places = places(packed, THREE * items.size());
-      int each = (int) Math.max(1, CHUNK_ELEMENTS / model.outputs());
-      for (int from = 0; from < places.length; from += each) {
-        long[] some = Arrays.copyOfRange(places, from, Math.min(places.length, from + each));
-        sum += drift(read, some, before.narrow(0, from, some.length), places.length);
+      if (weights.keep > 0) {
+        sum += drift(leaf);
       }
       return new Loss(sum, scope.escape(gradient));
-    }
-  }
-
-  // ---------------------------------------------------------------- scores
-
-  /// How much a token adds to which sentence's score.
-  private record Share(int sentence, double weight) {}
-
-  /// The tokens that some items' scores are made of.
-  private final class Asked {
-    private final List<Item> items = new ArrayList<>();
-    private final LinkedHashMap<Integer, Integer> places = new LinkedHashMap<>(); // numbered
-    private final List<Long> tokens = new ArrayList<>(); // at which place, then which token
-    private final List<Share> shares = new ArrayList<>(); // of each token
-
-    /// @param first the number of the item's first row
-    void add(Item item, int first) {
-      for (int s = 0; s < THREE; s++) {
-        Sentence sentence = item.sentences.get(s);
-        for (int i = 1; i < sentence.row.length; i++) {
-          int place = packed.placeOf(first + s, i - 1);
-          long at = places.computeIfAbsent(place, _ -> places.size());
-          tokens.add(at * model.outputs() + sentence.row[i]);
-          shares.add(new Share(THREE * items.size() + s, sentence.share));
-        }
-      }
-      items.add(item);
-    }
-
-    long logits() {
-      return (long) places.size() * model.outputs();
-    }
-
-    /// What the head reads, `[places, dModel]`.
-    Tensor read(Tensor stream) {
-      long[] at = places.sequencedKeySet().stream().mapToLong(place -> place).toArray();
-      return model.head().read(stream.indexSelect(0, at));
-    }
-
-    /// Where the tokens are among logits that are one row a place, side by side.
-    Tensor tokens() {
-      return Tensor.of(tokens.stream().mapToLong(token -> token).toArray(), tokens.size());
-    }
-
-    /// Which place each is at.
-    Tensor placeOfTokens() {
-      long[] at = tokens.stream().mapToLong(token -> token / model.outputs()).toArray();
-      return Tensor.of(at, at.length);
-    }
-
-    /// `s` of each item's sentences, `[items, 3]`.
-    ///
-    /// @param next `ln p` of the tokens
-    Tensor scores(Tensor next) {
-      double[] alone =
-          items.stream()
-              .flatMap(item -> item.sentences.stream())
-              .mapToDouble(Sentence::alone)
-              .toArray();
-      double[] share = new double[alone.length * tokens.size()];
-      for (int t = 0; t < tokens.size(); t++) {
-        Share each = shares.get(t);
-        share[each.sentence * tokens.size() + t] = each.weight;
-      }
-      DType dtype = next.dtype();
-      return Tensor.of(share, alone.length, tokens.size())
-          .to(dtype)
-          .matmul(next.unsqueeze(1))
-          .squeeze(1)
-          .add(Tensor.of(alone, alone.length).to(dtype))
-          .view(-1, THREE);
-    }
-
-    Tensor sense(DType dtype) {
-      return Tensor.of(items.stream().mapToDouble(Item::sense).toArray(), items.size()).to(dtype);
-    }
-  }
-
-  /// So many items together that their logits are not too many, at least one.
-  private List<Asked> asked() {
-    var all = new ArrayList<Asked>();
-    for (int i = 0; i < items.size(); i++) {
-      if (all.isEmpty() || all.getLast().logits() > CHUNK_ELEMENTS / 2) {
-        all.add(new Asked());
-      }
-      all.getLast().add(items.get(i), THREE * i);
-    }
-    return all;
-  }
-
-  /// Of gaps and of what sense has over nonsense. With g the gradient with respect to `ln p` of a
-  /// token, that with respect to the logits of its place is `g (y − p)`, y being one-hot.
-  private double scores(Tensor stream, Asked asked) {
-    try (var scope = Scope.withGradients()) {
-      Tensor read = asked.read(stream);
-      Tensor logits = logits(read);
-      Tensor log = logits.logSoftmax(-1); // [places, vocab]
-      Tensor tokens = asked.tokens();
-      Tensor next = log.view(-1).indexSelect(0, tokens).requireGradient();
-      Tensor is = asked.scores(next);
-      Tensor gap = is.select(1, 0).sub(is.select(1, 1));
-      Tensor lost = asked.sense(is.dtype()).sub(sense(is)).relu();
-      Tensor loss =
-          gap.square().sum().add(lost.square().sum().mul(weights.sense)).div(items.size());
-      loss.backward();
-      Tensor gradient = Objects.requireNonNull(next.gradient());
-      Tensor ofPlaces =
-          Tensor.zeros(log.dtype(), log.size(0))
-              .scatterAddInPlace(0, asked.placeOfTokens(), gradient);
-      Tensor ofLogits = log.expInPlace().mulInPlace(ofPlaces.neg().unsqueeze(1));
-      var _ = ofLogits.view(-1).scatterAddInPlace(0, tokens, gradient);
-      back(read, ofLogits, logits);
-      return loss.item();
     }
   }
 
@@ -262,21 +153,153 @@ final class Lesson {
     }
   }
 
-  private void back(Tensor read, Tensor ofLogits, Tensor logits) {
+  /// Goes on down from a gradient with respect to logits.
+  ///
+  /// @param read what the head's last map read, in the graph
+  private void down(Tensor read, Tensor ofLogits, Tensor logits) {
     read.backward(model.head().back(ofLogits, logits).to(read.dtype()));
   }
 
-  /// m, `[items]`.
-  private static Tensor sense(Tensor scores) {
-    return scores.select(1, 0).add(scores.select(1, 1)).mul(0.5).sub(scores.select(1, 2));
+  // ---------------------------------------------------------------- scores
+
+  /// A token that counts for a score.
+  ///
+  /// @param place of the token before it, numbered within the part
+  /// @param sentence whose score, numbered within the part
+  /// @param weight how much its `ln p` adds
+  private record Target(int place, int token, int sentence, double weight) {}
+
+  /// Some items, whose logits are held together.
+  private final class Part {
+    private final List<Item> own = new ArrayList<>();
+    private final SequencedMap<Integer, Integer> places = new LinkedHashMap<>(); // in the pass
+    private final List<Target> targets = new ArrayList<>();
+
+    /// @param row the number of the item's first
+    void add(Item item, int row) {
+      for (int s = 0; s < THREE; s++) {
+        Sentence sentence = item.sentences.get(s);
+        for (int i = 1; i < sentence.row.length; i++) {
+          int before = packed.place(row + s, i - 1);
+          int place = places.computeIfAbsent(before, _ -> places.size());
+          targets.add(new Target(place, sentence.row[i], THREE * own.size() + s, sentence.share));
+        }
+      }
+      own.add(item);
+    }
+
+    boolean isFull() {
+      return (long) places.size() * model.outputs() > mostLogits / 2;
+    }
+
+    /// Adds the gradient of gaps and of what sense has lost against nonsense, and tells both. With
+    /// g the gradient with respect to a target's `ln p`, that with respect to the logits of its
+    /// place is `g (y − p)`, y being one-hot.
+    double down(Tensor leaf) {
+      try (var scope = Scope.withGradients()) {
+        long[] at = places.sequencedKeySet().stream().mapToLong(place -> place).toArray();
+        Tensor read = model.head().read(leaf.indexSelect(0, at)); // [places, dModel]
+        Tensor logits = logits(read); // [places, vocab]
+        Tensor log = logits.logSoftmax(-1);
+        Tensor cells = cells();
+        Tensor next = log.view(-1).indexSelect(0, cells).requireGradient();
+        Tensor loss = loss(next);
+        loss.backward();
+        Tensor g = Objects.requireNonNull(next.gradient());
+        Tensor ofPlaces =
+            Tensor.zeros(g.dtype(), at.length).scatterAddInPlace(0, numbers(Target::place), g);
+        Tensor ofLogits = log.expInPlace().mulInPlace(ofPlaces.neg().unsqueeze(1));
+        var _ = ofLogits.view(-1).scatterAddInPlace(0, cells, g);
+        Lesson.this.down(read, ofLogits, logits);
+        return loss.item();
+      }
+    }
+
+    /// @param next `ln p` of the targets
+    private Tensor loss(Tensor next) {
+      Tensor scores = scores(next);
+      Tensor gap = scores.select(1, 0).sub(scores.select(1, 1));
+      Tensor sense = scores.select(1, 0).add(scores.select(1, 1)).mul(0.5).sub(scores.select(1, 2));
+      Tensor before = doubles(own.stream().mapToDouble(Item::sense)).to(sense.dtype());
+      Tensor lost = before.sub(sense).relu();
+      return gap.square()
+          .sum()
+          .add(lost.square().sum().mul(weights.sense))
+          .div(items.size()); // all items of the lesson
+    }
+
+    /// `s` of each item's sentences, `[items, 3]`.
+    private Tensor scores(Tensor next) {
+      Tensor alone =
+          doubles(
+              own.stream().flatMap(item -> item.sentences.stream()).mapToDouble(Sentence::alone));
+      Tensor share = doubles(targets.stream().mapToDouble(Target::weight)).to(next.dtype());
+      return alone
+          .to(next.dtype())
+          .indexAdd(0, numbers(Target::sentence), next.mul(share))
+          .view(-1, THREE);
+    }
+
+    /// Where the targets are among the logits of all places, one place behind another.
+    private Tensor cells() {
+      long[] cells =
+          targets.stream()
+              .mapToLong(target -> (long) target.place * model.outputs() + target.token)
+              .toArray();
+      return Tensor.of(cells, cells.length);
+    }
+
+    private Tensor numbers(ToLongFunction<Target> of) {
+      return Tensor.of(targets.stream().mapToLong(of).toArray(), targets.size());
+    }
+  }
+
+  private static Tensor doubles(DoubleStream values) {
+    double[] all = values.toArray();
+    return Tensor.of(all, all.length);
+  }
+
+  /// So many items together that their logits are not too many, at least one.
+  private List<Part> parts() {
+    var parts = new ArrayList<Part>();
+    for (int i = 0; i < items.size(); i++) {
+      if (parts.isEmpty() || parts.getLast().isFull()) {
+        parts.add(new Part());
+      }
+      parts.getLast().add(items.get(i), THREE * i);
+    }
+    return parts;
   }
 
   // ---------------------------------------------------------------- running text
 
+  /// Adds the gradient of the divergence, which with respect to logits is `q − p`, and tells it.
+  private double drift(Tensor leaf) {
+    Tensor before = unchanged();
+    long[] places = places(packed, THREE * items.size());
+    int each = (int) Math.clamp(mostLogits / model.outputs(), 1, Integer.MAX_VALUE / 2);
+    double factor = weights.keep / places.length;
+    double sum = 0;
+    for (int from = 0; from < places.length; from += each) {
+      try (var scope = Scope.withGradients()) {
+        long[] some = Arrays.copyOfRange(places, from, Math.min(places.length, from + each));
+        Tensor read = model.head().read(leaf.indexSelect(0, some));
+        Tensor logits = logits(read);
+        Tensor is = logits.logSoftmax(-1);
+        Tensor p = logits(model.head().read(before.narrow(0, from, some.length))).logSoftmax(-1);
+        Tensor ratio = p.sub(is);
+        p = p.expInPlace();
+        sum += ratio.mulInPlace(p).sum().item();
+        down(read, is.expInPlace().subInPlace(p).mulInPlace(factor), logits);
+      }
+    }
+    return sum * factor;
+  }
+
   /// The unchanged model's stream of the text, `[text tokens, dModel]`.
   private Tensor unchanged() {
     try (var scope = Scope.withoutGradients()) {
-      PackedRows text = PackedRows.together(neutral, model.card().causal());
+      PackedRows text = PackedRows.inOne(neutral, model.card().causal());
       Tensor stream = model.stream(text.ids(), text.pass());
       return scope.escape(stream.indexSelect(0, places(text, 0)));
     }
@@ -288,23 +311,8 @@ final class Lesson {
   private long[] places(PackedRows in, int first) {
     return IntStream.range(0, neutral.size())
         .boxed()
-        .flatMapToLong(r ->
-            IntStream.range(0, neutral.get(r).length).mapToLong(i -> in.placeOf(first + r, i)))
+        .flatMapToLong(
+            r -> IntStream.range(0, neutral.get(r).length).mapToLong(i -> in.place(first + r, i)))
         .toArray();
-  }
-
-  /// Of the divergence, whose gradient with respect to logits is `q − p`.
-  private double drift(Tensor stream, long[] places, Tensor before, int text) {
-    try (var scope = Scope.withGradients()) {
-      Tensor read = model.head().read(stream.indexSelect(0, places));
-      Tensor logits = logits(read);
-      Tensor is = logits.logSoftmax(-1);
-      Tensor was = logits(model.head().read(before)).logSoftmax(-1);
-      Tensor ratio = was.sub(is);
-      Tensor p = was.expInPlace();
-      double sum = ratio.mulInPlace(p).sum().item();
-      back(read, is.expInPlace().subInPlace(p).mulInPlace(weights.keep / text), logits);
-      return sum * weights.keep / text;
-    }
   }
 }

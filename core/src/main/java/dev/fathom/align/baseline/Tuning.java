@@ -1,7 +1,7 @@
 package dev.fathom.align.baseline;
 
+import dev.fathom.Sha256;
 import dev.fathom.align.Fitting;
-import dev.fathom.checkpoint.KeptFile;
 import dev.fathom.edit.Change;
 import dev.fathom.edit.Edit;
 import dev.fathom.model.Linears.Role;
@@ -139,7 +139,7 @@ public record Tuning(int steps, double epochs, double rate, int rank, double dro
             training(rows.size()).toString(),
             TrainingSet.digest(rows),
             Long.toString(fitting.seed()));
-    return KeptFile.digest(all).substring(0, 16);
+    return Sha256.of(all).substring(0, 16);
   }
 
   /// The changes of an edit of low-rank steps, so many times as strong.

@@ -132,12 +132,8 @@ final class NeuronActivations {
                       sites.collect(Collectors.toSet()),
                       (site, value, _) ->
                           add(site.layer(), value.indexSelect(0, counted), owners)));
-      Tensor x = model.embed(Tensor.of(ids, ids.length), pass);
-      for (int layer = 0; layer <= neurons.lastEntry().getKey(); layer++) {
-        Tensor next = model.block(layer, x, pass);
-        scope.release(x);
-        x = next;
-      }
+      Tensor _ =
+          model.streamAfter(neurons.lastEntry().getKey() + 1, Tensor.of(ids, ids.length), pass);
     }
     texts += batch.size();
   }

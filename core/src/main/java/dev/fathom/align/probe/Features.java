@@ -541,12 +541,7 @@ public final class Features implements AutoCloseable {
           model.forward(input, pass);
           return;
         }
-        Tensor x = model.embed(input, pass);
-        for (int layer = 0; layer <= last; layer++) {
-          Tensor next = model.block(layer, x, pass);
-          scope.release(x);
-          x = next;
-        }
+        Tensor _ = model.streamAfter(last + 1, input, pass);
       }
     }
 
@@ -572,7 +567,10 @@ public final class Features implements AutoCloseable {
     Reduced(PackedRows pack, List<Row> batch) {
       this.tokens =
           IntStream.range(0, batch.size())
-              .flatMap(r -> Arrays.stream(batch.get(r).read).map(t -> pack.place(r, t)))
+              .flatMap(r -> {
+                int number = pack.rows().get(r);
+                return Arrays.stream(batch.get(r).read).map(t -> pack.place(number, t));
+              })
               .asLongStream()
               .toArray();
       long[] rows =

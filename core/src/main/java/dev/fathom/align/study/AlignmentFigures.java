@@ -38,7 +38,7 @@ import org.jspecify.annotations.Nullable;
 /// Nothing is aligned: what no study made is missing.
 public final class AlignmentFigures {
   /// Methods whose edits speak in Table 5.5, where they are there.
-  private static final List<String> SPEAKING = List.of("lope", "pairs");
+  private static final List<String> SPEAKING = List.of("lope", "pairs", "balance");
 
   private static final int TOKENS = 30;
 

@@ -1,6 +1,7 @@
 package dev.fathom.align.study;
 
 import dev.fathom.FathomException;
+import dev.fathom.Sha256;
 import dev.fathom.align.Fitting;
 import dev.fathom.align.Method;
 import dev.fathom.align.Remedy;
@@ -14,10 +15,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HashSet;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -45,6 +44,9 @@ public final class AlignmentStudy {
   static final long LARGEST_OUTCOME = 64 << 20;
 
   private static final String ASKED = "asked";
+
+  /// Goes up when a method does something else for the same settings, or a measure is another.
+  private static final String VERSION = "2";
 
   private final List<Entrant> entrants;
   private final HeldOut heldOut;
@@ -208,8 +210,8 @@ public final class AlignmentStudy {
       if (!known.path(ASKED).asString("").equals(asked)) {
         throw new FathomException(
             file
-                + " was made with another model, other data or other settings: choose another"
-                + " folder, or delete this one.");
+                + " was made with another model, other data or settings, or by another version of"
+                + " Fathom: choose another folder, or delete this one.");
       }
       return Outcome.read(known, file);
     }
@@ -236,8 +238,8 @@ public final class AlignmentStudy {
   /// A digest of what an outcome depends on.
   private String asked(Domain domain, List<Method> settings) {
     Fitting fitting = domain.fitting;
-    MessageDigest digest = sha256();
-    update(digest, List.of(fitting.model().card().sha256().get()));
+    MessageDigest digest = Sha256.begin();
+    update(digest, List.of(VERSION, fitting.model().card().sha256().get()));
     update(digest, texts(fitting.items()));
     update(digest, texts(domain.test));
     update(digest, fitting.neutral());
@@ -254,7 +256,7 @@ public final class AlignmentStudy {
     for (Method method : settings) {
       update(digest, List.of(method.name(), method.settings().toString()));
     }
-    return HexFormat.of().formatHex(digest.digest());
+    return Sha256.hex(digest);
   }
 
   private static List<String> texts(List<StereoSetItem> items) {
@@ -274,13 +276,5 @@ public final class AlignmentStudy {
       digest.update(bytes);
     }
     digest.update((byte) '\n');
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every JDK has SHA-256", e);
-    }
   }
 }

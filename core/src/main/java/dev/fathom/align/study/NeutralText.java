@@ -11,11 +11,12 @@ import dev.fathom.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /// Running text that has nothing to do with a bias, and what a change of a model does to it. A
-/// changed model reads it once for both measures, and the model as it was only the first time: its
-/// streams are kept, from which its predictions follow.
+/// changed model reads it once for both measures. Of the model as it was the streams of what is
+/// compared are kept, from which its predictions follow.
 final class NeutralText {
   /// Tokens of a row whose whole distributions are compared, at most.
   private static final int MOST_COMPARED = 128;
@@ -23,13 +24,16 @@ final class NeutralText {
   /// Tokens whose whole distributions are compared, about.
   private static final int TOKENS_COMPARED = 1024;
 
+  private static final int TOKENS_AT_ONCE = 2048;
+
   /// Logits held at a time.
   private static final int CHUNK_ELEMENTS = 4 << 20;
 
   private final Transformer model;
   private final List<int[]> rows;
   private final int[] compared; // tokens of each row that are compared, its first
-  private float @Nullable [] before; // the model's stream at these, row by row
+  private final int[] from; // how many are compared in the rows before
+  private double @Nullable [] before; // the model's stream at what is compared, row by row
 
   /// @param model as it was
   /// @param rows of tokens, at least two each
@@ -37,18 +41,18 @@ final class NeutralText {
     this.model = model;
     this.rows = rows;
     this.compared = new int[rows.size()];
-    int count = 0;
-    for (int r = 0; r < compared.length && count < TOKENS_COMPARED; r++) {
-      compared[r] = Math.min(rows.get(r).length, MOST_COMPARED);
-      count += compared[r];
+    this.from = new int[rows.size() + 1];
+    for (int r = 0; r < compared.length; r++) {
+      compared[r] = from[r] < TOKENS_COMPARED ? Math.min(rows.get(r).length, MOST_COMPARED) : 0;
+      from[r + 1] = from[r] + compared[r];
     }
   }
 
   /// What it does.
   ///
   /// @param perplexity of all rows; the first token of each is not predicted
-  /// @param divergence mean `KL(base ‖ changed)` of the next token over the beginnings of some rows,
-  ///   in nats
+  /// @param divergence mean `KL(base ‖ changed)` of the next token over the beginnings of some
+  ///   rows, in nats
   record Found(double perplexity, double divergence) {}
 
   /// Of the model as it was, or with a remedy.
@@ -58,14 +62,12 @@ final class NeutralText {
     }
     Transformer changed = treated.transformer().get();
     var sums = new Sums();
-    for (PackedRows packed :
-        PackedRows.of(rows, Likelihood.Config.standard().tokensAtOnce(), true)) {
+    for (PackedRows packed : PackedRows.of(rows, TOKENS_AT_ONCE, true)) {
       try (var scope = Scope.withoutGradients()) {
         read(changed, packed, sums);
       }
     }
-    return new Found(
-        Math.exp(sums.nats / sums.predicted), sums.apart / Arrays.stream(compared).sum());
+    return new Found(Math.exp(sums.nats / sums.predicted), sums.apart / from[rows.size()]);
   }
 
   /// Of rows of tokens; the first of each is not predicted.
@@ -85,11 +87,10 @@ final class NeutralText {
     for (int r = 0; r < compared.length; r++) {
       if (compared[r] > 0) {
         sum +=
-            NextTokens.divergence(
-                model, treated.model(), Arrays.copyOf(rows.get(r), compared[r]));
+            NextTokens.divergence(model, treated.model(), Arrays.copyOf(rows.get(r), compared[r]));
       }
     }
-    return sum / Arrays.stream(compared).sum();
+    return sum / from[rows.size()];
   }
 
   /// What passes add up to.
@@ -154,10 +155,6 @@ final class NeutralText {
 
   private List<Place> places(PackedRows packed) {
     var places = new ArrayList<Place>();
-    int[] from = new int[rows.size()];
-    for (int r = 1; r < from.length; r++) {
-      from[r] = from[r - 1] + compared[r - 1];
-    }
     for (int number : packed.rows()) {
       int[] row = rows.get(number);
       for (int i = 0; i < row.length; i++) {
@@ -165,7 +162,7 @@ final class NeutralText {
         if (isCompared || i < row.length - 1) {
           places.add(
               new Place(
-                  packed.placeOf(number, i),
+                  packed.place(number, i),
                   i < row.length - 1 ? row[i + 1] : -1,
                   isCompared ? from[number] + i : -1));
         }
@@ -187,36 +184,34 @@ final class NeutralText {
 
   /// The model's stream at some tokens.
   private Tensor before(List<Place> chunk) {
-    float[] known = before;
+    double[] known = before;
     if (known == null) {
       known = streams();
       before = known;
     }
     int width = model.dModel();
-    float[] some = new float[chunk.size() * width];
+    double[] some = new double[chunk.size() * width];
     for (int i = 0; i < chunk.size(); i++) {
       System.arraycopy(known, chunk.get(i).compared * width, some, i * width, width);
     }
     return Tensor.of(some, chunk.size(), width).to(model.card().dtype());
   }
 
-  private float[] streams() {
+  private double[] streams() {
+    List<int[]> cut =
+        IntStream.range(0, rows.size())
+            .filter(r -> compared[r] > 0)
+            .mapToObj(r -> Arrays.copyOf(rows.get(r), compared[r]))
+            .toList();
     int width = model.dModel();
-    float[] all = new float[Arrays.stream(compared).sum() * width];
-    for (PackedRows packed :
-        PackedRows.of(rows, Likelihood.Config.standard().tokensAtOnce(), true)) {
-      List<Place> some = places(packed).stream().filter(Place::isCompared).toList();
-      if (some.isEmpty()) {
-        continue;
-      }
+    double[] all = new double[from[rows.size()] * width];
+    for (PackedRows packed : PackedRows.of(cut, TOKENS_AT_ONCE, true)) {
       try (var scope = Scope.withoutGradients()) {
-        float[] own =
-            model
-                .stream(packed.ids(), packed.pass())
-                .indexSelect(0, some.stream().mapToLong(Place::place).toArray())
-                .toFloats();
-        for (int i = 0; i < some.size(); i++) {
-          System.arraycopy(own, i * width, all, some.get(i).compared * width, width);
+        double[] own = model.stream(packed.ids(), packed.pass()).toDoubles();
+        for (int r : packed.rows()) {
+          for (int i = 0; i < compared[r]; i++) {
+            System.arraycopy(own, packed.place(r, i) * width, all, (from[r] + i) * width, width);
+          }
         }
       }
     }

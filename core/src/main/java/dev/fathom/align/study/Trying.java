@@ -33,18 +33,17 @@ final class Trying {
   private final Fitting fitting;
   private final int fold;
   private final List<StereoSetItem> test;
-  private final int tokens;
   private final List<int[]> seen; // neutral text that is fitted on, to choose by
   private final NeutralText unseen; // to measure on
   private final List<StereoSetItem> choosing; // items to choose by
+  private @Nullable Double basePerplexity; // of what settings are chosen by, once asked for
 
   Trying(AlignmentStudy.Domain domain, AlignmentStudy.HeldOut heldOut) {
     this.fitting = domain.fitting();
     this.fold = domain.fold();
     this.test = domain.test();
-    this.tokens = heldOut.tokens();
-    this.seen = fitting.rows(fitting.neutral(), Math.min(tokens, TOKENS_CHOOSING));
-    List<int[]> measured = fitting.rows(heldOut.texts(), tokens);
+    this.seen = fitting.rows(fitting.neutral(), Math.min(heldOut.tokens(), TOKENS_CHOOSING));
+    List<int[]> measured = fitting.rows(heldOut.texts(), heldOut.tokens());
     if (seen.isEmpty() || measured.isEmpty()) {
       throw new IllegalArgumentException(
           ("There is no neutral text of at least 2 tokens to %s: give longer texts, or more.")
@@ -127,15 +126,13 @@ final class Trying {
         continue;
       }
       try (var treated = remedy.applied(fitting.model())) {
-        if (Double.isNaN(NeutralText.perplexity(treated.scorer(), seen.subList(0, 1)))) {
+        double perplexity = NeutralText.perplexity(treated.scorer(), seen);
+        if (Double.isNaN(perplexity)) {
           continue; // it computes no numbers
         }
-        double icat = icat(treated);
-        if (best != null && best.affordable && icat <= best.icat) {
-          continue; // whatever its perplexity
-        }
-        double perplexity = NeutralText.perplexity(treated.scorer(), seen);
-        var candidate = new Candidate(method, remedy, perplexity, perplexity <= most, icat);
+        boolean affordable = perplexity <= most;
+        double icat = affordable ? icat(treated) : 0;
+        var candidate = new Candidate(method, remedy, perplexity, affordable, icat);
         best = candidate.beats(best) ? candidate : best;
       }
     }
@@ -147,14 +144,14 @@ final class Trying {
     return best;
   }
 
-  /// What the unedited model's perplexity depends on, besides the fitting.
-  private record BasePerplexity(int tokens) {}
-
   /// The unedited model's, on the text that settings are chosen by.
   private double basePerplexity() {
-    return fitting
-        .shared()
-        .of(new BasePerplexity(tokens), () -> NeutralText.perplexity(TokenScorer.of(fitting.model()), seen));
+    Double known = basePerplexity;
+    if (known == null) {
+      known = NeutralText.perplexity(TokenScorer.of(fitting.model()), seen);
+      basePerplexity = known;
+    }
+    return known;
   }
 
   private Remedy fitted(Entrant entrant, Method method) {

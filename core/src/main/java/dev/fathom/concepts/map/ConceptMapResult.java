@@ -19,7 +19,6 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.SequencedMap;
-import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -40,13 +39,9 @@ public record ConceptMapResult(
     Optional<Change> change,
     List<String> left)
     implements Result {
-  private static final int ZOOM = 20;
-  private static final int LEAST_ZOOM = 5;
-  private static final int MOST_NAMED = 80;
   private static final int MOST_ROWS = 100;
   private static final int MOST_CHANGED = 20;
   private static final int MOST_LEFT = 8;
-  private static final String LINK = "map";
 
   /// What is measured, with its name for people.
   public enum Property {
@@ -239,170 +234,34 @@ public record ConceptMapResult(
   }
 
   /// The model and its layer.
-  private static String named(Side side) {
+  static String named(Side side) {
     return "%s, layer %d".formatted(side.title(), side.layer());
   }
 
-  private static String format(String format, Object... values) {
+  static String format(String format, Object... values) {
     return String.format(Locale.ROOT, format, values);
   }
 
-  // ---------------------------------------------------------------- pictures
+  // ---------------------------------------------------------------- views
 
   @Override
   public List<View> views() {
     var views = new ArrayList<View>();
     views.add(new View.Text("What was found", "", found()));
-    views.addAll(maps());
-    views.addAll(zooms());
+    var pictures = new ConceptMapPictures(this);
+    views.addAll(pictures.maps());
+    views.addAll(pictures.zooms());
     views.add(numbers());
     change.ifPresent(own -> {
       views.add(both(own));
       if (!own.groups().isEmpty()) {
         views.add(changeOfGroups(own));
       }
-      own.cosines().ifPresent(cosines -> views.add(mostChanged(own, cosines)));
+      own.cosines().ifPresent(cosines -> views.add(mostChanged(own, cosines, pictures)));
     });
-    views.add(nearest());
+    views.add(nearest(pictures));
     return views;
   }
-
-  /// The map of each model.
-  public List<View> maps() {
-    View.Frame frame = frame();
-    Set<String> named =
-        names.size() <= MOST_NAMED
-            ? Set.copyOf(names)
-            : !config.queries().isEmpty()
-                ? Set.copyOf(config.queries())
-                : config.around().map(Set::of).orElse(Set.of());
-    var views = new ArrayList<View>();
-    for (int s = 0; s < sides.size(); s++) {
-      View.Scatter map =
-          scatter(
-                  s,
-                  "Concepts in " + named(sides.get(s)),
-                  change.isEmpty()
-                      ? "Which concepts lie near each other?"
-                      : s == 0
-                          ? "Which lie near each other? Point at one to see it in both."
-                          : "And what is elsewhere?")
-              .naming(named);
-      views.add(map.within(frame));
-    }
-    return views;
-  }
-
-  /// All points of all maps, with some room around them.
-  private View.Frame frame() {
-    double[] low = {Double.POSITIVE_INFINITY, Double.POSITIVE_INFINITY};
-    double[] high = {Double.NEGATIVE_INFINITY, Double.NEGATIVE_INFINITY};
-    for (Side side : sides) {
-      for (int i = 0; i < names.size(); i++) {
-        for (int c = 0; c < 2; c++) {
-          low[c] = Math.min(low[c], side.places().at(i, c));
-          high[c] = Math.max(high[c], side.places().at(i, c));
-        }
-      }
-    }
-    double x = 0.05 * (high[0] - low[0]) + 1e-6;
-    double y = 0.05 * (high[1] - low[1]) + 1e-6;
-    return new View.Frame(low[0] - x, high[0] + x, low[1] - y, high[1] + y);
-  }
-
-  private View.Scatter scatter(int s, String title, String question) {
-    var points = new ArrayList<View.Point>();
-    for (int i = 0; i < names.size(); i++) {
-      points.add(
-          new View.Point(
-              sides.get(s).places().at(i, 0),
-              sides.get(s).places().at(i, 1),
-              names.get(i),
-              groups.get(i),
-              details(s, i)));
-    }
-    String axis = config.projection() == Projection.PCA ? "component" : "coordinate";
-    View.Scatter scatter =
-        View.Scatter.of(title, question, "first " + axis, "second " + axis, points);
-    return change.isEmpty() ? scatter : scatter.linkedBy(LINK);
-  }
-
-  private List<String> details(int s, int concept) {
-    var details = new ArrayList<String>();
-    details.add("nearest: " + neighbours(s, concept));
-    change.ifPresent(own -> {
-      own.cosines()
-          .ifPresent(
-              cosines -> details.add(format("cosine to the other %.2f", cosines.at(concept))));
-      details.add(format("neighbours kept %.0f %%", 100 * own.kept().at(concept)));
-    });
-    return details;
-  }
-
-  /// A concept's nearest with their cosines.
-  private String neighbours(int s, int concept) {
-    Side side = sides.get(s);
-    int count = Math.min(config.nearest(), side.neighbours().axis(1).size());
-    return IntStream.range(0, count)
-        .mapToObj(rank ->
-            format(
-                "%s %.2f",
-                names.get((int) side.neighbours().at(concept, rank)),
-                side.cosines().at(concept, rank)))
-        .collect(Collectors.joining(", "));
-  }
-
-  /// A window around the concept that was asked for, in each map; none if none was.
-  public List<View> zooms() {
-    var views = new ArrayList<View>();
-    config
-        .around()
-        .ifPresent(name -> {
-          for (int s = 0; s < sides.size(); s++) {
-            views.add(zoom(s, name));
-          }
-        });
-    return views;
-  }
-
-  /// So many are named in a window: 20, or of few concepts a third, so that it is one.
-  private int near() {
-    return Math.clamp((names.size() - 1) / 3, Math.min(LEAST_ZOOM, names.size() - 1), ZOOM);
-  }
-
-  /// Around three quarters of its nearest, which are named.
-  private View zoom(int s, String name) {
-    Side side = sides.get(s);
-    int own = names.indexOf(name);
-    int count = near();
-    List<Integer> near =
-        IntStream.range(0, count).mapToObj(r -> (int) side.neighbours().at(own, r)).toList();
-    double x = side.places().at(own, 0);
-    double y = side.places().at(own, 1);
-    List<Double> far =
-        near.stream()
-            .map(i ->
-                Math.max(
-                    Math.abs(side.places().at(i, 0) - x), Math.abs(side.places().at(i, 1) - y)))
-            .sorted()
-            .toList();
-    double half = 1.15 * far.get((3 * count - 1) / 4) + 1e-6;
-    var frame = new View.Frame(x - half, x + half, y - half, y + half);
-    long inside = far.stream().filter(distance -> distance <= half).count();
-    Set<String> named = near.stream().map(names::get).collect(Collectors.toSet());
-    named.add(name);
-    return scatter(
-            s,
-            "Around '%s' in %s".formatted(name, named(side)),
-            format(
-                "Where are the %d concepts nearest to it by cosine? %d of them are in this window,"
-                    + " and named.",
-                count, inside))
-        .within(frame)
-        .naming(named);
-  }
-
-  // ---------------------------------------------------------------- tables
 
   private View numbers() {
     var columns = new ArrayList<>(List.of("of the original space"));
@@ -470,7 +329,7 @@ public record ConceptMapResult(
             .toList());
   }
 
-  private View mostChanged(Change own, Grid cosines) {
+  private View mostChanged(Change own, Grid cosines, ConceptMapPictures pictures) {
     List<Integer> order =
         IntStream.range(0, names.size())
             .boxed()
@@ -488,12 +347,12 @@ public record ConceptMapResult(
                     Cell.of(groups.get(i)),
                     Cell.of(cosines.at(i)),
                     Cell.of(own.kept().at(i)),
-                    Cell.of(neighbours(0, i)),
-                    Cell.of(neighbours(1, i))))
+                    Cell.of(pictures.neighbours(0, i)),
+                    Cell.of(pictures.neighbours(1, i))))
             .toList());
   }
 
-  private View nearest() {
+  private View nearest(ConceptMapPictures pictures) {
     var columns = new ArrayList<>(List.of("concept", "group"));
     sides.forEach(
         side -> columns.add(sides.size() == 1 ? "nearest" : "nearest in " + side.title()));
@@ -501,7 +360,7 @@ public record ConceptMapResult(
     for (int i : listed()) {
       var row = new ArrayList<Cell>(List.of(Cell.of(names.get(i)), Cell.of(groups.get(i))));
       for (int s = 0; s < sides.size(); s++) {
-        row.add(Cell.of(neighbours(s, i)));
+        row.add(Cell.of(pictures.neighbours(s, i)));
       }
       rows.add(row);
     }

@@ -58,12 +58,7 @@ final class Readout {
                   found[0] =
                       value.to(DType.F64).matmul(Tensor.of(unit, unit.length, 1)).toDoubles());
       Pass pass = Pass.over(layout).with(tap);
-      Tensor x = model.embed(Tensor.of(ids, ids.length), pass);
-      for (int layer = 0; layer <= site.layer(); layer++) {
-        Tensor next = model.block(layer, x, pass);
-        scope.release(x);
-        x = next;
-      }
+      Tensor _ = model.streamAfter(site.layer() + 1, Tensor.of(ids, ids.length), pass);
     }
     return found[0];
   }

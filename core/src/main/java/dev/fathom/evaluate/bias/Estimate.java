@@ -1,5 +1,6 @@
 package dev.fathom.evaluate.bias;
 
+import dev.fathom.evaluate.Quantiles;
 import java.util.Arrays;
 
 /// A number and how sure it is.
@@ -12,16 +13,7 @@ public record Estimate(double value, double low, double high) {
   public static Estimate of(double value, double[] resampled) {
     double[] sorted = resampled.clone();
     Arrays.sort(sorted);
-    return new Estimate(value, quantile(sorted, 0.025), quantile(sorted, 0.975));
-  }
-
-  private static double quantile(double[] sorted, double share) {
-    if (sorted.length == 0) {
-      return Double.NaN;
-    }
-    double at = share * (sorted.length - 1);
-    int below = (int) at;
-    int above = Math.min(below + 1, sorted.length - 1);
-    return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
+    return new Estimate(
+        value, Quantiles.ofSorted(sorted, 0.025), Quantiles.ofSorted(sorted, 0.975));
   }
 }

@@ -1,10 +1,7 @@
 package dev.fathom.evaluate.bias;
 
 import dev.fathom.FathomException;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
+import dev.fathom.Sha256;
 import java.util.List;
 
 /// One context of StereoSet's intrasentence part, filled in three ways.
@@ -42,13 +39,7 @@ public record StereoSetItem(
   /// other words under the same id are not taken for the same.
   String key() {
     String text = String.join("\n", stereotype.text, antiStereotype.text, unrelated.text);
-    try {
-      byte[] hash =
-          MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
-      return id + "/" + HexFormat.of().formatHex(hash, 0, 4);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
-    }
+    return id + "/" + Sha256.of(text).substring(0, 8);
   }
 
   /// The word that fills the context in one of its sentences, as StereoSet's script finds it: the

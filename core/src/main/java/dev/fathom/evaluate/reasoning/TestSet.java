@@ -1,13 +1,10 @@
 package dev.fathom.evaluate.reasoning;
 
+import dev.fathom.Sha256;
 import dev.fathom.data.Instruction;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Random;
 
@@ -36,13 +33,7 @@ public record TestSet(ReasoningTask task, List<Item> items, int of) {
     private String fingerprint() {
       String text =
           String.join("\n", instruction.instruction(), instruction.input(), instruction.answer());
-      try {
-        byte[] hash =
-            MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
-        return HexFormat.of().formatHex(hash, 0, 4);
-      } catch (NoSuchAlgorithmException e) {
-        throw new IllegalStateException("every Java has SHA-256", e);
-      }
+      return Sha256.of(text).substring(0, 8);
     }
   }
 

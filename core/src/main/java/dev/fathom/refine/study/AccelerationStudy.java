@@ -1,6 +1,7 @@
 package dev.fathom.refine.study;
 
 import dev.fathom.FathomException;
+import dev.fathom.Sha256;
 import dev.fathom.Version;
 import dev.fathom.data.Prompt;
 import dev.fathom.evaluate.ItemDirectory;
@@ -22,9 +23,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -320,18 +319,14 @@ public record AccelerationStudy(
   }
 
   private static String digest(List<Prompt> prompts) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      for (Prompt prompt : prompts) {
-        int[] ids = prompt.ids();
-        ByteBuffer bytes = ByteBuffer.allocate(Integer.BYTES * (ids.length + 1)).putInt(ids.length);
-        bytes.asIntBuffer().put(ids);
-        digest.update(bytes.rewind());
-      }
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
+    MessageDigest digest = Sha256.begin();
+    for (Prompt prompt : prompts) {
+      int[] ids = prompt.ids();
+      ByteBuffer bytes = ByteBuffer.allocate(Integer.BYTES * (ids.length + 1)).putInt(ids.length);
+      bytes.asIntBuffer().put(ids);
+      digest.update(bytes.rewind());
     }
+    return Sha256.hex(digest);
   }
 
   // ---------------------------------------------------------------- reading

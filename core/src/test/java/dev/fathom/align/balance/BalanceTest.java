@@ -17,6 +17,7 @@ import dev.fathom.tensor.Scope;
 import dev.fathom.tensor.Tensor;
 import dev.fathom.text.SpecialTokens;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -79,7 +80,7 @@ class BalanceTest {
         var scope = Scope.withoutGradients()) {
       Fitting fitting = fitting(model, context);
       List<Lesson.Item> items =
-          List.copyOf(Balance.read(fitting, List.of(fitting.items())).values());
+          List.copyOf(Balance.found(fitting, List.of(fitting.items())).values());
       var weights = new Lesson.Weights(3, 0.7);
       var lesson = new Lesson(model, items, fitting.rows(fitting.neutral(), 100), weights);
       Tensor stream = model.stream(lesson.rows().ids(), lesson.rows().pass());
@@ -93,10 +94,38 @@ class BalanceTest {
       Arrays.setAll(values, _ -> random.nextGaussian());
       Tensor direction = Tensor.of(values, stream.shape()).mul(1e-4);
       double slope = lesson.of(away).gradient().mul(direction).sum().item();
-      double rise =
-          lesson.of(away.add(direction)).value()
-              - lesson.of(away.sub(direction)).value();
+      double rise = lesson.of(away.add(direction)).value() - lesson.of(away.sub(direction)).value();
       assertThat(slope).isCloseTo(rise / 2, within(1e-6 * Math.abs(rise) + 1e-10));
+    }
+  }
+
+  /// However few logits are held at a time; of a token alone, too.
+  @Test
+  void partByPartIsTheSame() {
+    try (Transformer model = Fittings.load("llama", DType.F64);
+        var scope = Scope.withoutGradients()) {
+      Fitting fitting = fitting(model, SentenceScorer.Context.OFFICIAL);
+      var items = new ArrayList<>(Balance.found(fitting, List.of(fitting.items())).values());
+      Lesson.Item some = items.getFirst();
+      var sentences = new ArrayList<>(some.sentences());
+      sentences.set(1, new Lesson.Sentence(new int[] {sentences.get(0).row()[0]}, 1.4, -3));
+      sentences.set(2, new Lesson.Sentence(new int[] {3, 4}, 0.7, -2));
+      items.add(new Lesson.Item(sentences, some.sense()));
+      List<int[]> text = fitting.rows(fitting.neutral(), 100);
+      var weights = new Lesson.Weights(3, 0.7);
+      var whole = new Lesson(model, items, text, weights, Long.MAX_VALUE);
+      Tensor stream = model.stream(whole.rows().ids(), whole.rows().pass());
+      double[] values = new double[Math.toIntExact(stream.elements())];
+      var random = new Random(6);
+      Arrays.setAll(values, _ -> 0.1 * random.nextGaussian());
+      Tensor away = stream.add(Tensor.of(values, stream.shape()));
+      Lesson.Loss expected = whole.of(away);
+      for (long most : new long[] {1, 10L * model.outputs()}) {
+        Lesson.Loss found = new Lesson(model, items, text, weights, most).of(away);
+        assertThat(found.value()).isCloseTo(expected.value(), within(1e-9));
+        assertThat(found.gradient().toDoubles())
+            .containsExactly(expected.gradient().toDoubles(), within(1e-9));
+      }
     }
   }
 
@@ -153,7 +182,8 @@ class BalanceTest {
     Locale usual = Locale.getDefault();
     try {
       Locale.setDefault(Locale.GERMANY);
-      assertThat(Balance.standard().settings()).containsEntry("from layer", "0.33 of the depth");
+      assertThat(Balance.standard().settings())
+          .containsEntry("from layer", "0.3333333333333333 of the depth");
     } finally {
       Locale.setDefault(usual);
     }

@@ -159,7 +159,7 @@ class ConceptMapTest {
   void theWindowNamesTheNearestByCosine() {
     try (var base = dictionary("model", planted(4))) {
       ConceptMapResult result = ConceptMap.of(base, DirectionFixtures.LAYER, QUICK.around("c7"));
-      var zoom = (View.Scatter) result.zooms().getFirst();
+      var zoom = (View.Scatter) new ConceptMapPictures(result).zooms().getFirst();
       assertThat(zoom.named()).hasSize(14).contains("c7");
       Side side = result.sides().getFirst();
       for (int rank = 0; rank < 13; rank++) {

@@ -9,7 +9,7 @@
 /// Folds.Fold fold = Folds.of(items, 2, seed).getFirst();
 /// var fitting = new Fitting(
 ///     model, tokenizer, "gender", fold.fit(), words, text, OFFICIAL, start, seed, cache);
-/// Remedy remedy = PairErasure.standard().fit(fitting);
+/// Remedy remedy = PairErasure.of(4).fit(fitting);
 /// try (var treated = remedy.applied(model)) {
 ///   List<ScoredItem> scored = fitting.scorer(treated.scorer()).items(fold.test());
 /// }

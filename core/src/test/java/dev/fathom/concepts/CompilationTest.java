@@ -10,6 +10,7 @@ import dev.fathom.align.probe.Features;
 import dev.fathom.arch.Models;
 import dev.fathom.concepts.Dictionary.Measure;
 import dev.fathom.data.Concept;
+import dev.fathom.evaluate.Quantiles;
 import dev.fathom.model.Kind;
 import dev.fathom.model.Numbers;
 import dev.fathom.model.Slice;
@@ -338,12 +339,12 @@ class CompilationTest {
     var config = config().withTemplate("{stimulus}").with(Reading.MEAN_DIFFERENCE);
     try (var dictionary = compiled("a", many, many, config)) {
       int layer = dictionary.layers().getFirst();
-      assertThat(Dictionary.median(dictionary.measured(layer, Measure.AUC))).isGreaterThan(0.95);
-      assertThat(Dictionary.median(dictionary.measured(layer, Measure.SHUFFLED)))
+      assertThat(Quantiles.median(dictionary.measured(layer, Measure.AUC))).isGreaterThan(0.95);
+      assertThat(Quantiles.median(dictionary.measured(layer, Measure.SHUFFLED)))
           .isBetween(0.2, 0.8);
-      assertThat(Dictionary.median(dictionary.measured(layer, Measure.STABILITY)))
+      assertThat(Quantiles.median(dictionary.measured(layer, Measure.STABILITY)))
           .isGreaterThan(0.7);
-      assertThat(Dictionary.median(dictionary.measured(layer, Measure.TOP1))).isGreaterThan(0.9);
+      assertThat(Quantiles.median(dictionary.measured(layer, Measure.TOP1))).isGreaterThan(0.9);
     }
   }
 

@@ -67,13 +67,13 @@ public final class ConceptFigures {
             "LLaMA3-8B and LLaMA3-8B-Instruct, layer 25 of 32: what is nearest to each of 15"
                 + " distinct queries forms separate clusters in both, and the instruct model's map"
                 + " is more spread.",
-            ConceptMapResult::maps),
+            result -> new ConceptMapPictures(result).maps()),
         figure(
             "4.6",
             "Around a concept",
             "Near 'love' lie 'goodness', 'thoughtful' and 'lovable'. The cluster of 'hate' is near"
                 + " in the whole map, with a visible boundary between both.",
-            ConceptMapResult::zooms));
+            result -> new ConceptMapPictures(result).zooms()));
   }
 
   private Figure figure(

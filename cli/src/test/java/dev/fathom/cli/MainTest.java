@@ -9,6 +9,8 @@ import java.io.OutputStream;
 import java.io.PrintWriter;
 import java.io.StringReader;
 import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Map;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -51,6 +53,15 @@ class MainTest {
     var asked = FakeTerminal.piped();
     assertThat(asked.run("help", verb)).isZero();
     assertThat(asked.out()).isEqualTo(terminal.out());
+  }
+
+  @Test
+  void theReadmeHasEveryVerb() throws IOException {
+    Path readme = Path.of(System.getProperty("basedir", "."), "..", "README.md").normalize();
+    String rows = Files.readString(readme);
+    assertThat(Commands.tree(FakeTerminal.piped().console()).getSubcommands().entrySet())
+        .filteredOn(verb -> !verb.getValue().getCommandSpec().usageMessage().hidden())
+        .allSatisfy(verb -> assertThat(rows).contains("\n| `" + verb.getKey() + "` |"));
   }
 
   @Test

@@ -210,8 +210,8 @@ public final class AlignmentStudy {
       if (!known.path(ASKED).asString("").equals(asked)) {
         throw new FathomException(
             file
-                + " was made with another model, other data or settings, or by another version of"
-                + " Fathom: choose another folder, or delete this one.");
+                + " was made with another model, other data or other settings, or by another version"
+                + " of Fathom: choose another folder, or delete this one.");
       }
       return Outcome.read(known, file);
     }

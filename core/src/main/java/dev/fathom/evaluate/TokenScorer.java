@@ -17,6 +17,20 @@ public interface TokenScorer {
   ///   than can be read
   List<float[]> score(List<int[]> rows, Likelihood.Config config);
 
+  /// Of all rows together, each by itself and its first token not predicted: `exp(−(1/n) Σ ln P)`
+  /// over the n tokens behind the first; NaN where no row has two.
+  ///
+  /// @throws IllegalArgumentException as [#score]
+  default double perplexity(List<int[]> rows) {
+    double nats = 0;
+    long predicted = 0;
+    for (float[] row : score(rows, Likelihood.Config.standard())) {
+      nats -= Likelihood.sum(row);
+      predicted += row.length;
+    }
+    return Math.exp(nats / predicted);
+  }
+
   /// A causal model as it is.
   static TokenScorer of(Transformer model) {
     return (rows, config) -> Likelihood.of(model, rows, config);

@@ -1,6 +1,5 @@
 package dev.fathom.world;
 
-import dev.fathom.evaluate.Likelihood;
 import dev.fathom.evaluate.TokenScorer;
 import dev.fathom.model.LanguageModel;
 import dev.fathom.model.Wanted;
@@ -106,7 +105,7 @@ final class AlignmentJudge {
         gap(held),
         gap(others),
         right(model),
-        perplexity(scorer, texts),
+        scorer.perplexity(texts),
         followed.divergence,
         followed.divergenceHeld);
   }
@@ -119,17 +118,6 @@ final class AlignmentJudge {
   private double right(LanguageModel model) {
     List<Answers.Answer> answers = Answers.of(model, tokenizer, facts);
     return (double) answers.stream().filter(Answers.Answer::right).count() / answers.size();
-  }
-
-  /// Of rows of tokens; the first of each is not predicted.
-  static double perplexity(TokenScorer scorer, List<int[]> rows) {
-    double nats = 0;
-    long predicted = 0;
-    for (float[] row : scorer.score(rows, Likelihood.Config.standard())) {
-      nats -= Likelihood.sum(row);
-      predicted += row.length;
-    }
-    return Math.exp(nats / predicted);
   }
 
   /// What follows the prompts about all occupations.

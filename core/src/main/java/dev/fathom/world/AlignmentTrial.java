@@ -485,12 +485,12 @@ public final class AlignmentTrial {
   private AlignmentTrialResult.Outcome outcome(String name, Entrant entrant) {
     long start = System.nanoTime();
     List<int[]> neutral = judge.rows(fitting.neutral().subList(0, CHOSEN_BY));
-    double most = MOST_PERPLEXITY * AlignmentJudge.perplexity(TokenScorer.of(model), neutral);
+    double most = MOST_PERPLEXITY * TokenScorer.of(model).perplexity(neutral);
     Fitted best = null;
     for (Method method : entrant.settings) {
       Remedy remedy = method.fit(fitting);
       try (var treated = remedy.applied(model)) {
-        double perplexity = AlignmentJudge.perplexity(treated.scorer(), neutral);
+        double perplexity = treated.scorer().perplexity(neutral);
         var fitted =
             new Fitted(method, remedy, fittedGap(treated.model()), perplexity, perplexity <= most);
         best = fitted.beats(best) ? fitted : best;

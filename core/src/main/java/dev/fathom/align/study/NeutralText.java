@@ -1,9 +1,7 @@
 package dev.fathom.align.study;
 
 import dev.fathom.align.Remedy;
-import dev.fathom.evaluate.Likelihood;
 import dev.fathom.evaluate.PackedRows;
-import dev.fathom.evaluate.TokenScorer;
 import dev.fathom.model.Head;
 import dev.fathom.model.Transformer;
 import dev.fathom.tensor.Scope;
@@ -58,7 +56,7 @@ final class NeutralText {
   /// Of the model as it was, or with a remedy.
   Found of(Remedy.Treated treated) {
     if (treated.transformer().isEmpty()) {
-      return new Found(perplexity(treated.scorer(), rows), divergence(treated));
+      return new Found(treated.scorer().perplexity(rows), divergence(treated));
     }
     Transformer changed = treated.transformer().get();
     var sums = new Sums();
@@ -70,18 +68,7 @@ final class NeutralText {
     return new Found(Math.exp(sums.nats / sums.predicted), sums.apart / from[rows.size()]);
   }
 
-  /// Of rows of tokens; the first of each is not predicted.
-  static double perplexity(TokenScorer scorer, List<int[]> rows) {
-    double nats = 0;
-    long predicted = 0;
-    for (float[] row : scorer.score(rows, Likelihood.Config.standard())) {
-      nats -= Likelihood.sum(row);
-      predicted += row.length;
-    }
-    return Math.exp(nats / predicted);
-  }
-
-  /// The same measure of what is not a transformer with other weights.
+  /// KL of what is not a transformer with other weights.
   private double divergence(Remedy.Treated treated) {
     double sum = 0;
     for (int r = 0; r < compared.length; r++) {

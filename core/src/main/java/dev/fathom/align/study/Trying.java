@@ -126,7 +126,7 @@ final class Trying {
         continue;
       }
       try (var treated = remedy.applied(fitting.model())) {
-        double perplexity = NeutralText.perplexity(treated.scorer(), seen);
+        double perplexity = treated.scorer().perplexity(seen);
         if (Double.isNaN(perplexity)) {
           continue; // it computes no numbers
         }
@@ -148,7 +148,7 @@ final class Trying {
   private double basePerplexity() {
     Double known = basePerplexity;
     if (known == null) {
-      known = NeutralText.perplexity(TokenScorer.of(fitting.model()), seen);
+      known = TokenScorer.of(fitting.model()).perplexity(seen);
       basePerplexity = known;
     }
     return known;
